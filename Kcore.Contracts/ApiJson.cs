@@ -1,0 +1,25 @@
+using System.Collections.Immutable;
+using System.Text.Json.Serialization;
+
+namespace Kcore.Contracts;
+
+/// <summary>The JSON of the Unix socket: camelCase, nulls left out, unknown members of a request refused.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(CreateNetworkRequest))]
+[JsonSerializable(typeof(ChangeReceipt))]
+[JsonSerializable(typeof(ImmutableArray<NetworkSummary>))]
+[JsonSerializable(typeof(NetworkDetail))]
+[JsonSerializable(typeof(AttachNicRequest))]
+[JsonSerializable(typeof(NicInfo))]
+[JsonSerializable(typeof(ImmutableArray<NicInfo>))]
+[JsonSerializable(typeof(ImmutableArray<NodeSummary>))]
+[JsonSerializable(typeof(NodeDetail))]
+[JsonSerializable(typeof(StatusReport))]
+[JsonSerializable(typeof(PlanReport))]
+[JsonSerializable(typeof(EventInfo))]
+[JsonSerializable(typeof(VersionInfo))]
+public sealed partial class ApiJson : JsonSerializerContext;

@@ -1,0 +1,101 @@
+using System.Collections.Immutable;
+
+namespace Kcore.Contracts;
+
+/// <summary>What <c>kctl create network</c> asks for. Texts are as the user typed them; the daemon validates.</summary>
+public sealed record CreateNetworkRequest
+{
+    public required string Name { get; init; }
+
+    /// <summary><c>nat</c>, <c>bridge</c> or <c>vxlan</c>; null means <c>nat</c>.</summary>
+    public string? Type { get; init; }
+
+    public string? ExternalIp { get; init; }
+
+    public string? GatewayIp { get; init; }
+
+    /// <summary>Null means 255.255.255.0.</summary>
+    public string? InternalNetmask { get; init; }
+
+    public int VlanId { get; init; }
+
+    /// <summary><c>--enable-outbound-nat</c>.</summary>
+    public bool EnableOutboundNat { get; init; }
+
+    /// <summary><c>--no-outbound-nat</c>; both at once is an error, not last-one-wins.</summary>
+    public bool NoOutboundNat { get; init; }
+
+    public string? TargetNode { get; init; }
+}
+
+/// <summary>Outcome of a write: what happened to which object, seen from the node that served it.</summary>
+/// <param name="Verb"><c>created</c>, <c>updated</c>, <c>unchanged</c> or <c>deleted</c>.</param>
+public sealed record ChangeReceipt(string Verb, string Kind, string Name, string Node);
+
+/// <summary>One row of <c>kctl get networks</c>.</summary>
+/// <param name="Vlan">0 when the network has none.</param>
+/// <param name="Nodes">Members that take part, healthy or not (a count that flaps is useless).</param>
+/// <param name="Conflict">Why this network is not materialised, when another claim won.</param>
+public sealed record NetworkSummary(
+    string Name,
+    string Type,
+    string GatewayIp,
+    string InternalNetmask,
+    int Vlan,
+    bool Overlay,
+    string Bridge,
+    int Nodes,
+    string? Conflict);
+
+/// <summary>What <c>kctl describe network</c> shows.</summary>
+public sealed record NetworkDetail
+{
+    public required string Name { get; init; }
+
+    public required string Uid { get; init; }
+
+    public required string Type { get; init; }
+
+    public required bool Overlay { get; init; }
+
+    public required string Bridge { get; init; }
+
+    public required string GatewayIp { get; init; }
+
+    public required string InternalNetmask { get; init; }
+
+    public required string NetworkCidr { get; init; }
+
+    public required int Vlan { get; init; }
+
+    public required bool OutboundNat { get; init; }
+
+    public required ImmutableArray<int> AllowedTcpPorts { get; init; }
+
+    public required ImmutableArray<int> AllowedUdpPorts { get; init; }
+
+    public string? ExternalIp { get; init; }
+
+    /// <summary>Overlays only.</summary>
+    public int? Vni { get; init; }
+
+    public string? VxlanDevice { get; init; }
+
+    /// <summary>MTU of bridge and guests on the serving node, bytes.</summary>
+    public int? Mtu { get; init; }
+
+    /// <summary>Null until the address pool is committed.</summary>
+    public PoolUsage? Addresses { get; init; }
+
+    public required ImmutableArray<NetworkNode> Nodes { get; init; }
+
+    /// <summary>Claims that lost against this network, or the claim that won against it.</summary>
+    public required ImmutableArray<string> Conflicts { get; init; }
+}
+
+/// <param name="Next">The address the next allocation gets; null when none is left.</param>
+public sealed record PoolUsage(long Size, long Used, long Free, string? Next);
+
+/// <param name="State"><c>Ready</c>, <c>Pending</c> or <c>Failed</c>, as that node says of itself.</param>
+/// <param name="Health">Membership's view of the node: <c>alive</c>, <c>suspect</c>, <c>dead</c> or <c>left</c>.</param>
+public sealed record NetworkNode(string Node, string NodeId, string? Vtep, string State, string? Reason, string Health);

@@ -1,0 +1,42 @@
+namespace Kcore.Contracts;
+
+/// <summary>What <c>kctl attach nic</c> asks for, on the node that serves the call.</summary>
+public sealed record AttachNicRequest
+{
+    public required string Name { get; init; }
+
+    public required string Network { get; init; }
+
+    /// <summary>Name below /run/netns, absolute path, or process id; null makes a TAP for a hypervisor.</summary>
+    public string? Netns { get; init; }
+
+    /// <summary>Interface name inside the namespace; null means <c>eth0</c>.</summary>
+    public string? Ifname { get; init; }
+
+    /// <summary>A wanted address of the network's subnet; null takes the next one.</summary>
+    public string? Ip { get; init; }
+
+    /// <summary>Null derives the MAC from the name.</summary>
+    public string? Mac { get; init; }
+}
+
+/// <summary>One NIC (attachment). The JSON names are part of the contract.</summary>
+/// <param name="Address">CIDR, for example <c>10.250.0.2/24</c>; null while <c>PendingAddress</c>.</param>
+/// <param name="Device">Host-side device on its node.</param>
+/// <param name="State"><c>PendingAddress</c>, <c>Pending</c>, <c>Ready</c> or <c>Failed</c>.</param>
+/// <param name="Reason">Why it is not ready.</param>
+public sealed record NicInfo(
+    string Name,
+    string Network,
+    string Node,
+    string Mac,
+    string? Address,
+    string Gateway,
+    int Mtu,
+    string Device,
+    string Bridge,
+    string AttachmentId,
+    string State,
+    string? Netns,
+    string? Ifname,
+    string? Reason);

@@ -1,0 +1,43 @@
+using System.Collections.Immutable;
+
+namespace Kcore.Contracts;
+
+/// <summary>One row of <c>kctl get nodes</c>.</summary>
+/// <param name="Status"><c>alive</c>, <c>suspect</c>, <c>dead</c> or <c>left</c>.</param>
+public sealed record NodeSummary(
+    string Id,
+    string Name,
+    string Address,
+    string Status,
+    string Role,
+    bool VxlanDisabled,
+    int Networks,
+    string Version);
+
+/// <summary>What <c>kctl describe node</c> shows.</summary>
+public sealed record NodeDetail
+{
+    public required NodeSummary Summary { get; init; }
+
+    /// <summary>Why this address was chosen; known only for the serving node.</summary>
+    public string? AddressReason { get; init; }
+
+    public string? UnderlayInterface { get; init; }
+
+    public int? UnderlayMtu { get; init; }
+
+    public required uint Epoch { get; init; }
+
+    public required uint Incarnation { get; init; }
+
+    public required int GossipPort { get; init; }
+
+    public required int RaftPort { get; init; }
+
+    public required ImmutableArray<NodeNetwork> Networks { get; init; }
+
+    /// <summary>What an operator should look at, each with what to do.</summary>
+    public required ImmutableArray<string> Warnings { get; init; }
+}
+
+public sealed record NodeNetwork(string Network, string State, string? Reason);

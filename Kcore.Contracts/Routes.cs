@@ -1,0 +1,34 @@
+namespace Kcore.Contracts;
+
+/// <summary>
+/// The HTTP surface on the Unix socket.
+/// </summary>
+/// <remarks>
+/// <list type="bullet">
+/// <item><c>GET /v1/status</c> → <see cref="StatusReport"/></item>
+/// <item><c>GET /v1/networks</c> → array of <see cref="NetworkSummary"/>, sorted by name</item>
+/// <item><c>POST /v1/networks</c> <see cref="CreateNetworkRequest"/> → <see cref="ChangeReceipt"/></item>
+/// <item><c>GET /v1/networks/{name}</c> → <see cref="NetworkDetail"/></item>
+/// <item><c>DELETE /v1/networks/{name}[?targetNode=N]</c> → <see cref="ChangeReceipt"/></item>
+/// <item><c>GET /v1/nodes</c> → array of <see cref="NodeSummary"/>; <c>GET /v1/nodes/{nameOrId}</c> → <see cref="NodeDetail"/></item>
+/// <item><c>GET /v1/nics[?network=N]</c> → array of <see cref="NicInfo"/></item>
+/// <item><c>POST /v1/nics</c> <see cref="AttachNicRequest"/> → <see cref="NicInfo"/> once ready, or a refusal</item>
+/// <item><c>DELETE /v1/nics/{network}/{name}</c> → <see cref="ChangeReceipt"/></item>
+/// <item><c>GET /v1/plan</c> → <see cref="PlanReport"/></item>
+/// <item><c>GET /v1/events[?since=SEQUENCE][&amp;follow=true]</c> → <see cref="EventInfo"/>, one JSON object a line</item>
+/// <item><c>GET /v1/version</c> → <see cref="VersionInfo"/></item>
+/// </list>
+/// </remarks>
+public static class Routes
+{
+    public const string Status = "/v1/status";
+    public const string Networks = "/v1/networks";
+    public const string Nodes = "/v1/nodes";
+    public const string Nics = "/v1/nics";
+    public const string Plan = "/v1/plan";
+    public const string Events = "/v1/events";
+    public const string Version = "/v1/version";
+
+    /// <summary>Where the daemon listens unless told otherwise.</summary>
+    public const string DefaultSocket = "/run/kcore/kcored.sock";
+}

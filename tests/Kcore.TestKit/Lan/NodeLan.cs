@@ -1,0 +1,208 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using Kcore.Contracts;
+using Kcore.TestKit.Processes;
+
+namespace Kcore.TestKit.Lan;
+
+/// <summary>
+/// A small LAN on this machine: a switch (one namespace with a bridge and an address outside of every overlay) and
+/// nodes on it, 10.77.0.1, .2, … with MTU 1500 and a default route through the switch. Everything carries a random name part,
+/// so that runs never meet, and goes away with <see cref="DisposeAsync"/>.
+/// </summary>
+public sealed class NodeLan : IAsyncDisposable
+{
+    /// <summary>An address beyond the LAN that answers: it lies on the switch.</summary>
+    public const string Outside = "198.51.100.1";
+
+    /// <summary>Also an address of the first node, because the documented example names it as external address.</summary>
+    public const string ExampleExternal = "192.168.40.105";
+
+    private readonly string _id;
+    private readonly List<string> _namespaces = [];
+    private readonly List<LanNode> _nodes = [];
+    private readonly string _directory;
+
+    private NodeLan(string id)
+    {
+        _id = id;
+        _directory = Path.Combine(Path.GetTempPath(), $"kcore-lan-{id}");
+    }
+
+    public IReadOnlyList<LanNode> Nodes => _nodes;
+
+    public string Switch => $"kl{_id}-sw";
+
+    /// <summary>For files of a test; removed with the LAN.</summary>
+    public string Directory => _directory;
+
+    private string KeyPath => Path.Combine(_directory, "cluster.key");
+
+    public static async Task<NodeLan> CreateAsync(int nodes)
+    {
+        NodeLan lan = new(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(3)));
+        try
+        {
+            System.IO.Directory.CreateDirectory(lan._directory);
+            await File.WriteAllTextAsync(lan.KeyPath, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32)) + "\n");
+            File.SetUnixFileMode(lan.KeyPath, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            await lan.AddSwitchAsync();
+            for (int i = 1; i <= nodes; i++)
+            {
+                await lan.AddNodeAsync(i);
+            }
+
+            return lan;
+        }
+        catch
+        {
+            await lan.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>A bare host on the switch, with no daemon.</summary>
+    /// <returns>Its namespace.</returns>
+    public async Task<string> AddHostAsync(string name, int number)
+    {
+        string netns = await AddNamespaceAsync(name);
+        string port = $"p{number}";
+        await IpAsync(Switch, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", netns);
+        await IpAsync(Switch, "link", "set", port, "master", "lan", "up");
+        await IpAsync(netns, "link", "set", "eth0", "mtu", "1500", "up");
+        await IpAsync(netns, "addr", "add", $"10.77.0.{number}/24", "dev", "eth0");
+        await IpAsync(netns, "route", "add", "default", "via", "10.77.0.254");
+        return netns;
+    }
+
+    /// <summary>Makes a namespace and lets the node attach it to the network.</summary>
+    public async Task<Guest> AttachAsync(LanNode node, string network, string name, params IReadOnlyList<string> more)
+    {
+        string netns = await AddNamespaceAsync(name);
+        KctlResult result = await node.KctlAsync(
+            ["attach", "nic", name, "--network", network, "--netns", netns, .. more, "-o", "json"]);
+        return new Guest(name, netns, node, result.OrThrow().Read(ApiJson.Default.NicInfo));
+    }
+
+    /// <summary>Detaches the guest and removes its namespace.</summary>
+    public async Task DetachAsync(Guest guest)
+    {
+        (await guest.Node.KctlAsync("detach", "nic", guest.Name, "--network", guest.Nic.Network)).OrThrow();
+        await RemoveNamespaceAsync(guest.Namespace);
+    }
+
+    /// <summary>Waits until all given daemons are one cluster, see each other alive and hold the same catalog.</summary>
+    public static Task<TimeSpan> OneClusterAsync(IReadOnlyList<LanNode> nodes, TimeSpan within) => Until.SeenAsync(
+        within,
+        $"{nodes.Count} nodes form one cluster, all alive, with one digest",
+        async () =>
+        {
+            List<string> seen = [];
+            foreach (LanNode node in nodes)
+            {
+                if (!node.IsRunning)
+                {
+                    throw new InvalidOperationException($"The daemon of {node.Name} has ended. Its last words:\n{node.LogTail(40)}");
+                }
+
+                StatusReport s = await node.StatusAsync();
+                string alive = string.Join(',', s.Members.Where(m => m.Status == "alive").Select(m => m.Name).Order(StringComparer.Ordinal));
+                seen.Add($"phase {s.Phase} cluster {s.ClusterId} digest {s.Digest} alive {alive} quorum {s.Consensus.Quorum}");
+            }
+
+            string all = string.Join(',', nodes.Select(n => n.Name).Order(StringComparer.Ordinal));
+            bool one = seen.Distinct(StringComparer.Ordinal).Count() == 1
+                && seen[0].StartsWith("phase member ", StringComparison.Ordinal)
+                && seen[0].EndsWith($" alive {all} quorum True", StringComparison.Ordinal);
+            return one ? null : string.Join('\n', nodes.Zip(seen, (n, s) => $"{n.Name}: {s}"));
+        });
+
+    /// <summary>The node can neither send to nor receive from the others.</summary>
+    public Task PartitionAsync(LanNode node) => FaultAsync($"iifname {Port(node)} drop", $"oifname {Port(node)} drop");
+
+    /// <summary>Drops that share of all frames the switch forwards.</summary>
+    public Task LosePacketsAsync(int percent) => FaultAsync(
+        string.Create(CultureInfo.InvariantCulture, $"numgen random mod 100 < {percent} drop"));
+
+    public Task HealAsync() => NftAsync("add table bridge fault\ndelete table bridge fault\n");
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (LanNode node in _nodes)
+        {
+            await node.DisposeAsync();
+        }
+
+        foreach (string netns in _namespaces.AsEnumerable().Reverse().ToArray())
+        {
+            await RemoveNamespaceAsync(netns);
+        }
+
+        if (System.IO.Directory.Exists(_directory))
+        {
+            System.IO.Directory.Delete(_directory, recursive: true);
+        }
+    }
+
+    private static string Port(LanNode node) => "p" + node.Address.Split('.')[^1];
+
+    private static Task IpAsync(string netns, params IReadOnlyList<string> arguments) =>
+        Command.OutputAsync("ip", ["-n", netns, .. arguments]);
+
+    private Task FaultAsync(params IReadOnlyList<string> rules) => NftAsync(
+        $$"""
+        add table bridge fault
+        delete table bridge fault
+        table bridge fault {
+          chain forward {
+            type filter hook forward priority 0
+            {{string.Join("\n    ", rules)}}
+          }
+        }
+
+        """);
+
+    private async Task NftAsync(string commands) =>
+        (await Command.RunAsync("ip", ["netns", "exec", Switch, "nft", "-f", "-"], input: commands)).OrThrow();
+
+    private async Task AddSwitchAsync()
+    {
+        await AddNamespaceAsync("sw");
+        // Snooping without a querier may lose multicast, which real switches of a small LAN do not.
+        await IpAsync(Switch, "link", "add", "lan", "type", "bridge", "mcast_snooping", "0");
+        await IpAsync(Switch, "link", "set", "lan", "up");
+        await IpAsync(Switch, "addr", "add", "10.77.0.254/24", "dev", "lan");
+        await IpAsync(Switch, "addr", "add", Outside + "/32", "dev", "lo");
+        // A source from inside an overlay must be seen here, not filtered for having no route back.
+        Netns.Sysctl(Switch, "net/ipv4/conf/all/rp_filter", "0");
+        Netns.Sysctl(Switch, "net/ipv4/conf/lan/rp_filter", "0");
+    }
+
+    private async Task AddNodeAsync(int number)
+    {
+        string name = $"node-{(char)('a' + number - 1)}";
+        string netns = await AddHostAsync(name, number);
+        if (number == 1)
+        {
+            await IpAsync(netns, "addr", "add", ExampleExternal + "/32", "dev", "lo");
+        }
+
+        string directory = Path.Combine(_directory, name);
+        System.IO.Directory.CreateDirectory(directory);
+        _nodes.Add(new LanNode(name, netns, $"10.77.0.{number}", directory, KeyPath));
+    }
+
+    private async Task<string> AddNamespaceAsync(string name)
+    {
+        string netns = $"kl{_id}-{name}";
+        _namespaces.Add(netns);
+        await Netns.AddAsync(netns);
+        return netns;
+    }
+
+    private async Task RemoveNamespaceAsync(string netns)
+    {
+        await Netns.DeleteAsync(netns);
+        _namespaces.Remove(netns);
+    }
+}
