@@ -1,0 +1,48 @@
+namespace Kcore.Netlink;
+
+/// <summary>Error numbers of Linux (asm-generic/errno.h) that callers decide on; any other value may occur too.</summary>
+public enum Errno
+{
+    None = 0,
+    EPERM = 1,
+    ENOENT = 2,
+    ESRCH = 3,
+    EINTR = 4,
+    EIO = 5,
+    ENXIO = 6,
+    E2BIG = 7,
+    EBADF = 9,
+    EAGAIN = 11,
+    ENOMEM = 12,
+    EACCES = 13,
+    EFAULT = 14,
+    EBUSY = 16,
+    EEXIST = 17,
+    EXDEV = 18,
+    ENODEV = 19,
+    EINVAL = 22,
+    ENFILE = 23,
+    EMFILE = 24,
+    ENOTTY = 25,
+    ENOSPC = 28,
+    ERANGE = 34,
+    ELOOP = 40,
+    ENODATA = 61,
+    EPROTO = 71,
+    EBADMSG = 74,
+    EMSGSIZE = 90,
+    EPROTONOSUPPORT = 93,
+    EOPNOTSUPP = 95,
+    EAFNOSUPPORT = 97,
+    EADDRINUSE = 98,
+    EADDRNOTAVAIL = 99,
+    ENETDOWN = 100,
+    ENETUNREACH = 101,
+    ENOBUFS = 105,
+    ENOTCONN = 107,
+    ETIMEDOUT = 110,
+    EHOSTUNREACH = 113,
+
+    /// <summary>Kernel-internal, yet some drivers let it out.</summary>
+    ENOTSUPP = 524,
+}
