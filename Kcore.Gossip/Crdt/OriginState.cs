@@ -1,0 +1,247 @@
+using System.Diagnostics;
+using Kcore.Gossip.Wire;
+
+namespace Kcore.Gossip;
+
+/// <summary>
+/// What is held of one origin: for each key the entry with the largest version. Entries up to the watermark are
+/// settled; a few ahead of a gap float above them, visible but not counted in any digest until the gap is filled.
+/// </summary>
+public sealed class OriginState
+{
+    private readonly SortedDictionary<string, CatalogEntry> _settled = new(StringComparer.Ordinal);
+    private readonly SortedSet<(ulong Version, string Key)> _versions = new(VersionOrder.Instance);
+    private readonly SortedDictionary<string, CatalogEntry> _floating = new(StringComparer.Ordinal);
+
+    internal OriginState(NodeId origin, ulong epoch) => (Origin, Epoch) = (origin, epoch);
+
+    public NodeId Origin { get; }
+
+    public ulong Epoch { get; private set; }
+
+    /// <summary>The watermark: every write up to here is held.</summary>
+    public ulong Version { get; private set; }
+
+    public ulong GcFloor { get; private set; }
+
+    /// <summary>False until the sequence is held from its beginning or from a snapshot.</summary>
+    public bool Complete { get; private set; }
+
+    /// <summary>The owner has started a new epoch of which the snapshot has not arrived; the entries are of the old one.</summary>
+    public bool Stale { get; internal set; }
+
+    public OriginHead Head => new(Origin, Epoch, Version, GcFloor, Complete);
+
+    /// <summary>Everything visible in key order, tombstones included.</summary>
+    public IEnumerable<CatalogEntry> Entries
+    {
+        get
+        {
+            foreach (CatalogEntry entry in _settled.Values)
+            {
+                if (!_floating.ContainsKey(entry.Key))
+                {
+                    yield return entry;
+                }
+            }
+
+            foreach (CatalogEntry entry in _floating.Values)
+            {
+                yield return entry;
+            }
+        }
+    }
+
+    /// <summary>Sum of the hashes of the settled entries that are no tombstones.</summary>
+    internal ulong Content { get; private set; }
+
+    internal bool HasFloating => _floating.Count > 0;
+
+    /// <summary>Entries up to the watermark, in key order.</summary>
+    internal IEnumerable<CatalogEntry> Settled => _settled.Values;
+
+    internal int Count => _settled.Count + _floating.Count;
+
+    internal ulong HeadHash => Version == 0 && Epoch == 0 ? 0 : Digest.OfHead(Origin, Epoch, Version, Content);
+
+    public CatalogEntry? Find(string key) =>
+        _floating.TryGetValue(key, out CatalogEntry? entry) || _settled.TryGetValue(key, out entry) ? entry : null;
+
+    /// <summary>Settled entries above a version, in version order.</summary>
+    internal IEnumerable<CatalogEntry> After(ulong version)
+    {
+        if (version >= Version)
+        {
+            yield break;
+        }
+
+        foreach ((_, string key) in _versions.GetViewBetween((version + 1, ""), (ulong.MaxValue, "")))
+        {
+            yield return _settled[key];
+        }
+    }
+
+    /// <summary>Every entry written at one version; several only in the Raft origin.</summary>
+    internal IReadOnlyList<CatalogEntry> At(ulong version) =>
+        version > Version
+            ? [.. _floating.Values.Where(e => e.Version == version)]
+            : [.. _versions.GetViewBetween((version, ""), (version + 1, "")).Select(v => _settled[v.Key])];
+
+    /// <summary>
+    /// The largest version below the given one that still stands. Everything between has been overwritten, so a delta
+    /// may truthfully start there.
+    /// </summary>
+    internal ulong Predecessor(ulong version)
+    {
+        if (version <= 1)
+        {
+            return 0;
+        }
+
+        return Math.Max(GcFloor, _versions.GetViewBetween((0, ""), (version, "")).Max.Version);
+    }
+
+    /// <summary>Takes one entry unless a newer one of its key is held. True when what is visible changed.</summary>
+    internal bool Take(CatalogEntry entry)
+    {
+        CatalogEntry? visible = Find(entry.Key);
+        if (entry.Version > Version)
+        {
+            if (visible is not null && visible.Version >= entry.Version)
+            {
+                return false;
+            }
+
+            if (_floating.Count >= WireLimits.FloatingPerOrigin && !_floating.ContainsKey(entry.Key))
+            {
+                return false;
+            }
+
+            _floating[entry.Key] = entry;
+            return true;
+        }
+
+        return Settle(entry) && ReferenceEquals(Find(entry.Key), entry);
+    }
+
+    /// <summary>Raises the watermark and settles what floated below it.</summary>
+    internal void Advance(ulong version)
+    {
+        if (version <= Version)
+        {
+            return;
+        }
+
+        Version = version;
+        if (_floating.Count == 0)
+        {
+            return;
+        }
+
+        foreach (CatalogEntry entry in _floating.Values.Where(e => e.Version <= version).ToList())
+        {
+            _floating.Remove(entry.Key);
+            Settle(entry);
+        }
+    }
+
+    /// <summary>Drops tombstones up to the owner's floor.</summary>
+    internal IReadOnlyList<CatalogEntry> RaiseFloor(ulong floor)
+    {
+        floor = Math.Min(floor, Version);
+        if (floor <= GcFloor)
+        {
+            return [];
+        }
+
+        GcFloor = floor;
+        List<CatalogEntry> gone =
+            [.. _versions.GetViewBetween((0, ""), (floor + 1, "")).Select(v => _settled[v.Key]).Where(e => e.IsTombstone)];
+        foreach (CatalogEntry entry in gone)
+        {
+            Unsettle(entry);
+        }
+
+        return gone;
+    }
+
+    internal bool HasTombstoneUpTo(ulong version) =>
+        version > GcFloor && _versions.GetViewBetween((0, ""), (version + 1, "")).Any(v => _settled[v.Key].IsTombstone);
+
+    internal void MarkComplete() => Complete = true;
+
+    /// <summary>Replaces everything by a complete snapshot of the same or a later epoch.</summary>
+    internal void Replace(ulong epoch, ulong version, ulong gcFloor, IEnumerable<CatalogEntry> entries)
+    {
+        Debug.Assert(epoch >= Epoch, "an epoch never goes back");
+        List<CatalogEntry> ahead = epoch == Epoch ? [.. _floating.Values.Where(e => e.Version > version)] : [];
+        Clear();
+        Epoch = epoch;
+        Version = version;
+        GcFloor = gcFloor;
+        foreach (CatalogEntry entry in entries)
+        {
+            Settle(entry);
+        }
+
+        foreach (CatalogEntry entry in ahead)
+        {
+            Take(entry);
+        }
+
+        Stale = false;
+        Complete = true;
+    }
+
+    internal void Restore(OriginHead head)
+    {
+        Epoch = head.Epoch;
+        Version = head.Version;
+        GcFloor = head.GcFloor;
+        Complete = head.Complete;
+    }
+
+    private void Clear()
+    {
+        _settled.Clear();
+        _versions.Clear();
+        _floating.Clear();
+        Content = 0;
+    }
+
+    private bool Settle(CatalogEntry entry)
+    {
+        if (_settled.TryGetValue(entry.Key, out CatalogEntry? held))
+        {
+            if (held.Version >= entry.Version)
+            {
+                return false;
+            }
+
+            Unsettle(held);
+        }
+
+        _settled[entry.Key] = entry;
+        _versions.Add((entry.Version, entry.Key));
+        Content = unchecked(Content + (entry.IsTombstone ? 0 : entry.Hash));
+        return true;
+    }
+
+    private void Unsettle(CatalogEntry entry)
+    {
+        _settled.Remove(entry.Key);
+        _versions.Remove((entry.Version, entry.Key));
+        Content = unchecked(Content - (entry.IsTombstone ? 0 : entry.Hash));
+    }
+
+    private sealed class VersionOrder : IComparer<(ulong Version, string Key)>
+    {
+        public static readonly VersionOrder Instance = new();
+
+        public int Compare((ulong Version, string Key) x, (ulong Version, string Key) y)
+        {
+            int order = x.Version.CompareTo(y.Version);
+            return order != 0 ? order : string.CompareOrdinal(x.Key, y.Key);
+        }
+    }
+}
