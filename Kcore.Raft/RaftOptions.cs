@@ -1,0 +1,29 @@
+namespace Kcore.Raft;
+
+/// <summary>The core's numbers; times are in ticks.</summary>
+public sealed record RaftOptions
+{
+    /// <summary>Ticks between a leader's heartbeats.</summary>
+    public int HeartbeatTicks { get; init; } = 1;
+
+    /// <summary>
+    /// Ticks without a leader before an election, at least; each wait is drawn from here up to twice this. Also how long
+    /// a leader may miss its quorum before it steps down, and how long a heard leader is protected from challengers.
+    /// </summary>
+    public int ElectionTicks { get; init; } = 10;
+
+    /// <summary>Ticks a leader's own oldest write may hang before it steps down.</summary>
+    public int StallTicks { get; init; } = 10;
+
+    /// <summary>Append messages in flight to one follower. More makes latency worse, not throughput better.</summary>
+    public int WindowMessages { get; init; } = 2;
+
+    /// <summary>Entries of one append message or one storage batch, in bytes.</summary>
+    public int BatchBytesMax { get; init; } = 256 * 1024;
+
+    /// <summary>Entries of one append message or one storage batch, in count.</summary>
+    public int BatchEntriesMax { get; init; } = 1024;
+
+    /// <summary>Proposed and not yet committed, in bytes; beyond it proposals are refused.</summary>
+    public int UncommittedBytesMax { get; init; } = 4 * 1024 * 1024;
+}

@@ -1,0 +1,75 @@
+namespace Kcore.Raft.Tests;
+
+public sealed class WireTests
+{
+    private static readonly RaftMessage[] Samples =
+    [
+        new RaftMessage.VoteRequest(true, 7, 3) { From = Members.Id(1), To = Members.Id(2), Term = 4 },
+        new RaftMessage.VoteReply(false, true) { From = Members.Id(1), To = Members.Id(2), Term = 4 },
+        new RaftMessage.AppendReply(false, 9, 8, 7) { From = Members.Id(1), To = Members.Id(2), Term = 4 },
+        new RaftMessage.Heartbeat(12) { From = Members.Id(1), To = Members.Id(2), Term = 4 },
+        new RaftMessage.HeartbeatReply { From = Members.Id(1), To = Members.Id(2), Term = 4 },
+        new RaftMessage.AppendRequest(1, 1, 1, [new RaftEntry(2, 1, RaftEntryKind.Command, new byte[] { 1, 2 }), new RaftEntry(3, 1, RaftEntryKind.Empty, default)])
+        {
+            From = Members.Id(1),
+            To = Members.Id(2),
+            Term = 4,
+        },
+        new RaftMessage.InstallSnapshot(new RaftSnapshot(5, 2, Configuration.Of([Members.Id(1)], [Members.Id(2)], [Members.Id(3)]), 4, new byte[] { 3 }))
+        {
+            From = Members.Id(1),
+            To = Members.Id(2),
+            Term = 4,
+        },
+    ];
+
+    [Fact]
+    public void Every_message_survives_its_encoding()
+    {
+        foreach (RaftMessage message in Samples)
+        {
+            byte[] bytes = RaftMessageCodec.Encode(message);
+            Assert.True(RaftMessageCodec.TryDecode(bytes, out RaftMessage? decoded));
+            Assert.Equal(message.GetType(), decoded.GetType());
+            Assert.Equal(bytes, RaftMessageCodec.Encode(decoded));
+            for (int length = 0; length < bytes.Length; length++)
+            {
+                Assert.False(RaftMessageCodec.TryDecode(bytes.AsSpan(0, length), out _));
+            }
+
+            Assert.False(RaftMessageCodec.TryDecode([.. bytes, 0], out _));
+        }
+    }
+
+    [Fact]
+    public void Hostile_bytes_are_survived_by_the_codec_and_by_the_node()
+    {
+        var random = new Random(3);
+        RaftNode node = Members.Of(2, 3);
+        for (int i = 0; i < 50_000; i++)
+        {
+            byte[] bytes = RaftMessageCodec.Encode(Samples[i % Samples.Length]);
+            for (int flips = random.Next(1, 5); flips > 0; flips--)
+            {
+                bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+            }
+
+            if (RaftMessageCodec.TryDecode(bytes, out RaftMessage? message))
+            {
+                node.Step(message);
+                node.Pump();
+            }
+        }
+    }
+
+    [Fact]
+    public void A_count_that_can_not_be_in_the_message_allocates_nothing()
+    {
+        byte[] bytes = RaftMessageCodec.Encode(Samples[5]);
+        int countAt = 2 + 64 + 8 + 24;
+        bytes.AsSpan(countAt, 4).Fill(0xFF);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.False(RaftMessageCodec.TryDecode(bytes, out _));
+        Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 4096);
+    }
+}
