@@ -1,0 +1,99 @@
+using System.CommandLine;
+using System.Text.Json;
+using Kcore.Contracts;
+using Kcore.Ctl.Client;
+using Kcore.Ctl.Output;
+
+namespace Kcore.Ctl.Commands;
+
+internal static class CreateNetwork
+{
+    public static Command Build(Func<ParseResult, Session> open)
+    {
+        Argument<string?> name = NameArgument.Create("1 to 63 letters, digits, '-' and '_'");
+        var type = new Option<string?>("--type") { Description = "nat (default), bridge or vxlan", HelpName = "TYPE" };
+        var externalIp = new Option<string?>("--external-ip") { Description = "address of the host that guests appear under", HelpName = "IPV4" };
+        var gatewayIp = new Option<string?>("--gateway-ip") { Description = "the guests' gateway; its subnet is the network's", HelpName = "IPV4" };
+        var netmask = new Option<string?>("--internal-netmask") { Description = "default 255.255.255.0", HelpName = "MASK" };
+        var vlan = new Option<int>("--vlan-id") { Description = "802.1Q id of the uplink; 0 is none", HelpName = "ID" };
+        var enableNat = new Option<bool>("--enable-outbound-nat") { Description = "masquerade what guests send out (default except for bridge)" };
+        var noNat = new Option<bool>("--no-outbound-nat") { Description = "do not masquerade" };
+        var target = new Option<string?>("--target-node") { Description = "create it on this node", HelpName = "NODE" };
+        var wait = new Option<bool>("--wait") { Description = "return when every live node says it is ready" };
+        var timeout = new Option<string?>("--timeout") { Description = "how long --wait waits (default 60s)", HelpName = "DURATION" };
+        var command = new Command("network", "Create a network.") { name, type, externalIp, gatewayIp, netmask, vlan, enableNat, noNat, target, wait, timeout };
+        command.Aliases.Add("networks");
+        command.SetAction(parsed => (int)Run(
+            open(parsed),
+            new CreateNetworkRequest
+            {
+                Name = parsed.Required(name),
+                Type = parsed.GetValue(type),
+                ExternalIp = parsed.GetValue(externalIp),
+                GatewayIp = parsed.GetValue(gatewayIp),
+                InternalNetmask = parsed.GetValue(netmask),
+                VlanId = parsed.GetValue(vlan),
+                EnableOutboundNat = parsed.GetValue(enableNat),
+                NoOutboundNat = parsed.GetValue(noNat),
+                TargetNode = parsed.GetValue(target),
+            },
+            parsed.GetValue(wait) ? Durations.Parse(parsed.GetValue(timeout) ?? "60s") : null));
+        return command;
+    }
+
+    private static ExitCode Run(Session session, CreateNetworkRequest request, TimeSpan? wait)
+    {
+        byte[] body = session.Client.Post(Routes.Networks, request, Replies.Json.CreateNetworkRequest);
+        if (session.IsText || wait is null)
+        {
+            session.Print(body, Replies.Json.ChangeReceipt, Receipts.Write, r => r.Name);
+            session.Out.Flush();
+        }
+
+        if (wait is not { } timeout)
+        {
+            return ExitCode.Done;
+        }
+
+        ReadyWait.Outcome outcome = new ReadyWait(session, request.Name, everywhere: string.IsNullOrWhiteSpace(request.TargetNode)).Run(timeout);
+        if (session.IsText)
+        {
+            foreach (NetworkNode node in outcome.Network.Nodes.OrEmpty())
+            {
+                session.Out.WriteLine($"  {Printable.Of(NetworkText.NodeLine(outcome.Network, node))}");
+            }
+        }
+        else if (session.Format == OutputFormat.Name)
+        {
+            session.Print(body, Replies.Json.ChangeReceipt, Receipts.Write, r => r.Name);
+        }
+        else
+        {
+            session.PrintDocument(WithNodes(body, outcome.Body));
+        }
+
+        return outcome.Partial ? ExitCode.Partial : ExitCode.Done;
+    }
+
+    /// <summary>The receipt, with the nodes of the description added: one document however long it took.</summary>
+    private static byte[] WithNodes(byte[] receipt, byte[] detail)
+    {
+        using JsonDocument head = JsonText.Parse(receipt);
+        using JsonDocument rest = JsonText.Parse(detail);
+        using var buffer = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(buffer))
+        {
+            writer.WriteStartObject();
+            foreach (JsonProperty property in head.RootElement.EnumerateObject())
+            {
+                property.WriteTo(writer);
+            }
+
+            writer.WritePropertyName("nodes");
+            rest.RootElement.GetProperty("nodes").WriteTo(writer);
+            writer.WriteEndObject();
+        }
+
+        return buffer.ToArray();
+    }
+}

@@ -1,0 +1,66 @@
+using System.CommandLine;
+using Kcore.Contracts;
+using Kcore.Ctl.Client;
+using Kcore.Ctl.Output;
+
+namespace Kcore.Ctl.Commands;
+
+internal static class GetCommands
+{
+    public static Command Build(Func<ParseResult, Session> open) =>
+        new("get", "List objects.") { Networks(open), Nodes(open), Nics(open) };
+
+    private static Command Networks(Func<ParseResult, Session> open)
+    {
+        var all = new Option<bool>("--all") { Description = "also the built-in network 'default'" };
+        var command = new Command("networks", "List networks.") { all };
+        command.Aliases.Add("network");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            byte[] body = session.Client.Get(Paths.With(Routes.Networks, "all", parsed.GetValue(all) ? "true" : null));
+            session.PrintList(
+                body,
+                Replies.Json.ImmutableArrayNetworkSummary,
+                (output, list) => NetworkText.WriteList(output, list, session.IsWide),
+                n => n.Name);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Nodes(Func<ParseResult, Session> open)
+    {
+        var command = new Command("nodes", "List the nodes of the cluster.");
+        command.Aliases.Add("node");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            session.PrintList(
+                session.Client.Get(Routes.Nodes),
+                Replies.Json.ImmutableArrayNodeSummary,
+                (output, list) => NodeText.WriteList(output, list, session.IsWide),
+                n => n.Name);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Nics(Func<ParseResult, Session> open)
+    {
+        var network = new Option<string?>("--network") { Description = "only those of this network", HelpName = "NETWORK" };
+        var command = new Command("nics", "List NICs.") { network };
+        command.Aliases.Add("nic");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            session.PrintList(
+                session.Client.Get(Paths.With(Routes.Nics, "network", parsed.GetValue(network))),
+                Replies.Json.ImmutableArrayNicInfo,
+                (output, list) => NicText.WriteList(output, list, session.IsWide),
+                n => n.Name);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,54 @@
+using System.CommandLine;
+using Kcore.Contracts;
+using Kcore.Ctl.Client;
+using Kcore.Ctl.Output;
+
+namespace Kcore.Ctl.Commands;
+
+internal static class NicCommands
+{
+    public static Command BuildAttach(Func<ParseResult, Session> open)
+    {
+        Argument<string?> name = NameArgument.Create("name of the NIC, unique on its network");
+        var network = new Option<string?>("--network") { Description = "the network (required)", HelpName = "NETWORK" };
+        var netns = new Option<string?>("--netns") { Description = "put a configured interface into this network namespace: name, path or process id; without it a TAP is made", HelpName = "NETNS" };
+        var ifname = new Option<string?>("--ifname") { Description = "its name inside the namespace (default eth0)", HelpName = "NAME" };
+        var ip = new Option<string?>("--ip") { Description = "a wanted address; the next free one when left out", HelpName = "IPV4" };
+        var mac = new Option<string?>("--mac") { Description = "a wanted MAC; derived from the name when left out", HelpName = "MAC" };
+        var command = new Command("nic", "Attach a NIC on this host to a network.") { name, network, netns, ifname, ip, mac };
+        command.Aliases.Add("nics");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            var request = new AttachNicRequest
+            {
+                Name = parsed.Required(name),
+                Network = parsed.Required(network),
+                Netns = parsed.GetValue(netns),
+                Ifname = parsed.GetValue(ifname),
+                Ip = parsed.GetValue(ip),
+                Mac = parsed.GetValue(mac),
+            };
+            session.Print(session.Client.Post(Routes.Nics, request, Replies.Json.AttachNicRequest), Replies.Json.NicInfo, NicText.WriteAttached, n => n.Name);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    public static Command BuildDetach(Func<ParseResult, Session> open)
+    {
+        Argument<string?> name = NameArgument.Create("the NIC");
+        var network = new Option<string?>("--network") { Description = "its network (required)", HelpName = "NETWORK" };
+        var command = new Command("nic", "Detach a NIC and release its address.") { name, network };
+        command.Aliases.Add("nics");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            string wanted = parsed.Required(name);
+            byte[] body = session.Client.Delete(Paths.Nic(parsed.Required(network), wanted));
+            session.Print(body, Replies.Json.ChangeReceipt, Receipts.Write, r => r.Name);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+}

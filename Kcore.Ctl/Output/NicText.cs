@@ -1,0 +1,49 @@
+using System.Collections.Immutable;
+using Kcore.Contracts;
+
+namespace Kcore.Ctl.Output;
+
+internal static class NicText
+{
+    public static void WriteList(TextWriter output, ImmutableArray<NicInfo> nics, bool wide)
+    {
+        if (nics.IsEmpty)
+        {
+            output.WriteLine("There are no NICs. Attach one: kctl attach nic NAME --network NETWORK");
+            return;
+        }
+
+        ImmutableArray<Column> columns =
+            [new("NAME", 16), new("NETWORK", 16), new("ADDRESS", 18), new("MAC", 17), new("NODE", 12), new("DEVICE", 12), new("STATE", 8)];
+        ImmutableArray<Column> more =
+            [new("BRIDGE", 12), new("GATEWAY", 15), new("MTU", 4, Right: true), new("NETNS", 8), new("IFNAME", 6), new("ATTACHMENT", 32), new("REASON", 6)];
+        Table.Write(output, wide ? [.. columns, .. more] : columns, nics.Select(n => Row(n, wide)));
+    }
+
+    /// <summary>What somebody who just attached a NIC needs to go on.</summary>
+    public static void WriteAttached(TextWriter output, NicInfo nic)
+    {
+        output.WriteLine(Printable.Of($"attached NIC '{nic.Name}' to Network '{nic.Network}' on node {nic.Node}"));
+        Labels labels = new Labels()
+            .Add("Address", nic.Address ?? "-")
+            .Add("Gateway", nic.Gateway)
+            .Add("MAC", nic.Mac)
+            .Add("MTU", $"{nic.Mtu}")
+            .Add("Device", $"{nic.Device} on {nic.Bridge}");
+        if (nic.Netns is not null)
+        {
+            labels.Add("Interface", $"{nic.Ifname} in {nic.Netns}");
+        }
+
+        labels.Add("State", nic.Reason is null ? nic.State : $"{nic.State}: {nic.Reason}").Write(output);
+    }
+
+    private static ImmutableArray<string> Row(NicInfo n, bool wide)
+    {
+        ImmutableArray<string> row =
+            [n.Name ?? "", n.Network ?? "", n.Address ?? "", n.Mac ?? "", n.Node ?? "", n.Device ?? "", n.State ?? ""];
+        return wide
+            ? [.. row, n.Bridge ?? "", n.Gateway ?? "", $"{n.Mtu}", n.Netns ?? "", n.Ifname ?? "", n.AttachmentId ?? "", n.Reason ?? ""]
+            : row;
+    }
+}

@@ -1,0 +1,40 @@
+namespace Kcore.Ctl.Tests;
+
+/// <summary>Answers as the daemon writes them: nulls left out.</summary>
+internal static class Samples
+{
+    public const string Networks = """
+        [{"name":"private","type":"vxlan","gatewayIp":"10.250.0.1","internalNetmask":"255.255.255.0","vlan":0,"overlay":true,"bridge":"kbr-private","nodes":3},
+         {"name":"lan","type":"bridge","gatewayIp":"192.168.7.1","internalNetmask":"255.255.255.0","vlan":120,"overlay":false,"bridge":"kbr-lan","nodes":1,"newerField":{"x":1}}]
+        """;
+
+    public const string Nic = """
+        {"name":"web","network":"private","node":"node-a","mac":"52:54:00:01:02:03","address":"10.250.0.2/24","gateway":"10.250.0.1","mtu":1450,"device":"tap-0b9d9f06","bridge":"kbr-private","attachmentId":"0123456789abcdef0123456789abcdef","state":"Ready"}
+        """;
+
+    public const string Nodes = """
+        [{"id":"aaaaaaaa11111111","name":"node-a","address":"10.0.0.1","status":"alive","role":"leader","vxlanDisabled":false,"networks":1,"version":"0.1.0"},
+         {"id":"bbbbbbbb22222222","name":"node-b","address":"10.0.0.2","status":"alive","role":"voter","vxlanDisabled":false,"networks":1,"version":"0.1.0"}]
+        """;
+
+    public const string Receipt = """{"verb":"created","kind":"Network","name":"private","node":"node-a"}""";
+
+    public static string Network(string stateOfB, string healthOfB = "alive", bool withB = true) => $$"""
+        {"name":"private","uid":"u1","type":"vxlan","overlay":true,"bridge":"kbr-private","gatewayIp":"10.250.0.1","internalNetmask":"255.255.255.0",
+         "networkCidr":"10.250.0.0/24","vlan":0,"outboundNat":true,"allowedTcpPorts":[],"allowedUdpPorts":[53,67],"vni":14416,"vxlanDevice":"vxlan14416",
+         "mtu":1450,"addresses":{"size":253,"used":1,"free":252,"next":"10.250.0.3"},"nodes":[
+         {"node":"node-a","nodeId":"aaaaaaaa11111111","vtep":"10.0.0.1","state":"Ready","health":"alive"}{{(withB ? $$"""
+        ,{"node":"node-b","nodeId":"bbbbbbbb22222222","vtep":"10.0.0.2","state":"{{stateOfB}}","health":"{{healthOfB}}"}
+        """ : "")}}],"conflicts":[]}
+        """;
+
+    public static string Status(string degraded = "") => $$"""
+        {"node":"node-a","nodeId":"aaaaaaaa11111111","version":"0.1.0","phase":"member","clusterId":"c1","clusterEpoch":1,"digest":"00112233aabbccdd","digestDiffers":[],
+         "members":[{"name":"node-a","id":"aaaaaaaa11111111","address":"10.0.0.1","status":"alive"},{"name":"node-bb","id":"bbbbbbbb22222222","address":"10.0.0.2","status":"dead"}],
+         "consensus":{"role":"leader","leader":"node-a","term":3,"commit":17,"applied":17,"voters":["node-a"],"quorum":true},
+         "dataplane":{"networks":1,"nics":2,"lastPass":"2026-01-02T03:04:05.678901Z","lastPassMilliseconds":1.24,"repairs":4,"deletionsHeld":false,"refusals":[]},"degraded":[{{degraded}}]}
+        """;
+
+    public static string Problem(string code) =>
+        $$"""{"code":"{{code}}","message":"it is so","details":["evidence 1","evidence 2"],"next":"kctl status"}""";
+}
