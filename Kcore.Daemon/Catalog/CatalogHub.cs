@@ -1,0 +1,49 @@
+using System.Globalization;
+using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Catalog.View;
+using Kcore.Daemon.Cluster.Founding;
+using Kcore.Daemon.Cluster.Members;
+using Kcore.Daemon.Reconciliation;
+using Kcore.Gossip;
+
+namespace Kcore.Daemon.Catalog;
+
+/// <summary>The facts, what they mean, and the members they come from, at one moment.</summary>
+internal sealed record CatalogSnapshot(GossipView Gossip, CatalogView View)
+{
+    public string Digest => Gossip.Digest.ToString("x16", CultureInfo.InvariantCulture);
+
+    public string NameOf(NodeId node) =>
+        Gossip.Members.Find(node)?.Name ?? (View.Nodes.TryGetValue(node, out NodeFact? fact) ? fact.Name : node.Short);
+
+    /// <summary>By name or by id.</summary>
+    public NodeId? FindNode(string nameOrId)
+    {
+        Member? member = NodeId.TryParse(nameOrId, out NodeId id)
+            ? Gossip.Members.Find(id)
+            : Gossip.Members.Members.FirstOrDefault(m => string.Equals(m.Name, nameOrId, StringComparison.Ordinal));
+        return member?.Id;
+    }
+}
+
+/// <summary>Turns every new state of gossip into its meaning and publishes both together.</summary>
+internal sealed class CatalogHub(ClusterLoop cluster)
+{
+    public Published<CatalogSnapshot> Current { get; } = new(new CatalogSnapshot(cluster.View.Current, CatalogView.Empty));
+
+    public async Task RunAsync(CancellationToken stoppingToken)
+    {
+        while (true)
+        {
+            (GossipView gossip, long revision) = cluster.View.Read();
+            CatalogSnapshot last = Current.Current;
+
+            // Members change far more often than facts; the meaning of equal facts is equal.
+            CatalogView view = gossip.Digest == last.Gossip.Digest && gossip.Entries.Length == last.Gossip.Entries.Length
+                ? last.View
+                : CatalogViewBuilder.Build(gossip.Entries);
+            Current.Replace(new CatalogSnapshot(gossip, view));
+            await cluster.View.ChangedSince(revision, stoppingToken);
+        }
+    }
+}

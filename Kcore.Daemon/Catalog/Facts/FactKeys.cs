@@ -1,0 +1,25 @@
+using System.Globalization;
+using Kcore.Gossip;
+
+namespace Kcore.Daemon.Catalog.Facts;
+
+/// <summary>Keys of the entries: one letter for the kind, then what makes it unique within its origin.</summary>
+internal static class FactKeys
+{
+    public const string Node = "n";
+    public const string Dissolved = "d";
+
+    public static string Participation(UInt128 network) => "p" + Hex(network);
+
+    public static string Nic(UInt128 attachment) => "i" + Hex(attachment);
+
+    public static string Claim(string network) => "c" + network;
+
+    public static string Pool(UInt128 network) => "o" + Hex(network);
+
+    public static string Lease(UInt128 attachment) => "l" + Hex(attachment);
+
+    public static string Admission(NodeId node) => "a" + node;
+
+    public static string Hex(UInt128 id) => id.ToString("x32", CultureInfo.InvariantCulture);
+}

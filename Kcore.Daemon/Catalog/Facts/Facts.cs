@@ -1,0 +1,86 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using Kcore.Gossip;
+
+namespace Kcore.Daemon.Catalog.Facts;
+
+/// <summary>What an entry of the catalog means. Numbers are on the wire: never reuse one.</summary>
+internal enum FactKind : ushort
+{
+    Node = 1,
+    Participation = 2,
+    Nic = 3,
+    Claim = 4,
+    Pool = 16,
+    Lease = 17,
+    Admission = 18,
+    Dissolved = 20,
+}
+
+/// <summary>A node about itself.</summary>
+/// <param name="Vtep">Tunnel endpoint address, an observation that may change at any time.</param>
+/// <param name="Votes">The node holds the log and may lead: a hint where proposals go, never an input to a quorum.</param>
+internal sealed record NodeFact(
+    string Name, IPAddress Vtep, bool VxlanDisabled, string Version, int UnderlayMtu, string UnderlayInterface, bool Votes);
+
+internal enum ObjectState
+{
+    Pending = 0,
+    Ready = 1,
+    Failed = 2,
+    PendingAddress = 3,
+}
+
+/// <summary>A node takes part in a network.</summary>
+internal sealed record ParticipationFact(UInt128 Network, ObjectState State, string? Reason);
+
+/// <summary>A NIC, stated by the node that hosts it.</summary>
+/// <param name="Address">Null until the lease is committed.</param>
+/// <param name="LeaseIndex">Raft index of the lease: of two claims for one MAC the later lease wins.</param>
+/// <param name="Netns">Namespace the NIC leads into; null for a TAP.</param>
+internal sealed record NicFact(
+    UInt128 AttachmentId,
+    UInt128 Network,
+    string Name,
+    PhysicalAddress Mac,
+    IPAddress? Address,
+    ulong LeaseIndex,
+    string Device,
+    string? Netns,
+    string? Ifname,
+    ObjectState State,
+    string? Reason);
+
+/// <summary>
+/// Orders claims on one name: the counter dominates everything its writer had read, so a later decision beats what it
+/// was made in knowledge of; concurrent ones are decided by node and content, the same way everywhere.
+/// </summary>
+internal readonly record struct ClaimStamp(ulong Counter, NodeId Node, ulong ContentHash) : IComparable<ClaimStamp>
+{
+    public int CompareTo(ClaimStamp other)
+    {
+        int order = Counter.CompareTo(other.Counter);
+        order = order != 0 ? order : Node.CompareTo(other.Node);
+        return order != 0 ? order : ContentHash.CompareTo(other.ContentHash);
+    }
+}
+
+/// <summary>An origin's word on a network name: this is what it is, or it is gone.</summary>
+/// <param name="Uid">Identity of this creation; a re-created network is another one.</param>
+/// <param name="Created">Stamp of the creation; decides who keeps a VNI.</param>
+/// <param name="Stamp">Stamp of this word.</param>
+/// <param name="Spec">Null when the claim is a deletion.</param>
+internal sealed record ClaimFact(string Name, UInt128 Uid, ClaimStamp Created, ClaimStamp Stamp, NetworkSpec? Spec);
+
+/// <summary>The address pool of an overlay, as Raft committed it.</summary>
+/// <param name="Next">Next address in order; null when the pool is exhausted.</param>
+internal sealed record PoolFact(UInt128 Network, string Name, uint Vni, IPAddress? Next, long Size, long Used, long Free);
+
+/// <summary>One address held by one NIC, as Raft committed it.</summary>
+internal sealed record LeaseFact(UInt128 AttachmentId, UInt128 Network, IPAddress Address, PhysicalAddress Mac, NodeId Node, string NicName, ulong Index);
+
+/// <summary>A node the cluster has admitted.</summary>
+internal sealed record AdmissionFact(NodeId Node, UInt128 Store, string Name);
+
+/// <summary>This cluster has ended; its members go to another.</summary>
+internal sealed record DissolvedFact(UInt128 Target);

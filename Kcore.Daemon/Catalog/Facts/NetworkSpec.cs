@@ -1,0 +1,82 @@
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Net;
+
+namespace Kcore.Daemon.Catalog.Facts;
+
+internal enum NetworkType
+{
+    Nat = 0,
+    Bridge = 1,
+    Vxlan = 2,
+}
+
+/// <summary>What a network is, validated. Value equality decides between "unchanged" and "immutable".</summary>
+internal sealed record NetworkSpec
+{
+    public required NetworkType Type { get; init; }
+
+    /// <summary>IPv4; the subnet is this address under <see cref="PrefixLength"/>.</summary>
+    public required IPAddress Gateway { get; init; }
+
+    /// <summary>8 to 30.</summary>
+    public required int PrefixLength { get; init; }
+
+    public IPAddress? ExternalIp { get; init; }
+
+    /// <summary>0 for none, else 1 to 4094.</summary>
+    public int VlanId { get; init; }
+
+    public required bool OutboundNat { get; init; }
+
+    public string? TargetNode { get; init; }
+
+    public IPNetwork Subnet
+    {
+        get
+        {
+            uint gateway = BinaryPrimitives.ReadUInt32BigEndian(Gateway.GetAddressBytes());
+            uint mask = uint.MaxValue << (32 - PrefixLength);
+            Span<byte> bytes = stackalloc byte[4];
+            BinaryPrimitives.WriteUInt32BigEndian(bytes, gateway & mask);
+            return new IPNetwork(new IPAddress(bytes), PrefixLength);
+        }
+    }
+
+    public string Netmask
+    {
+        get
+        {
+            Span<byte> bytes = stackalloc byte[4];
+            BinaryPrimitives.WriteUInt32BigEndian(bytes, uint.MaxValue << (32 - PrefixLength));
+            return new IPAddress(bytes).ToString();
+        }
+    }
+
+    public string TypeName => NameOf(Type);
+
+    public static string NameOf(NetworkType type) => type.ToString().ToLowerInvariant();
+
+    /// <summary>Names of the fields in which two specs differ, as the manifest spells them (behaviour 91).</summary>
+    public ImmutableArray<string> DifferencesFrom(NetworkSpec other)
+    {
+        ImmutableArray<string>.Builder fields = ImmutableArray.CreateBuilder<string>();
+        Compare("type", TypeName, other.TypeName);
+        Compare("gatewayIp", Gateway.ToString(), other.Gateway.ToString());
+        Compare("internalNetmask", Netmask, other.Netmask);
+        Compare("externalIp", ExternalIp?.ToString(), other.ExternalIp?.ToString());
+        Compare("vlanId", VlanId.ToString(CultureInfo.InvariantCulture), other.VlanId.ToString(CultureInfo.InvariantCulture));
+        Compare("enableOutboundNat", OutboundNat ? "true" : "false", other.OutboundNat ? "true" : "false");
+        Compare("targetNode", TargetNode, other.TargetNode);
+        return fields.DrainToImmutable();
+
+        void Compare(string field, string? mine, string? theirs)
+        {
+            if (!string.Equals(mine, theirs, StringComparison.Ordinal))
+            {
+                fields.Add($"{field}: {theirs ?? "(none)"} -> {mine ?? "(none)"}");
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Numerics;
+using Kcore.Contracts;
+using Kcore.Daemon.Catalog.Facts;
+
+namespace Kcore.Daemon.Catalog.Validation;
+
+/// <summary>
+/// Turns what a user typed into a network, or says what is wrong with it (behaviours 76 to 86). Looks at nothing but the request.
+/// </summary>
+internal static class NetworkRequest
+{
+    private const string DefaultNetmask = "255.255.255.0";
+
+    /// <exception cref="RefusedException">InvalidArgument, naming the field.</exception>
+    public static (string Name, NetworkSpec Spec) Check(CreateNetworkRequest request)
+    {
+        string name = ObjectName.Check(request.Name, "network");
+        if (string.Equals(name, "default", StringComparison.OrdinalIgnoreCase))
+        {
+            throw Invalid("network name 'default' is reserved: every node has its own");
+        }
+
+        NetworkType type = Type(request.Type);
+        if (request.EnableOutboundNat && request.NoOutboundNat)
+        {
+            throw Invalid("--enable-outbound-nat and --no-outbound-nat exclude each other", next: "give one of them, or none: outbound NAT is on unless the type is bridge");
+        }
+
+        if (request.VlanId is < 0 or > 4094)
+        {
+            throw Invalid($"vlan-id must be between 0 and 4094", $"vlan-id: {request.VlanId}");
+        }
+
+        if (type == NetworkType.Vxlan && request.VlanId != 0)
+        {
+            throw Invalid("a vxlan network takes no vlan-id: its frames travel inside UDP", $"vlan-id: {request.VlanId}");
+        }
+
+        if (string.IsNullOrWhiteSpace(request.GatewayIp))
+        {
+            throw Invalid("gateway-ip is required", next: "--gateway-ip A.B.C.D, an address of the network's subnet, for example 10.250.0.1");
+        }
+
+        uint gateway = Ipv4("gateway-ip", request.GatewayIp);
+        IPAddress? external = string.IsNullOrWhiteSpace(request.ExternalIp) ? null : ToAddress(Ipv4("external-ip", request.ExternalIp));
+        int prefix = Prefix(request.InternalNetmask);
+        uint mask = uint.MaxValue << (32 - prefix);
+        if ((gateway & ~mask) == 0 || (gateway & ~mask) == ~mask)
+        {
+            throw Invalid(
+                "gateway-ip is the network or broadcast address of its subnet",
+                $"gateway-ip: {ToAddress(gateway)}/{prefix}");
+        }
+
+        if (gateway >> 28 >= 0xe || gateway >> 24 is 0 or 127)
+        {
+            throw Invalid("gateway-ip is not an address hosts can have", $"gateway-ip: {ToAddress(gateway)}");
+        }
+
+        string? target = string.IsNullOrWhiteSpace(request.TargetNode) ? null : request.TargetNode.Trim();
+        var spec = new NetworkSpec
+        {
+            Type = type,
+            Gateway = ToAddress(gateway),
+            PrefixLength = prefix,
+            ExternalIp = external,
+            VlanId = request.VlanId,
+            OutboundNat = type != NetworkType.Bridge && !request.NoOutboundNat,
+            TargetNode = target,
+        };
+        return (name, spec);
+    }
+
+    private static NetworkType Type(string? text) => (text ?? "nat").Trim().ToLowerInvariant() switch
+    {
+        "" or "nat" => NetworkType.Nat,
+        "bridge" => NetworkType.Bridge,
+        "vxlan" => NetworkType.Vxlan,
+        _ => throw Invalid("type must be one of nat, bridge, vxlan", $"type: {Shown(text!)}"),
+    };
+
+    private static int Prefix(string? netmask)
+    {
+        string text = string.IsNullOrWhiteSpace(netmask) ? DefaultNetmask : netmask.Trim();
+        uint mask = Ipv4("internal-netmask", text);
+        int ones = BitOperations.PopCount(mask);
+        if (ones < 32 && mask << ones != 0)
+        {
+            throw Invalid("internal-netmask is not contiguous: its ones must come before its zeros", $"internal-netmask: {text}");
+        }
+
+        return ones is >= 8 and <= 30
+            ? ones
+            : throw Invalid("internal-netmask is not supported: 255.0.0.0 (/8) to 255.255.255.252 (/30) are", $"internal-netmask: {text} (/{ones})");
+    }
+
+    private static uint Ipv4(string field, string text)
+    {
+        text = text.Trim();
+        if (Ipv4Text.TryParse(text, out IPAddress? address))
+        {
+            return BinaryPrimitives.ReadUInt32BigEndian(address.GetAddressBytes());
+        }
+
+        throw Invalid($"{field} is not an IPv4 address", $"{field}: {Shown(text)}");
+    }
+
+    private static IPAddress ToAddress(uint value)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, value);
+        return new IPAddress(bytes);
+    }
+
+    private static string Shown(string text) => text.Length <= 64 ? text : text[..64] + "…";
+
+    private static RefusedException Invalid(string message, string? detail = null, string? next = null) =>
+        new(ErrorCode.InvalidArgument, message, detail is null ? [] : [detail], next);
+}

@@ -1,0 +1,72 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using Kcore.Contracts;
+using Kcore.Daemon.Catalog.Facts;
+using Kcore.Gossip;
+
+namespace Kcore.Daemon.Catalog.View;
+
+/// <summary>A network as all nodes that hold the same facts see it.</summary>
+/// <param name="Conflict">Not null: another claim won the VNI; the network is not materialised anywhere.</param>
+/// <param name="Losers">Claims on the same name that lost, for people.</param>
+internal sealed record Network(
+    string Name,
+    UInt128 Uid,
+    NetworkSpec Spec,
+    ClaimStamp Created,
+    NodeId Creator,
+    string? Conflict,
+    ImmutableArray<string> Losers);
+
+/// <summary>A NIC with the node that states it.</summary>
+internal sealed record HostedNic(NodeId Node, NicFact Fact);
+
+/// <summary>
+/// What the facts of all origins mean together: a pure function of them, so that any two nodes with equal facts agree,
+/// in whatever order the facts came.
+/// </summary>
+internal sealed record CatalogView
+{
+    public static CatalogView Empty { get; } = CatalogViewBuilder.Build([]);
+
+    /// <summary>By name, in ordinal order; conflicting ones included.</summary>
+    public required ImmutableSortedDictionary<string, Network> Networks { get; init; }
+
+    /// <summary>The last word on every name ever claimed, deletions included.</summary>
+    public required ImmutableArray<ClaimFact> Verdicts { get; init; }
+
+    public required FrozenDictionary<UInt128, Network> NetworksByUid { get; init; }
+
+    public required FrozenDictionary<NodeId, NodeFact> Nodes { get; init; }
+
+    /// <summary>Network uid to the nodes that take part.</summary>
+    public required FrozenDictionary<UInt128, ImmutableArray<(NodeId Node, ParticipationFact Fact)>> Participants { get; init; }
+
+    /// <summary>All NICs, winners only, ordered by network, name, attachment.</summary>
+    public required ImmutableArray<HostedNic> Nics { get; init; }
+
+    public required FrozenDictionary<UInt128, PoolFact> Pools { get; init; }
+
+    /// <summary>By attachment id.</summary>
+    public required FrozenDictionary<UInt128, LeaseFact> Leases { get; init; }
+
+    public required ImmutableArray<AdmissionFact> Admissions { get; init; }
+
+    /// <summary>Nodes that hold the log, by their own word.</summary>
+    public required ImmutableArray<NodeId> Voters { get; init; }
+
+    public required DissolvedFact? Dissolved { get; init; }
+
+    /// <summary>Largest claim counter seen; a new claim takes one more and so dominates all it was made in knowledge of.</summary>
+    public required ulong ClaimCounter { get; init; }
+
+    /// <exception cref="RefusedException">NotFound, naming it.</exception>
+    public Network Find(string name) => Networks.TryGetValue(name, out Network? network)
+        ? network
+        : throw new RefusedException(ErrorCode.NotFound, $"network '{name}' does not exist", next: "kctl get networks");
+
+    public IEnumerable<HostedNic> NicsOf(UInt128 network) => Nics.Where(n => n.Fact.Network == network);
+
+    public ImmutableArray<(NodeId Node, ParticipationFact Fact)> ParticipantsOf(UInt128 network) =>
+        Participants.TryGetValue(network, out ImmutableArray<(NodeId, ParticipationFact)> nodes) ? nodes : [];
+}

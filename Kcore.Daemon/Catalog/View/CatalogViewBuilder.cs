@@ -1,0 +1,157 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using System.Globalization;
+using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Catalog.Naming;
+using Kcore.Gossip;
+
+namespace Kcore.Daemon.Catalog.View;
+
+/// <summary>Computes the view from all live entries.</summary>
+internal static class CatalogViewBuilder
+{
+    // One origin's claims on two spellings of a name can carry one stamp; then the spelling decides.
+    private static readonly Comparer<(ClaimStamp Stamp, string Name)> Latest = Comparer<(ClaimStamp Stamp, string Name)>.Create(
+        (a, b) => a.Stamp.CompareTo(b.Stamp) is not 0 and int order ? order : string.CompareOrdinal(a.Name, b.Name));
+
+    public static CatalogView Build(IEnumerable<CatalogEntry> entries)
+    {
+        var nodes = new Dictionary<NodeId, NodeFact>();
+        var participants = new Dictionary<UInt128, List<(NodeId, ParticipationFact)>>();
+        var nics = new List<HostedNic>();
+        var claims = new List<(NodeId Origin, ClaimFact Claim)>();
+        var pools = new Dictionary<UInt128, PoolFact>();
+        var leases = new Dictionary<UInt128, LeaseFact>();
+        var admissions = new List<AdmissionFact>();
+        DissolvedFact? dissolved = null;
+
+        foreach (CatalogEntry entry in entries)
+        {
+            // What Raft commits counts only from the Raft origin, what a node states only from the node, and each only
+            // under its own key: the same fact said twice by one origin would make the order of entries matter.
+            switch ((FactKind)entry.Kind, entry.Origin == NodeId.Raft)
+            {
+                case (FactKind.Node, false) when FactCodec.TryDecode(entry, out NodeFact? fact) && entry.Key == FactKeys.Node:
+                    nodes[entry.Origin] = fact;
+                    break;
+                case (FactKind.Participation, false) when FactCodec.TryDecode(entry, out ParticipationFact? fact) && entry.Key == FactKeys.Participation(fact.Network):
+                    if (!participants.TryGetValue(fact.Network, out List<(NodeId, ParticipationFact)>? list))
+                    {
+                        participants[fact.Network] = list = [];
+                    }
+
+                    list.Add((entry.Origin, fact));
+                    break;
+                case (FactKind.Nic, false) when FactCodec.TryDecode(entry, out NicFact? fact) && entry.Key == FactKeys.Nic(fact.AttachmentId):
+                    nics.Add(new HostedNic(entry.Origin, fact));
+                    break;
+                case (FactKind.Claim, false) when FactCodec.TryDecode(entry, out ClaimFact? fact)
+                    && entry.Key == FactKeys.Claim(fact.Name) && fact.Stamp.Node == entry.Origin:
+                    claims.Add((entry.Origin, fact));
+                    break;
+                case (FactKind.Pool, true) when FactCodec.TryDecode(entry, out PoolFact? fact) && entry.Key == FactKeys.Pool(fact.Network):
+                    pools[fact.Network] = fact;
+                    break;
+                case (FactKind.Lease, true) when FactCodec.TryDecode(entry, out LeaseFact? fact) && entry.Key == FactKeys.Lease(fact.AttachmentId):
+                    leases[fact.AttachmentId] = fact;
+                    break;
+                case (FactKind.Admission, true) when FactCodec.TryDecode(entry, out AdmissionFact? fact) && entry.Key == FactKeys.Admission(fact.Node):
+                    admissions.Add(fact);
+                    break;
+                case (FactKind.Dissolved, true) when FactCodec.TryDecode(entry, out DissolvedFact? fact) && entry.Key == FactKeys.Dissolved:
+                    dissolved = fact;
+                    break;
+                default:
+                    // A kind or a layout of a newer version: kept and relayed by the core, without meaning here.
+                    break;
+            }
+        }
+
+        ImmutableSortedDictionary<string, Network> networks = ResolveNetworks(claims);
+        return new CatalogView
+        {
+            Networks = networks,
+            Verdicts = [.. claims
+                .GroupBy(c => c.Claim.Name, StringComparer.OrdinalIgnoreCase)
+                .Select(g => g.MaxBy(c => (c.Claim.Stamp, c.Claim.Name), Latest).Claim)
+                .OrderBy(c => c.Name, StringComparer.Ordinal)],
+            // A uid is random, but it comes from other nodes: two names with one uid must not end this one.
+            NetworksByUid = networks.Values.OrderBy(n => n.Created).DistinctBy(n => n.Uid).ToFrozenDictionary(n => n.Uid),
+            Nodes = nodes.ToFrozenDictionary(),
+            Participants = participants.ToFrozenDictionary(
+                p => p.Key, p => p.Value.OrderBy(n => n.Item1).ToImmutableArray()),
+            Nics = ResolveNics(nics),
+            Pools = pools.ToFrozenDictionary(),
+            Leases = leases.ToFrozenDictionary(),
+            Admissions = [.. admissions.OrderBy(a => a.Node)],
+            Voters = [.. nodes.Where(n => n.Value.Votes).Select(n => n.Key).Order()],
+            Dissolved = dissolved,
+            ClaimCounter = claims.Count == 0 ? 0 : claims.Max(c => c.Claim.Stamp.Counter),
+        };
+    }
+
+    private static ImmutableSortedDictionary<string, Network> ResolveNetworks(List<(NodeId Origin, ClaimFact Claim)> claims)
+    {
+        var winners = new List<Network>();
+
+        // Two names that differ only in case are one name (A18): created in two halves of a split, one of them wins.
+        foreach (IGrouping<string, (NodeId Origin, ClaimFact Claim)> name in claims.GroupBy(c => c.Claim.Name, StringComparer.OrdinalIgnoreCase))
+        {
+            (NodeId origin, ClaimFact claim) = name.MaxBy(c => (c.Claim.Stamp, c.Claim.Name), Latest);
+            if (claim.Spec is not { } spec)
+            {
+                continue;
+            }
+
+            winners.Add(new Network(
+                claim.Name,
+                claim.Uid,
+                spec,
+                claim.Created,
+                origin,
+                null,
+                [.. name.Where(c => c.Claim.Spec is not null && c.Claim.Uid != claim.Uid).OrderBy(c => (c.Claim.Stamp, c.Claim.Name), Latest).Select(Describe)]));
+        }
+
+        return MarkVniConflicts(winners).ToImmutableSortedDictionary(n => n.Name, n => n, StringComparer.Ordinal);
+    }
+
+    /// <summary>Of two overlays with one VNI the earlier creation keeps it, then the smaller name (A4).</summary>
+    private static IEnumerable<Network> MarkVniConflicts(List<Network> networks)
+    {
+        var holders = new Dictionary<uint, Network>();
+        foreach (Network network in networks.OrderBy(n => n.Created).ThenBy(n => n.Name, StringComparer.Ordinal))
+        {
+            if (network.Spec.Type != NetworkType.Vxlan)
+            {
+                yield return network;
+                continue;
+            }
+
+            uint vni = DerivedNames.Vni(network.Name);
+            if (holders.TryAdd(vni, network))
+            {
+                yield return network;
+            }
+            else
+            {
+                yield return network with
+                {
+                    Conflict = string.Create(CultureInfo.InvariantCulture, $"VNI {vni} belongs to network '{holders[vni].Name}', created earlier"),
+                };
+            }
+        }
+    }
+
+    /// <summary>Two nodes that state one MAC on one network: the later lease wins (a move), then the smaller node id.</summary>
+    private static ImmutableArray<HostedNic> ResolveNics(List<HostedNic> nics) =>
+    [
+        .. nics
+            .GroupBy(n => (n.Fact.Network, n.Fact.Mac))
+            .Select(g => g.OrderByDescending(n => n.Fact.LeaseIndex).ThenBy(n => n.Node).ThenBy(n => n.Fact.AttachmentId).First())
+            .OrderBy(n => n.Fact.Network).ThenBy(n => n.Fact.Name, StringComparer.Ordinal).ThenBy(n => n.Fact.AttachmentId).ThenBy(n => n.Node),
+    ];
+
+    private static string Describe((NodeId Origin, ClaimFact Claim) claim) =>
+        $"'{claim.Claim.Name}' {claim.Claim.Spec!.TypeName} {claim.Claim.Spec.Gateway}/{claim.Claim.Spec.PrefixLength} claimed by node {claim.Origin.Short}";
+}

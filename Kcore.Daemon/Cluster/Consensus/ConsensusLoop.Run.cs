@@ -1,0 +1,341 @@
+using System.Collections.Immutable;
+using Kcore.Raft;
+
+namespace Kcore.Daemon.Cluster.Consensus;
+
+// The loop itself. Everything in this file runs on it.
+public sealed partial class ConsensusLoop<TResult, TChange>
+{
+    private const int InputsPerRound = 256;
+
+    private readonly SortedDictionary<ulong, Proposal<TResult>> _appended = [];
+    private readonly Queue<Proposal<TResult>> _waiting = new();
+
+    private StorageWriter? _writer;
+    private ulong _applied;
+    private bool _isSnapshotUnderWay;
+    private TimeSpan _lastSync;
+    private ConsensusFault _fault;
+    private string? _faultText;
+
+    /// <summary>Runs the member until cancelled; call it once. Returns normally after cancellation.</summary>
+    public async Task RunAsync(CancellationToken stoppingToken)
+    {
+        RaftSnapshot snapshot = _node.Snapshot;
+        ConsensusLog.Opened(
+            _logger, _node.Self, _store.Identity.ClusterId, _node.Term, _node.LastIndex, snapshot.Index);
+        await using var writer = new StorageWriter(
+            _store, _time, outcome => _inbox.Writer.TryWrite(new Input.Storage(outcome)));
+        _writer = writer;
+        if (snapshot.Index > 0)
+        {
+            Restore(snapshot);
+        }
+
+        if (_node.Configuration is { IsJoint: false, Voters: [var only] } && only == _node.Self)
+        {
+            // Nobody else could be leading, so there is nothing to wait for.
+            _node.Campaign();
+        }
+
+        Advance();
+        await using ITimer timer = _time.CreateTimer(
+            _ => EnqueueTick(), null, _options.TickInterval, _options.TickInterval);
+        try
+        {
+            while (await _inbox.Reader.WaitToReadAsync(stoppingToken))
+            {
+                for (int i = 0; i < InputsPerRound && _inbox.Reader.TryRead(out Input? input); i++)
+                {
+                    if (input.IsCounted)
+                    {
+                        Interlocked.Decrement(ref _queuedCount);
+                    }
+
+                    Handle(input);
+                }
+
+                Advance();
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // Asked to stop.
+        }
+        finally
+        {
+            Close();
+        }
+    }
+
+    private void Handle(Input input)
+    {
+        switch (input)
+        {
+            case Input.Propose { Proposal: var proposal } when _waiting.Count >= _options.InboxCapacity:
+                proposal.Fail(new ProposeException(ProposeFailure.Unavailable, "Too many requests wait for a leader."));
+                break;
+            case Input.Propose { Proposal: var proposal }:
+                _waiting.Enqueue(proposal);
+                break;
+            case Input.Read { Answer: var answer }:
+                answer(null);
+                break;
+            case Input.Receive { Message: var message } when _fault == ConsensusFault.None:
+                _node.Step(message);
+                break;
+            case Input.Storage { Outcome: var outcome }:
+                HandleStorage(outcome);
+                break;
+            case Input.Tick:
+                Volatile.Write(ref _isTickQueued, 0);
+                if (_fault == ConsensusFault.None)
+                {
+                    _node.Tick();
+                }
+
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void HandleStorage(StorageOutcome outcome)
+    {
+        switch (outcome)
+        {
+            case StorageOutcome.Written written:
+                _lastSync = written.Duration;
+                _node.StorageAck(written.BatchId);
+                break;
+            case StorageOutcome.SnapshotSaved saved:
+                _isSnapshotUnderWay = false;
+                _node.Compact(saved.Snapshot, saved.KeepFrom);
+                ConsensusLog.SnapshotSaved(_logger, saved.Snapshot.Index);
+                break;
+            case StorageOutcome.Failed failed when _fault == ConsensusFault.None:
+                // Final for this instance: after a failed sync the kernel may have dropped what was written.
+                Fail(ConsensusFault.DiskFailed, failed.Text);
+                ConsensusLog.DiskFailed(_logger, failed.Text);
+                break;
+            default:
+                break;
+        }
+    }
+
+    // Does what the core asks for until it asks for nothing more.
+    private void Advance()
+    {
+        while (_fault == ConsensusFault.None)
+        {
+            OfferWaiting();
+            Ready ready = _node.TakeReady();
+            if (ready.IsEmpty)
+            {
+                break;
+            }
+
+            foreach (RaftMessage message in ready.Messages)
+            {
+                _transport.Send(message);
+            }
+
+            if (ready.Batch is { } batch)
+            {
+                _writer!.Write(batch);
+            }
+
+            if (ready.Restore is { } snapshot)
+            {
+                Restore(snapshot);
+            }
+
+            Apply(ready.Committed);
+            TakeSnapshotWhenDue();
+        }
+
+        if (_fault != ConsensusFault.None)
+        {
+            while (_waiting.TryDequeue(out Proposal<TResult>? proposal))
+            {
+                proposal.Fail(Stopped());
+            }
+        }
+
+        PublishStatus();
+    }
+
+    private void OfferWaiting()
+    {
+        if (_node.Role == RaftRole.Leader)
+        {
+            while (_waiting.TryDequeue(out Proposal<TResult>? proposal))
+            {
+                Append(proposal);
+            }
+        }
+        else if (!_node.Leader.IsNone)
+        {
+            while (_waiting.TryDequeue(out Proposal<TResult>? proposal))
+            {
+                proposal.Fail(new ProposeException(
+                    ProposeFailure.NotLeader, $"{_node.Leader} leads the cluster's log.", _node.Leader));
+            }
+        }
+    }
+
+    private void Append(Proposal<TResult> proposal)
+    {
+        if (!proposal.TryBeginAppend())
+        {
+            return;
+        }
+
+        if (_node.Propose(proposal.Command, out ulong index) == ProposeOutcome.Appended)
+        {
+            proposal.Term = _node.Term;
+            _appended[index] = proposal;
+            return;
+        }
+
+        proposal.CancelAppend();
+        proposal.Fail(new ProposeException(ProposeFailure.Unavailable, "Too much waits for a quorum already."));
+    }
+
+    private void Apply(ImmutableArray<RaftEntry> entries)
+    {
+        foreach (RaftEntry entry in entries)
+        {
+            TResult? result = default;
+            bool hasResult = false;
+            if (entry.Kind == RaftEntryKind.Command)
+            {
+                try
+                {
+                    (result, ImmutableArray<TChange> changes) = _machine.Apply(entry.Index, entry.Data);
+                    hasResult = true;
+                    _observer.Applied(entry.Index, result, changes);
+                }
+                catch (Exception failure)
+                {
+                    // Going on would let this node's state differ from the others' for ever.
+                    Fail(ConsensusFault.StateFailed, $"Entry {entry.Index} could not be applied: {failure.Message}");
+                    ConsensusLog.StateFailed(_logger, entry.Index, failure);
+                    return;
+                }
+            }
+
+            _applied = entry.Index;
+            if (!_appended.Remove(entry.Index, out Proposal<TResult>? proposal))
+            {
+                continue;
+            }
+
+            if (hasResult && proposal.Term == entry.Term)
+            {
+                proposal.Succeed(result!);
+            }
+            else
+            {
+                // Another leader's entry took the place: this one is certainly not in the log.
+                proposal.Fail(new ProposeException(
+                    ProposeFailure.NotLeader, "Leadership changed before the request was committed.", _node.Leader));
+            }
+        }
+    }
+
+    private void Restore(RaftSnapshot snapshot)
+    {
+        try
+        {
+            _machine.Restore(snapshot.Data);
+            _observer.Restored(snapshot.Index, _machine.EnumerateAll());
+        }
+        catch (Exception failure)
+        {
+            Fail(ConsensusFault.StateFailed, $"The snapshot at {snapshot.Index} could not be restored: {failure.Message}");
+            ConsensusLog.StateFailed(_logger, snapshot.Index, failure);
+            return;
+        }
+
+        _applied = snapshot.Index;
+        while (_appended.Count > 0 && _appended.Keys.First() is var index && index <= snapshot.Index)
+        {
+            _appended.Remove(index, out Proposal<TResult>? proposal);
+            proposal!.Fail(UnknownOutcome());
+        }
+    }
+
+    private void TakeSnapshotWhenDue()
+    {
+        if (_isSnapshotUnderWay
+            || _fault != ConsensusFault.None
+            || _applied < _node.Snapshot.Index + (ulong)_options.SnapshotEveryEntries)
+        {
+            return;
+        }
+
+        RaftSnapshot snapshot = _node.DescribeSnapshot(_applied, _machine.TakeSnapshot());
+        ulong kept = Math.Min((ulong)_options.EntriesKeptBehindSnapshot, snapshot.Index);
+        _isSnapshotUnderWay = true;
+        _writer!.SaveSnapshot(snapshot, snapshot.Index - kept + 1);
+    }
+
+    private void Fail(ConsensusFault fault, string text)
+    {
+        _fault = fault;
+        _faultText = text;
+        foreach (Proposal<TResult> proposal in _appended.Values)
+        {
+            proposal.Fail(UnknownOutcome());
+        }
+
+        _appended.Clear();
+    }
+
+    private void PublishStatus()
+    {
+        ConsensusStatus before = _status;
+        ConsensusStatus now = DescribeStatus();
+        _status = now;
+        bool isOther = before.Term != now.Term
+            || before.Role != now.Role
+            || before.Leader != now.Leader
+            || before.Fault != now.Fault
+            || !before.Voters.SequenceEqual(now.Voters);
+        if (isOther)
+        {
+            ConsensusLog.RoleChanged(_logger, now.Role, now.Term, now.Leader);
+            _observer.StatusChanged(now);
+        }
+    }
+
+    private void Close()
+    {
+        _inbox.Writer.TryComplete();
+        while (_inbox.Reader.TryRead(out Input? input))
+        {
+            switch (input)
+            {
+                case Input.Propose { Proposal: var proposal }:
+                    _waiting.Enqueue(proposal);
+                    break;
+                case Input.Read { Answer: var answer }:
+                    answer(Stopped());
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        foreach (Proposal<TResult> proposal in _waiting)
+        {
+            proposal.Fail(Stopped());
+        }
+
+        foreach (Proposal<TResult> proposal in _appended.Values)
+        {
+            proposal.Fail(UnknownOutcome());
+        }
+    }
+}

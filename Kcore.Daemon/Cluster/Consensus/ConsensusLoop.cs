@@ -1,0 +1,214 @@
+using System.Threading.Channels;
+using Kcore.Daemon.Storage.RaftLog;
+using Kcore.Raft;
+using Microsoft.Extensions.Logging;
+
+namespace Kcore.Daemon.Cluster.Consensus;
+
+/// <summary>
+/// The one owner of a Raft core, its store and the replicated state. Proposals, messages of peers, ticks and the disk's
+/// acknowledgements come in through one queue; nothing here waits for a disk or a peer.
+/// </summary>
+public sealed partial class ConsensusLoop<TResult, TChange>
+{
+    private readonly RaftStore _store;
+    private readonly IReplicatedStateMachine<TResult, TChange> _machine;
+    private readonly IConsensusObserver<TResult, TChange> _observer;
+    private readonly IRaftTransport _transport;
+    private readonly ConsensusOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly RaftNode _node;
+
+    // Unbounded as a type; what others put in is bounded by _queuedCount, and what the loop causes itself (one tick, one
+    // batch, one snapshot) by its nature, so that an acknowledgement of the disk always finds room.
+    private readonly Channel<Input> _inbox = Channel.CreateUnbounded<Input>(
+        new UnboundedChannelOptions { SingleReader = true });
+
+    private volatile ConsensusStatus _status;
+    private int _queuedCount;
+    private int _isTickQueued;
+
+    public ConsensusLoop(
+        RaftStore store,
+        IReplicatedStateMachine<TResult, TChange> machine,
+        IConsensusObserver<TResult, TChange> observer,
+        IRaftTransport transport,
+        ConsensusOptions options,
+        TimeProvider time,
+        Random random,
+        ILogger logger)
+    {
+        _store = store;
+        _machine = machine;
+        _observer = observer;
+        _transport = transport;
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _node = new RaftNode(options.Raft, store.Member, store.InitialState, random);
+        _status = DescribeStatus();
+    }
+
+    /// <summary>The latest snapshot of what the loop knows about itself; any thread.</summary>
+    public ConsensusStatus Status => _status;
+
+    /// <summary>
+    /// Writes one command to the log and answers once it is applied here. While no leader is known it waits for one. Any
+    /// thread.
+    /// </summary>
+    /// <param name="command">At most <see cref="RaftEntry.EntryBytesMax"/> bytes; not changed afterwards.</param>
+    /// <param name="cancellationToken">Giving up does not take back what was appended.</param>
+    /// <exception cref="ProposeException">It was not, or may not have been, done.</exception>
+    public async Task<TResult> ProposeAsync(ReadOnlyMemory<byte> command, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(command.Length, RaftEntry.EntryBytesMax);
+        var proposal = new Proposal<TResult>(command);
+        switch (TryEnqueue(new Input.Propose(proposal)))
+        {
+            case EnqueueOutcome.Full:
+                throw new ProposeException(ProposeFailure.Unavailable, "Too many requests wait for the cluster's log.");
+            case EnqueueOutcome.Closed:
+                throw Stopped();
+            default:
+                break;
+        }
+
+        try
+        {
+            return await proposal.Result.WaitAsync(_options.ProposeTimeout, _time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw proposal.TryAbandon() ? NoLeader(_status) : UnknownOutcome();
+        }
+        catch (OperationCanceledException)
+        {
+            proposal.TryAbandon();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Runs <paramref name="read"/> on the loop, between two applied entries: the safe way to look at the state machine.
+    /// It must be quick. Any thread.
+    /// </summary>
+    /// <exception cref="ProposeException">The loop has been stopped, or too much waits for it.</exception>
+    public Task<T> ReadAsync<T>(Func<T> read, CancellationToken cancellationToken)
+    {
+        var completion = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        void Answer(Exception? refusal)
+        {
+            try
+            {
+                if (refusal is null)
+                {
+                    completion.TrySetResult(read());
+                }
+                else
+                {
+                    completion.TrySetException(refusal);
+                }
+            }
+            catch (Exception failure)
+            {
+                // The reader's own fault goes back to the reader; the loop serves others too.
+                completion.TrySetException(failure);
+            }
+        }
+
+        return TryEnqueue(new Input.Read(Answer)) switch
+        {
+            EnqueueOutcome.Full => throw new ProposeException(ProposeFailure.Unavailable, "Too many requests wait for the cluster's log."),
+            EnqueueOutcome.Closed => throw Stopped(),
+            _ => completion.Task.WaitAsync(cancellationToken),
+        };
+    }
+
+    /// <summary>Hands in what a peer sent; false when it was dropped because the inbox is full or the loop stopped. Any thread.</summary>
+    public bool TryReceive(RaftMessage message) => TryEnqueue(new Input.Receive(message)) == EnqueueOutcome.Queued;
+
+    private EnqueueOutcome TryEnqueue(Input input)
+    {
+        if (Interlocked.Increment(ref _queuedCount) > _options.InboxCapacity)
+        {
+            Interlocked.Decrement(ref _queuedCount);
+            return EnqueueOutcome.Full;
+        }
+
+        return _inbox.Writer.TryWrite(input) ? EnqueueOutcome.Queued : EnqueueOutcome.Closed;
+    }
+
+    // Ticks that gather while the process is suspended count once: a pause is no reason for an election.
+    private void EnqueueTick()
+    {
+        if (Interlocked.Exchange(ref _isTickQueued, 1) == 0)
+        {
+            _inbox.Writer.TryWrite(Input.Tick.Instance);
+        }
+    }
+
+    private ConsensusStatus DescribeStatus() => new()
+    {
+        Self = _node.Self,
+        ClusterId = _store.Identity.ClusterId,
+        Epoch = _store.Identity.Epoch,
+        Term = _node.Term,
+        Role = _node.Role,
+        Leader = _node.Leader,
+        CommitIndex = _node.CommitIndex,
+        AppliedIndex = _applied,
+        LastIndex = _node.LastIndex,
+        Voters = _node.Configuration.Voters,
+        VotersSeen = [.. _node.ActiveMembers.Where(_node.Configuration.IsVoter)],
+        LastSync = _lastSync,
+        Fault = _fault,
+        FaultText = _faultText,
+    };
+
+    private static ProposeException Stopped() =>
+        new(ProposeFailure.Stopped, "This node takes no part in the cluster's log at present.");
+
+    private static ProposeException UnknownOutcome() =>
+        new(ProposeFailure.UnknownOutcome, "The request was written but not confirmed in time; repeat it to learn what became of it.");
+
+    private static ProposeException NoLeader(ConsensusStatus status) => new(
+        ProposeFailure.Unavailable,
+        $"No quorum: {status.VotersSeen.Length} of {status.Voters.Length} voters are seen, and no leader is known.",
+        status.Leader);
+
+    private enum EnqueueOutcome
+    {
+        Queued,
+        Full,
+        Closed,
+    }
+
+    private abstract record Input
+    {
+        private Input()
+        {
+        }
+
+        /// <summary>True for what others put in, which counts against the capacity.</summary>
+        public virtual bool IsCounted => true;
+
+        public sealed record Propose(Proposal<TResult> Proposal) : Input;
+
+        public sealed record Read(Action<Exception?> Answer) : Input;
+
+        public sealed record Receive(RaftMessage Message) : Input;
+
+        public sealed record Storage(StorageOutcome Outcome) : Input
+        {
+            public override bool IsCounted => false;
+        }
+
+        public sealed record Tick : Input
+        {
+            public static readonly Tick Instance = new();
+
+            public override bool IsCounted => false;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using System.Collections.Immutable;
+using Kcore.Raft;
+
+namespace Kcore.Daemon.Cluster.Consensus;
+
+/// <summary>Why the loop takes no part any more.</summary>
+public enum ConsensusFault
+{
+    /// <summary>It takes part.</summary>
+    None,
+
+    /// <summary>A write or sync failed; what the disk holds is unknown until the store is reopened.</summary>
+    DiskFailed,
+
+    /// <summary>A committed entry or snapshot could not be applied.</summary>
+    StateFailed,
+}
+
+/// <summary>What the loop publishes about itself; an immutable snapshot, replaced whole.</summary>
+public sealed record ConsensusStatus
+{
+    public required MemberId Self { get; init; }
+
+    public required Guid ClusterId { get; init; }
+
+    public required uint Epoch { get; init; }
+
+    public required ulong Term { get; init; }
+
+    public required RaftRole Role { get; init; }
+
+    /// <summary><see cref="MemberId.None"/> when no leader is known.</summary>
+    public required MemberId Leader { get; init; }
+
+    public required ulong CommitIndex { get; init; }
+
+    public required ulong AppliedIndex { get; init; }
+
+    public required ulong LastIndex { get; init; }
+
+    public required ImmutableArray<MemberId> Voters { get; init; }
+
+    /// <summary>On the leader: the voters heard from within the last election time-out, itself included. Elsewhere empty.</summary>
+    public required ImmutableArray<MemberId> VotersSeen { get; init; }
+
+    /// <summary>How long the last write with its sync took; zero before the first.</summary>
+    public required TimeSpan LastSync { get; init; }
+
+    public required ConsensusFault Fault { get; init; }
+
+    /// <summary>The cause of <see cref="Fault"/> in words, or null.</summary>
+    public string? FaultText { get; init; }
+}

@@ -1,0 +1,21 @@
+using Kcore.Raft;
+
+namespace Kcore.Daemon.Cluster.Consensus;
+
+/// <summary>
+/// Carries Raft messages to peers. Losing, delaying, doubling and reordering are all allowed; changing is not. What
+/// arrives is handed to <see cref="ConsensusLoop{TResult, TChange}.TryReceive"/> after cluster id and epoch were compared.
+/// </summary>
+public interface IRaftTransport
+{
+    /// <summary>Sends to <see cref="RaftMessage.To"/>; returns at once and drops when the way is full. Called on the loop.</summary>
+    void Send(RaftMessage message);
+}
+
+/// <summary>The transport of a cluster of one: there is nobody to send to.</summary>
+public sealed class NoTransport : IRaftTransport
+{
+    public void Send(RaftMessage message)
+    {
+    }
+}

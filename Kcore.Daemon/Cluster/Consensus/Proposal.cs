@@ -1,0 +1,35 @@
+namespace Kcore.Daemon.Cluster.Consensus;
+
+/// <summary>
+/// One command on its way. Whoever moves it out of waiting first decides: the loop by appending it, or the caller by
+/// giving up; so a caller that was told "nothing was written" is never contradicted later.
+/// </summary>
+internal sealed class Proposal<TResult>(ReadOnlyMemory<byte> command)
+{
+    private const int Waiting = 0;
+    private const int Appended = 1;
+    private const int Abandoned = 2;
+
+    private readonly TaskCompletionSource<TResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _state = Waiting;
+
+    public ReadOnlyMemory<byte> Command { get; } = command;
+
+    /// <summary>The term it was appended in.</summary>
+    public ulong Term { get; set; }
+
+    public Task<TResult> Result => _completion.Task;
+
+    /// <summary>False if the caller gave up before.</summary>
+    public bool TryBeginAppend() => Interlocked.CompareExchange(ref _state, Appended, Waiting) == Waiting;
+
+    /// <summary>Takes back <see cref="TryBeginAppend"/> when the core refused.</summary>
+    public void CancelAppend() => Interlocked.CompareExchange(ref _state, Waiting, Appended);
+
+    /// <summary>True if nothing was nor will be written.</summary>
+    public bool TryAbandon() => Interlocked.CompareExchange(ref _state, Abandoned, Waiting) == Waiting;
+
+    public void Succeed(TResult result) => _completion.TrySetResult(result);
+
+    public void Fail(ProposeException failure) => _completion.TrySetException(failure);
+}

@@ -1,0 +1,84 @@
+using System.Collections.Concurrent;
+using Kcore.Daemon.Storage.RaftLog;
+using Kcore.Raft;
+
+namespace Kcore.Daemon.Cluster.Consensus;
+
+/// <summary>
+/// The one thread that touches the store, so that the consensus loop never waits for a disk. Jobs are done in order; the
+/// loop has at most one batch and one snapshot under way, which bounds the queue.
+/// </summary>
+internal sealed class StorageWriter : IAsyncDisposable
+{
+    private readonly BlockingCollection<Job> _jobs = [];
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly RaftStore _store;
+    private readonly TimeProvider _time;
+    private readonly Action<StorageOutcome> _report;
+
+    public StorageWriter(RaftStore store, TimeProvider time, Action<StorageOutcome> report)
+    {
+        _store = store;
+        _time = time;
+        _report = report;
+        new Thread(Run) { IsBackground = true, Name = "raft-log" }.Start();
+    }
+
+    public void Write(StorageBatch batch) => _jobs.Add(new Job(batch, null, 0));
+
+    public void SaveSnapshot(RaftSnapshot snapshot, ulong keepFrom) => _jobs.Add(new Job(null, snapshot, keepFrom));
+
+    /// <summary>Finishes what was given and ends the thread.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _jobs.CompleteAdding();
+        await _ended.Task;
+        _jobs.Dispose();
+    }
+
+    private void Run()
+    {
+        foreach (Job job in _jobs.GetConsumingEnumerable())
+        {
+            _report(Do(job));
+        }
+
+        _ended.SetResult();
+    }
+
+    private StorageOutcome Do(Job job)
+    {
+        long start = _time.GetTimestamp();
+        try
+        {
+            if (job.Batch is { } batch)
+            {
+                _store.Write(batch);
+                return new StorageOutcome.Written(batch.Id, _time.GetElapsedTime(start));
+            }
+
+            _store.SaveSnapshot(job.Snapshot!, job.KeepFrom);
+            return new StorageOutcome.SnapshotSaved(job.Snapshot!, job.KeepFrom);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return new StorageOutcome.Failed(failure.Message);
+        }
+    }
+
+    private sealed record Job(StorageBatch? Batch, RaftSnapshot? Snapshot, ulong KeepFrom);
+}
+
+/// <summary>How a job of the <see cref="StorageWriter"/> ended.</summary>
+internal abstract record StorageOutcome
+{
+    private StorageOutcome()
+    {
+    }
+
+    public sealed record Written(ulong BatchId, TimeSpan Duration) : StorageOutcome;
+
+    public sealed record SnapshotSaved(RaftSnapshot Snapshot, ulong KeepFrom) : StorageOutcome;
+
+    public sealed record Failed(string Text) : StorageOutcome;
+}

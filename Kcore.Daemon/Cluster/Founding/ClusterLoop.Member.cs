@@ -1,0 +1,170 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using Kcore.Daemon.Cluster.Addressing;
+using Kcore.Daemon.Cluster.Members;
+using Kcore.Gossip;
+using Kcore.Gossip.Wire.Sealing;
+
+namespace Kcore.Daemon.Cluster.Founding;
+
+internal sealed partial class ClusterLoop
+{
+    /// <summary>Takes part in the cluster until it dissolves.</summary>
+    private async Task BeMemberAsync(ClusterRef cluster, SightingFeed sightings, CancellationToken token)
+    {
+        using CancellationTokenSource membership = CancellationTokenSource.CreateLinkedTokenSource(token);
+        using GossipLoop gossip = MakeGossip(cluster);
+        _gossip = gossip;
+        Task running = gossip.RunAsync(membership.Token);
+        bool dissolved = false;
+        try
+        {
+            foreach (string contact in parts.Identity.RememberedContacts())
+            {
+                if (IPEndPoint.TryParse(contact, out IPEndPoint? endpoint))
+                {
+                    gossip.TryPost(new GossipInput.Contact(endpoint));
+                }
+            }
+
+            await parts.Ledger.OpenAsync(cluster, token);
+            State.Replace(new ClusterState(ClusterPhase.Member, cluster, [], null));
+            dissolved = await WatchAsync(cluster, gossip, running, sightings, token);
+        }
+        finally
+        {
+            _gossip = null;
+            await parts.Ledger.CloseAsync(discard: dissolved);
+            await membership.CancelAsync();
+            await running;
+        }
+    }
+
+    private GossipLoop MakeGossip(ClusterRef cluster)
+    {
+        AdvertisedAddress.Chosen address = parts.Underlay.Current.Advertised;
+        long started = parts.Time.GetTimestamp();
+        (List<OriginHead> heads, List<CatalogEntry> entries) = parts.Catalog.Load();
+        var self = new LocalMember(
+            parts.Identity.Id,
+            parts.Identity.BootEpoch,
+            parts.Identity.BootNonce,
+            new IPEndPoint(address.Address, parts.Options.GossipPort),
+            (ushort)parts.Options.RaftPort,
+            parts.NodeName);
+        var scope = new ClusterScope(Uid.FromGuid(cluster.Id), cluster.Epoch);
+        var boot = new BootId(parts.Identity.BootEpoch, (uint)RandomNumberGenerator.GetInt32(int.MaxValue));
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        socket.ReceiveBufferSize = 4 << 20;
+        socket.Bind(new IPEndPoint(IPAddress.Any, parts.Options.GossipPort));
+        return new GossipLoop(new GossipLoopParts
+        {
+            Core = new GossipCore(
+                new GossipOptions(), self, new CatalogState(heads, entries), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), TimeSpan.Zero),
+            Sealer = new DatagramSealer(parts.Identity.Id.Value, boot, parts.Ring, scope),
+            Opener = new DatagramOpener(parts.Ring, scope),
+            Socket = socket,
+            Connector = parts.Connector,
+            Store = parts.Catalog,
+            Identity = parts.Identity,
+            View = View,
+            Observer = parts.Observer,
+            Time = parts.Time,
+            Started = started,
+            Logger = _logger,
+        });
+    }
+
+    /// <summary>True when the cluster has dissolved.</summary>
+    private async Task<bool> WatchAsync(ClusterRef cluster, GossipLoop gossip, Task running, SightingFeed sightings, CancellationToken token)
+    {
+        ImmutableArray<(string, int)> seeds = Seeds.Parse(parts.Options.Join, parts.Options.GossipPort);
+        AdvertisedAddress.Chosen advertised = parts.Underlay.Current.Advertised;
+        (ClusterRef, bool)? announced = null;
+        TimeSpan resolveAt = TimeSpan.Zero;
+        while (true)
+        {
+            if (running.IsCompleted)
+            {
+                await running;
+                token.ThrowIfCancellationRequested();
+                throw new InvalidOperationException("the gossip loop ended by itself");
+            }
+
+            if (parts.Ledger.DissolvedInto is { } target)
+            {
+                Log.Dissolved(_logger, cluster.Id, target);
+                _ended.Add(cluster.Id);
+                return true;
+            }
+
+            if (announced != (cluster, parts.Ledger.IsVirgin))
+            {
+                announced = (cluster, parts.Ledger.IsVirgin);
+                Announce(cluster);
+            }
+
+            if (parts.Underlay.Current.Advertised != advertised)
+            {
+                advertised = parts.Underlay.Current.Advertised;
+                gossip.TryPost(new GossipInput.Readvertise(new IPEndPoint(advertised.Address, parts.Options.GossipPort)));
+            }
+
+            if (resolveAt <= Now())
+            {
+                await _rendezvous.ResolveAsync(seeds, token);
+                resolveAt = Now() + SeedPace;
+            }
+
+            TakeCallers();
+            await MeetOthersAsync(cluster, gossip, token);
+            await sightings.WaitAsync(MemberPace, parts.Time, token);
+        }
+    }
+
+    private async Task MeetOthersAsync(ClusterRef cluster, GossipLoop gossip, CancellationToken token)
+    {
+        HashSet<IPEndPoint> members = [.. View.Current.Members.Members.Where(m => m.IsActive).Select(m => m.Endpoint)];
+        var conflicts = new SortedSet<string>(StringComparer.Ordinal);
+
+        // A cluster that may still end for another one looks for it more often.
+        TimeSpan pause = parts.Ledger.IsVirgin ? VirginPause : MemberPause;
+        foreach (Encounter met in await _rendezvous.AskAsync(OwnHello(), c => !members.Contains(c.Endpoint), pause, Now(), token))
+        {
+            if (met.Hello.Cluster is not { } other)
+            {
+                continue;
+            }
+
+            if (other.Id == cluster.Id)
+            {
+                gossip.TryPost(new GossipInput.Contact(met.Endpoint));
+                continue;
+            }
+
+            switch (MeetingRule.Decide(cluster.Id, parts.Ledger.IsVirgin, other.Id, met.Hello.Virgin))
+            {
+                case MeetingOutcome.Yield:
+                    await parts.Ledger.DissolveAsync(other.Id, token);
+                    break;
+                case MeetingOutcome.Conflict:
+                    conflicts.Add($"cluster {other.Id:N} (node {met.Hello.Name} at {met.Endpoint}) has the same key and addresses of its own");
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        if (conflicts.Count > 0 && !conflicts.IsSubsetOf(State.Current.Conflicts))
+        {
+            foreach (string conflict in conflicts)
+            {
+                Log.Conflict(_logger, cluster.Id, conflict);
+            }
+
+            State.Replace(State.Current with { Conflicts = [.. State.Current.Conflicts.Union(conflicts, StringComparer.Ordinal)] });
+        }
+    }
+}

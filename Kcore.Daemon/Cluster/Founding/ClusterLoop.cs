@@ -1,0 +1,257 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Security.Cryptography;
+using System.Threading.Channels;
+using Kcore.Daemon.Cluster.Discovery;
+using Kcore.Daemon.Cluster.Members;
+using Kcore.Daemon.Cluster.Streams;
+using Kcore.Daemon.Reconciliation;
+using Kcore.Gossip;
+using Kcore.Gossip.Wire;
+using Microsoft.Extensions.Logging;
+
+namespace Kcore.Daemon.Cluster.Founding;
+
+/// <summary>
+/// The life of this node in clusters: look for one, else found one; be a member; leave it when it dissolves for another.
+/// Discovery is a hint, trust is the key, and safety never rests on a time-out: two clusters founded side by side find
+/// each other later and the virgin one ends.
+/// </summary>
+internal sealed partial class ClusterLoop(ClusterLoopParts parts)
+{
+    /// <summary>How long a node with a key listens before it founds a cluster.</summary>
+    private static readonly TimeSpan ListenBeforeFounding = TimeSpan.FromSeconds(3);
+
+    /// <summary>How much longer it waits for a smaller node that is about to found one.</summary>
+    private static readonly TimeSpan YieldToSmaller = TimeSpan.FromSeconds(3);
+
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan MemberPace = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SeedPace = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan SeekingPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan VirginPause = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan MemberPause = TimeSpan.FromSeconds(30);
+
+    private readonly ILogger _logger = parts.Logger;
+    private readonly long _started = parts.Time.GetTimestamp();
+    private readonly Rendezvous _rendezvous = new(parts.Connector, parts.Identity.Id, parts.Secret.Fingerprint(), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), parts.Logger);
+    private readonly Channel<IPEndPoint> _callers = Channel.CreateBounded<IPEndPoint>(
+        new BoundedChannelOptions(256) { FullMode = BoundedChannelFullMode.DropOldest });
+
+    private readonly Guid _store = Guid.NewGuid();
+
+    /// <summary>Clusters that dissolved under us: members that have not noticed yet would take us back in.</summary>
+    private readonly HashSet<Guid> _ended = [];
+    private volatile GossipLoop? _gossip;
+
+    public Published<ClusterState> State { get; } = new(ClusterState.Initial);
+
+    /// <summary>Members and facts; keeps its last value while the node changes clusters.</summary>
+    public Published<GossipView> View { get; } = new(new GossipView(new MembershipView(0, parts.Identity.Id, []), [], 0, 0));
+
+    /// <summary>States facts in this node's own origin; they are on disk and on their way when this returns.</summary>
+    /// <exception cref="InvalidOperationException">The node is in no cluster yet.</exception>
+    public Task PutAsync(ImmutableArray<LocalWrite> writes, CancellationToken token) =>
+        Gossip().SubmitAsync(new GossipInput.Put(writes), token);
+
+    /// <summary>Mirrors what the log committed into the catalog.</summary>
+    /// <exception cref="InvalidOperationException">The node is in no cluster yet.</exception>
+    public Task PutClusterAsync(GossipInput.PutCluster committed, CancellationToken token) => Gossip().SubmitAsync(committed, token);
+
+    /// <summary>False when the gossip loop has not begun a turn for this long: it hangs.</summary>
+    public bool TurnsWithin(TimeSpan limit) => _gossip is not { } gossip || parts.Time.GetElapsedTime(gossip.LastTurn) < limit;
+
+    public async Task RunAsync(CancellationToken stoppingToken)
+    {
+        var sightings = new SightingFeed(parts.Discovery?.Sightings, _rendezvous, Now);
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            ClusterRef cluster = parts.Identity.Cluster ?? await FindAsync(sightings, stoppingToken);
+            await BeMemberAsync(cluster, sightings, stoppingToken);
+            parts.Identity.LeaveCluster();
+            parts.Catalog.RemoveRaftOrigin();
+        }
+    }
+
+    public async Task HandleHelloAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token)
+    {
+        HelloMessage hello = ReadHello(body);
+        if (peer != parts.Identity.Id)
+        {
+            // Whoever asks us may be somebody we do not know the address of: of two clusters that meet, the one that
+            // has to yield may be the one that was asked.
+            _callers.Writer.TryWrite(hello.Endpoint);
+        }
+
+        await reply(OwnHello().Encode(), true);
+    }
+
+    public async Task HandleJoinAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token)
+    {
+        JoinRequest request = ReadJoin(body);
+        JoinReply answer;
+        if (State.Current is { Phase: ClusterPhase.Member, Cluster: { } cluster })
+        {
+            string? refusal = await parts.Ledger.AdmitAsync(peer, request.Store, request.Name, token);
+            answer = refusal is null
+                ? new JoinReply(cluster, [.. View.Current.Members.Members.Where(m => m.IsActive).Select(m => m.Endpoint.ToString())], null)
+                : new JoinReply(null, [], refusal);
+        }
+        else
+        {
+            answer = new JoinReply(null, [], "this node is in no cluster itself yet");
+        }
+
+        await reply(answer.Encode(), true);
+    }
+
+    public Task HandleGossipAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token) =>
+        _gossip is { } gossip ? gossip.ServeStreamAsync(peer, body, reply, token) : throw new IOException("this node is in no cluster");
+
+    private TimeSpan Now() => parts.Time.GetElapsedTime(_started);
+
+    private GossipLoop Gossip() => _gossip ?? throw new InvalidOperationException("this node is in no cluster yet");
+
+    private HelloMessage OwnHello() => new(
+        parts.NodeName,
+        State.Current.Cluster,
+        State.Current.Cluster is null || parts.Ledger.IsVirgin,
+        new IPEndPoint(parts.Underlay.Current.Advertised.Address, parts.Options.GossipPort));
+
+    private static HelloMessage ReadHello(ReadOnlyMemory<byte> body) => Guarded(() => HelloMessage.Decode(body.Span));
+
+    private static JoinRequest ReadJoin(ReadOnlyMemory<byte> body) => Guarded(() => JoinRequest.Decode(body.Span));
+
+    private static T Guarded<T>(Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (WireFormatException e)
+        {
+            throw new InvalidDataException(e.Message, e);
+        }
+    }
+
+    private async Task<ClusterRef> FindAsync(SightingFeed sightings, CancellationToken token)
+    {
+        bool mayFound = parts.Options.Found == "auto" && !parts.Identity.WasEverMember;
+        TimeSpan began = Now();
+        TimeSpan foundAt = parts.KeyWasMade ? began : began + ListenBeforeFounding;
+        State.Replace(new ClusterState(mayFound ? ClusterPhase.Founding : ClusterPhase.Joining, null, [], null));
+        Announce(null);
+        ImmutableArray<(string, int)> seeds = Seeds.Parse(parts.Options.Join, parts.Options.GossipPort);
+        foreach (string contact in parts.Identity.RememberedContacts())
+        {
+            if (IPEndPoint.TryParse(contact, out IPEndPoint? endpoint))
+            {
+                _rendezvous.Add(endpoint);
+            }
+        }
+
+        TimeSpan resolveAt = TimeSpan.Zero;
+        while (true)
+        {
+            if (resolveAt <= Now())
+            {
+                await _rendezvous.ResolveAsync(seeds, token);
+                resolveAt = Now() + SeedPace;
+            }
+
+            TakeCallers();
+            foreach (Encounter met in await _rendezvous.AskAsync(OwnHello(), _ => true, SeekingPause, Now(), token))
+            {
+                if (met.Hello.Cluster is { } other && !_ended.Contains(other.Id) && await TryJoinAsync(met.Endpoint, token) is { } joined)
+                {
+                    return joined;
+                }
+            }
+
+            if (mayFound && Now() >= foundAt && (Now() >= foundAt + YieldToSmaller || !SmallerIsAboutToFound()))
+            {
+                return await FoundAsync(token);
+            }
+
+            await sightings.WaitAsync(Pace, parts.Time, token);
+        }
+    }
+
+    /// <summary>Of several nodes that all listen, the smallest founds; the others give it a little longer and then join it.</summary>
+    private bool SmallerIsAboutToFound() => !parts.KeyWasMade && _rendezvous.Candidates.Any(c =>
+        c.Seeker is { } seeker && seeker.CompareTo(parts.Identity.Id) < 0 && c.SeekerHeard > Now() - ListenBeforeFounding);
+
+    private async Task<ClusterRef> FoundAsync(CancellationToken token)
+    {
+        var cluster = new ClusterRef(Uid.ToGuid(Uid.NewRandom()), 1);
+        await parts.Ledger.FoundAsync(cluster, parts.NodeName, token);
+        await parts.Ledger.CloseAsync(discard: false);
+        parts.Identity.JoinCluster(cluster);
+        Log.Founded(_logger, cluster.Id);
+        return cluster;
+    }
+
+    private async Task<ClusterRef?> TryJoinAsync(IPEndPoint contact, CancellationToken token)
+    {
+        try
+        {
+            (_, ReadOnlyMemory<byte> body) = await parts.Connector.CallAsync(
+                contact, StreamKind.Join, new JoinRequest(parts.NodeName, _store).Encode(), token);
+            JoinReply reply = JoinReply.Decode(body.Span);
+            if (reply.Cluster is not { } cluster)
+            {
+                Log.JoinRefused(_logger, contact, reply.Refusal);
+                State.Replace(State.Current with { Obstacle = $"{contact}: {reply.Refusal}" });
+                return null;
+            }
+
+            parts.Identity.RememberContacts([contact.ToString(), .. reply.Contacts]);
+            parts.Identity.JoinCluster(cluster);
+            Log.Joined(_logger, cluster.Id, contact);
+            return cluster;
+        }
+        catch (Exception e) when (e is IOException or WireFormatException)
+        {
+            Log.JoinFailed(_logger, contact, e.Message);
+            return null;
+        }
+    }
+
+    private void TakeCallers()
+    {
+        while (_callers.Reader.TryRead(out IPEndPoint? caller))
+        {
+            _rendezvous.Add(caller);
+        }
+    }
+
+    private void Announce(ClusterRef? cluster) => parts.Discovery?.Announce(new Announcement(
+        parts.Identity.Id.Value,
+        parts.Secret.Fingerprint(),
+        cluster is { } c ? Uid.FromGuid(c.Id) : null,
+        cluster?.Epoch ?? 0,
+        cluster is null || parts.Ledger.IsVirgin,
+        (ushort)parts.Options.GossipPort,
+        (ushort)parts.Options.RaftPort));
+
+    private static partial class Log
+    {
+        [LoggerMessage(1140, LogLevel.Information, "Founded cluster {Cluster}")]
+        public static partial void Founded(ILogger logger, Guid cluster);
+
+        [LoggerMessage(1141, LogLevel.Information, "Joined cluster {Cluster} through {Contact}")]
+        public static partial void Joined(ILogger logger, Guid cluster, IPEndPoint contact);
+
+        [LoggerMessage(1142, LogLevel.Warning, "{Contact} does not admit this node: {Reason}")]
+        public static partial void JoinRefused(ILogger logger, IPEndPoint contact, string? reason);
+
+        [LoggerMessage(1143, LogLevel.Information, "Joining through {Contact} failed, trying on: {Cause}")]
+        public static partial void JoinFailed(ILogger logger, IPEndPoint contact, string cause);
+
+        [LoggerMessage(1144, LogLevel.Information, "Cluster {Cluster} has given itself up for {Target}")]
+        public static partial void Dissolved(ILogger logger, Guid cluster, Guid target);
+
+        [LoggerMessage(1145, LogLevel.Error, "ClusterConflict: this is cluster {Cluster}; {Other}. They keep working apart; move one side over")]
+        public static partial void Conflict(ILogger logger, Guid cluster, string other);
+    }
+}

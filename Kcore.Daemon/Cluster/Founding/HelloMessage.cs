@@ -1,0 +1,69 @@
+using System.Buffers;
+using System.Net;
+using Kcore.Gossip.Wire;
+
+namespace Kcore.Daemon.Cluster.Founding;
+
+/// <summary>What two nodes with one key tell each other when they meet: who they are and which cluster they are in.</summary>
+/// <param name="Cluster">Null while the node is in none.</param>
+/// <param name="Virgin">The cluster has never committed a network or lease, so it may give itself up.</param>
+/// <param name="Endpoint">Where the sender's own stream port is, so that a meeting is known on both sides.</param>
+internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgin, IPEndPoint Endpoint)
+{
+    public ReadOnlyMemory<byte> Encode()
+    {
+        var buffer = new ArrayBufferWriter<byte>(96);
+        var writer = new MessagePackWriter(buffer);
+        writer.WriteMapHeader(Cluster is null ? 3 : 5);
+        writer.WriteUInt64(1);
+        writer.WriteString(Name);
+        writer.WriteUInt64(2);
+        writer.WriteBoolean(Virgin);
+        writer.WriteUInt64(5);
+        writer.WriteString(Endpoint.ToString());
+        if (Cluster is { } cluster)
+        {
+            writer.WriteUInt64(3);
+            writer.WriteBinary(cluster.Id.ToByteArray(bigEndian: true));
+            writer.WriteUInt64(4);
+            writer.WriteUInt64(cluster.Epoch);
+        }
+
+        return buffer.WrittenMemory;
+    }
+
+    /// <exception cref="WireFormatException">Not a hello.</exception>
+    public static HelloMessage Decode(ReadOnlySpan<byte> bytes)
+    {
+        string name = "";
+        bool virgin = false;
+        Guid? cluster = null;
+        uint epoch = 0;
+        IPEndPoint? endpoint = null;
+        var reader = new MessagePackReader(bytes);
+        for (int left = reader.ReadMapHeader(16); left > 0; left--)
+        {
+            switch (reader.ReadUInt64())
+            {
+                case 1: name = reader.ReadString(WireLimits.NameBytes); break;
+                case 2: virgin = reader.ReadBoolean(); break;
+                case 3: cluster = ReadGuid(ref reader); break;
+                case 4: epoch = reader.ReadUInt32(); break;
+                case 5: endpoint = IPEndPoint.TryParse(reader.ReadString(64), out IPEndPoint? read) ? read : null; break;
+                default: reader.Skip(); break;
+            }
+        }
+
+        return new HelloMessage(
+            name,
+            cluster is { } id ? new ClusterRef(id, epoch) : null,
+            virgin,
+            endpoint is { Port: > 0 } ? endpoint : throw new WireFormatException("a hello without an endpoint"));
+    }
+
+    internal static Guid ReadGuid(ref MessagePackReader reader)
+    {
+        ReadOnlySpan<byte> bytes = reader.ReadBinary(16);
+        return bytes.Length == 16 ? new Guid(bytes, bigEndian: true) : throw new WireFormatException("not a 128-bit id");
+    }
+}

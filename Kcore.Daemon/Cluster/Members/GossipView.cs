@@ -1,0 +1,7 @@
+using System.Collections.Immutable;
+using Kcore.Gossip;
+
+namespace Kcore.Daemon.Cluster.Members;
+
+/// <summary>Members and live catalog entries at one moment.</summary>
+internal sealed record GossipView(MembershipView Members, ImmutableArray<CatalogEntry> Entries, ulong Digest, int HealthScore);

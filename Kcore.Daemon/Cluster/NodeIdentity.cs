@@ -1,0 +1,119 @@
+using System.Security.Cryptography;
+using Kcore.Daemon.Storage;
+using Kcore.Gossip;
+using Microsoft.Extensions.Logging;
+
+namespace Kcore.Daemon.Cluster;
+
+/// <summary>The cluster a node belongs to.</summary>
+internal readonly record struct ClusterRef(Guid Id, uint Epoch);
+
+/// <summary>
+/// Who this node is, for ever: 128 random bits made at its first start, never the machine id, because images get cloned.
+/// The machine id is only recorded beside them, to notice exactly that.
+/// </summary>
+internal sealed partial class NodeIdentity
+{
+    private const string UidKey = "node.uid";
+    private const string BootKey = "node.boot";
+    private const string MachineKey = "node.machine";
+    private const string ClusterKey = "cluster.id";
+    private const string EpochKey = "cluster.epoch";
+    private const string EverKey = "cluster.ever";
+    private const string MachineIdFile = "/etc/machine-id";
+
+    private readonly MetaStore _meta;
+
+    private NodeIdentity(MetaStore meta, NodeId id, uint boot, ulong nonce, string machine)
+    {
+        _meta = meta;
+        Id = id;
+        BootEpoch = boot;
+        BootNonce = nonce;
+        MachineId = machine;
+    }
+
+    public NodeId Id { get; }
+
+    /// <summary>Counts starts; on disk before the first datagram.</summary>
+    public uint BootEpoch { get; private set; }
+
+    public ulong BootNonce { get; }
+
+    public string MachineId { get; }
+
+    /// <summary>The cluster of the last run, or null.</summary>
+    public ClusterRef? Cluster =>
+        _meta.Id(ClusterKey) is { } id ? new ClusterRef(Uid.ToGuid(id), (uint)(_meta.Number(EpochKey) ?? 1)) : null;
+
+    /// <summary>A node that was a member once never founds a cluster by itself again.</summary>
+    public bool WasEverMember => _meta.Number(EverKey) is > 0;
+
+    /// <summary>Reads or makes the identity and counts this start.</summary>
+    public static NodeIdentity Load(MetaStore meta, ILogger logger) => Load(meta, ReadMachineId(), logger);
+
+    /// <param name="machine">The machine id; empty when the machine has none.</param>
+    internal static NodeIdentity Load(MetaStore meta, string machine, ILogger logger)
+    {
+        UInt128? uid = meta.Id(UidKey);
+        string? recorded = meta.Text(MachineKey);
+        bool cloned = uid is not null && recorded is { Length: > 0 } && machine.Length > 0 && recorded != machine;
+        if (cloned)
+        {
+            Log.DiskCloned(logger, new NodeId(uid!.Value).Short);
+            uid = null;
+        }
+
+        Span<byte> bytes = stackalloc byte[24];
+        RandomNumberGenerator.Fill(bytes);
+        NodeId id = uid is { } known ? new NodeId(known) : NodeId.FromBytes(bytes);
+        uint boot = cloned ? 1 : (uint)(meta.Number(BootKey) ?? 0) + 1;
+        if (cloned)
+        {
+            // One transaction: half of it would leave a node that does not know that it is a copy.
+            meta.StartAfresh((UidKey, id.Value), (BootKey, (ulong)boot), (MachineKey, machine));
+        }
+        else
+        {
+            meta.Set((UidKey, id.Value), (BootKey, (ulong)boot), (MachineKey, machine));
+        }
+
+        return new NodeIdentity(meta, id, boot, BitConverter.ToUInt64(bytes[16..]), machine);
+    }
+
+    public void JoinCluster(ClusterRef cluster) =>
+        _meta.Set((ClusterKey, Uid.FromGuid(cluster.Id)), (EpochKey, (ulong)cluster.Epoch), (EverKey, 1UL));
+
+    /// <summary>The cluster ended; the node looks for another and founds none.</summary>
+    public void LeaveCluster() => _meta.Set((ClusterKey, null), (EpochKey, null));
+
+    public void RaiseBootEpoch(uint epoch)
+    {
+        BootEpoch = epoch;
+        _meta.Set((BootKey, (ulong)epoch));
+    }
+
+    /// <summary>Addresses (<c>IP:PORT</c>) to try first at the next start.</summary>
+    public void RememberContacts(IReadOnlyCollection<string> addresses) => _meta.SetContacts(addresses);
+
+    public List<string> RememberedContacts() => _meta.Contacts();
+
+    private static string ReadMachineId()
+    {
+        try
+        {
+            string text = File.ReadAllText(MachineIdFile).Trim();
+            return text.Length <= 64 ? text : text[..64];
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1101, LogLevel.Warning, "This disk was cloned from another machine (node {Node}): starting as a fresh node")]
+        public static partial void DiskCloned(ILogger logger, string node);
+    }
+}

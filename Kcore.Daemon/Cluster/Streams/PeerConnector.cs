@@ -1,0 +1,104 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Kcore.Daemon.Cluster.Trust;
+using Kcore.Gossip;
+
+namespace Kcore.Daemon.Cluster.Streams;
+
+/// <summary>Opens mutually authenticated TLS 1.3 streams to other nodes.</summary>
+internal sealed class PeerConnector(TlsOptions tlsOptions, TimeProvider time)
+{
+    private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan ReplyLimit = TimeSpan.FromSeconds(15);
+
+    /// <summary>Sends one request and hands the answer back frame by frame.</summary>
+    /// <exception cref="IOException">The peer was not reached, is not of this cluster's key, or broke off.</exception>
+    public async IAsyncEnumerable<(NodeId Peer, StreamFrame Frame)> RequestAsync(
+        IPEndPoint endpoint, StreamKind kind, ReadOnlyMemory<byte> body, [EnumeratorCancellation] CancellationToken token)
+    {
+        using var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await using SslStream tls = await ConnectAsync(socket, endpoint, token);
+        var peer = new NodeId(TlsOptions.PeerOf(tls));
+        using var limit = new CancellationTokenSource(ReplyLimit, time);
+        using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
+        await Guard(() => StreamFrame.WriteAsync(tls, new StreamFrame(kind, Last: true, body), both.Token), token);
+        while (true)
+        {
+            StreamFrame? frame = await Guard(() => StreamFrame.ReadAsync(tls, both.Token).AsTask(), token);
+            if (frame is not { } piece)
+            {
+                throw new IOException($"{endpoint} broke off its answer");
+            }
+
+            yield return (peer, piece);
+            if (piece.Last)
+            {
+                yield break;
+            }
+        }
+    }
+
+    /// <summary>Sends one request whose answer is a single frame.</summary>
+    /// <exception cref="IOException">As for <see cref="RequestAsync"/>.</exception>
+    public async Task<(NodeId Peer, ReadOnlyMemory<byte> Body)> CallAsync(
+        IPEndPoint endpoint, StreamKind kind, ReadOnlyMemory<byte> body, CancellationToken token)
+    {
+        await foreach ((NodeId peer, StreamFrame frame) in RequestAsync(endpoint, kind, body, token))
+        {
+            return (peer, frame.Body);
+        }
+
+        throw new IOException($"{endpoint} gave no answer");
+    }
+
+    private async Task<SslStream> ConnectAsync(Socket socket, IPEndPoint endpoint, CancellationToken token)
+    {
+        using var limit = new CancellationTokenSource(ConnectLimit, time);
+        using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
+        return await Guard(
+            async () =>
+            {
+                await socket.ConnectAsync(endpoint, both.Token);
+                var tls = new SslStream(new NetworkStream(socket, ownsSocket: false), leaveInnerStreamOpen: false);
+                try
+                {
+                    await tls.AuthenticateAsClientAsync(tlsOptions.ForClient(), both.Token);
+                    return tls;
+                }
+                catch
+                {
+                    await tls.DisposeAsync();
+                    throw;
+                }
+            },
+            token);
+    }
+
+    /// <summary>All the ways a peer can fail us become one exception; our own cancellation stays what it is.</summary>
+    private static async Task<T> Guard<T>(Func<Task<T>> step, CancellationToken token)
+    {
+        try
+        {
+            return await step();
+        }
+        catch (OperationCanceledException e) when (!token.IsCancellationRequested)
+        {
+            throw new IOException("the peer did not answer in time", e);
+        }
+        catch (Exception e) when (e is SocketException or System.Security.Authentication.AuthenticationException or InvalidDataException or EndOfStreamException)
+        {
+            throw new IOException(e.Message, e);
+        }
+    }
+
+    private static async Task Guard(Func<ValueTask> step, CancellationToken token) =>
+        await Guard(
+            async () =>
+            {
+                await step();
+                return true;
+            },
+            token);
+}

@@ -1,0 +1,58 @@
+using System.Buffers.Binary;
+
+namespace Kcore.Daemon.Cluster.Streams;
+
+/// <summary>What a request on a stream is about.</summary>
+internal enum StreamKind : byte
+{
+    Gossip = 1,
+    Hello = 2,
+    Join = 3,
+    Propose = 4,
+}
+
+/// <summary>
+/// Frames on a TLS stream: length u32 big-endian of what follows, kind u8, flags u8 (bit 0: last frame of an answer), body.
+/// One request, then frames of the answer until the last one.
+/// </summary>
+internal readonly record struct StreamFrame(StreamKind Kind, bool Last, ReadOnlyMemory<byte> Body)
+{
+    /// <summary>Largest body that is read; longer answers come in several frames.</summary>
+    public const int MaxBody = 4 << 20;
+
+    private const int HeaderBytes = 6;
+    private const byte LastFlag = 1;
+
+    public static async ValueTask WriteAsync(Stream stream, StreamFrame frame, CancellationToken token)
+    {
+        byte[] bytes = new byte[HeaderBytes + frame.Body.Length];
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, (uint)(frame.Body.Length + 2));
+        bytes[4] = (byte)frame.Kind;
+        bytes[5] = frame.Last ? LastFlag : (byte)0;
+        frame.Body.CopyTo(bytes.AsMemory(HeaderBytes));
+        await stream.WriteAsync(bytes, token);
+        await stream.FlushAsync(token);
+    }
+
+    /// <summary>Null at an orderly end of the stream.</summary>
+    /// <exception cref="InvalidDataException">The peer does not speak this protocol or exceeds its bounds.</exception>
+    public static async ValueTask<StreamFrame?> ReadAsync(Stream stream, CancellationToken token)
+    {
+        byte[] header = new byte[HeaderBytes];
+        int read = await stream.ReadAtLeastAsync(header, HeaderBytes, throwOnEndOfStream: false, token);
+        if (read == 0)
+        {
+            return null;
+        }
+
+        uint length = BinaryPrimitives.ReadUInt32BigEndian(header);
+        if (read < HeaderBytes || length is < 2 or > MaxBody + 2)
+        {
+            throw new InvalidDataException("stream frame out of bounds");
+        }
+
+        byte[] body = new byte[length - 2];
+        await stream.ReadExactlyAsync(body, token);
+        return new StreamFrame((StreamKind)header[4], (header[5] & LastFlag) != 0, body);
+    }
+}

@@ -1,0 +1,30 @@
+using System.Collections.Frozen;
+using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Netlink.Monitor;
+using Kcore.Netlink.Route;
+
+namespace Kcore.Daemon.Dataplane;
+
+/// <summary>Which kernel notifications can concern us. Pure.</summary>
+/// <param name="OwnIndexes">Devices of ours, as last seen.</param>
+/// <param name="Names">Names our devices have or should have.</param>
+/// <param name="HasRefusals">Something foreign is in the way, so any device that changes may have been it.</param>
+internal sealed record ChangeFilter(FrozenSet<int> OwnIndexes, FrozenSet<string> Names, bool HasRefusals)
+{
+    public static ChangeFilter Everything { get; } = new([], [], HasRefusals: true);
+
+    public bool Concerns(KernelChange change) => change switch
+    {
+        KernelChange.Link link =>
+            HasRefusals || link.Info.Group == KcoreMark.LinkGroup || OwnIndexes.Contains(link.Info.Index) || Names.Contains(link.Info.Name),
+        KernelChange.BridgePort port => OwnIndexes.Contains(port.LinkIndex) || Names.Contains(port.Name),
+        KernelChange.Address address => OwnIndexes.Contains(address.Info.LinkIndex),
+        // ARP comes and goes with every guest's traffic; only what we set ourselves is permanent.
+        KernelChange.Neighbour neighbour => OwnIndexes.Contains(neighbour.Info.LinkIndex)
+            && (neighbour.Info.Table == NeighbourTable.Fdb
+                || neighbour.Info.Protocol == KcoreMark.Protocol
+                || neighbour.Info.State.HasFlag(NeighbourState.Permanent)),
+        KernelChange.Nftables nft => nft.Table == NftSkeleton.TableName,
+        _ => false,
+    };
+}

@@ -1,0 +1,269 @@
+using System.Collections.Frozen;
+using Kcore.Daemon.Dataplane.Apply;
+using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Observed;
+using Kcore.Daemon.Dataplane.Plan;
+using Kcore.Netlink;
+using Kcore.Netlink.Monitor;
+using Kcore.Netlink.Route;
+using Microsoft.Extensions.Logging;
+
+namespace Kcore.Daemon.Dataplane;
+
+/// <summary>
+/// Keeps the kernel as the intent says, the one owner of our devices. It looks when the intent changes, when the
+/// kernel reports a change (5 ms are waited for more), and every 30 s in any case; each look reads and compares
+/// everything. Stopping it changes nothing in the kernel.
+/// </summary>
+internal sealed partial class DataplaneLoop(
+    HomeNamespace home,
+    SysctlJournal journal,
+    IDataplaneObserver observer,
+    TimeProvider time,
+    Random random,
+    ILogger<DataplaneLoop> logger)
+{
+    /// <summary>A deleted bridge raises dozens of notifications; together they are one repair.</summary>
+    private static readonly TimeSpan _coalescing = TimeSpan.FromMilliseconds(5);
+
+    private static readonly TimeSpan _fullPass = TimeSpan.FromSeconds(30);
+
+    /// <summary>What failed or was refused is tried again sooner: a missing namespace raises no notification when it comes.</summary>
+    private static readonly TimeSpan _retry = TimeSpan.FromSeconds(2);
+
+    private readonly DataplaneInputs _inputs = new();
+    private readonly FightTracker _fights = new();
+    private readonly long _start = time.GetTimestamp();
+
+    // What the last pass could not do: when it can be done later, that is no drift.
+    private FrozenSet<(string Overlay, string? Nic)> _unsettled = [];
+    private volatile ReconcileStatus _status = ReconcileStatus.None;
+    private volatile ChangeFilter _filter = ChangeFilter.Everything;
+
+    /// <summary>As of the last pass; swapped whole.</summary>
+    public ReconcileStatus Status => _status;
+
+    /// <summary>What the kernel should be from now on. The newest wins; may be called from anywhere.</summary>
+    public void Intend(DataplaneIntent intent) => _inputs.Intend(intent);
+
+    /// <summary>Looks at the kernel and says what would be done; writes nothing.</summary>
+    /// <exception cref="DataplaneException">There is no intent yet, the kernel cannot be read, or too many ask.</exception>
+    public Task<PlanReport> PlanAsync(CancellationToken cancellationToken) =>
+        _inputs.AskForPlan().WaitAsync(cancellationToken);
+
+    /// <summary>Runs until cancelled. Must run for anything else to happen.</summary>
+    public async Task RunAsync(CancellationToken stoppingToken)
+    {
+        // Blocking netlink calls are short, but the caller's start is not theirs to delay.
+        await Task.Yield();
+        using CancellationTokenSource ended = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        Task listening = ListenAsync(ended.Token);
+        try
+        {
+            await ReconcileAsync(stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // Stopping is how it ends; the kernel keeps what it has.
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await listening;
+            foreach (TaskCompletionSource<PlanReport> request in _inputs.Take().PlanRequests)
+            {
+                request.TrySetException(new DataplaneException("the data plane is stopping"));
+            }
+        }
+    }
+
+    private async Task ListenAsync(CancellationToken cancellationToken)
+    {
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            try
+            {
+                using KernelMonitor monitor = home.OpenMonitor();
+                // Whatever happened before it was open was not heard.
+                _inputs.LookAtEverything();
+                await foreach (KernelChange change in monitor.ReadAsync(cancellationToken))
+                {
+                    if (change is KernelChange.Resync)
+                    {
+                        _inputs.LookAtEverything();
+                    }
+                    else if (_filter.Concerns(change))
+                    {
+                        _inputs.Notify(time.GetTimestamp(), change is KernelChange.Nftables);
+                    }
+                }
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (NetlinkException e)
+            {
+                Log.MonitorFailed(logger, e);
+                await Task.Delay(_retry, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async Task ReconcileAsync(CancellationToken stoppingToken)
+    {
+        using RouteSocket socket = home.OpenRoute();
+        SysctlFiles sysctls = new(home, journal);
+        NftProcess nft = new(home, time);
+        DataplanePass pass = new(new KernelReader(socket, sysctls), new StepExecutor(home, socket, sysctls, nft), nft);
+        DataplaneIntent? intent = null;
+        TimeSpan next = TimeSpan.Zero;
+        TimeSpan fullAt = TimeSpan.Zero;
+        while (true)
+        {
+            bool woken = await _inputs.WaitAsync(next - time.GetElapsedTime(_start), time, stoppingToken);
+            await Task.Delay(_coalescing, time, stoppingToken);
+            InputSnapshot inputs = _inputs.Take();
+            intent = inputs.Intent ?? intent;
+            try
+            {
+                await AnswerAsync(pass, intent, inputs, stoppingToken);
+                if (intent is not null && (!woken || inputs.CallsForPass))
+                {
+                    bool full = inputs.Everything || fullAt <= time.GetElapsedTime(_start);
+                    TimeSpan wait = await PassAsync(pass, intent, inputs, full, stoppingToken);
+                    TimeSpan now = time.GetElapsedTime(_start);
+                    fullAt = full ? now + (_fullPass * (0.9 + (0.2 * random.NextDouble()))) : fullAt;
+                    next = now + wait < fullAt ? now + wait : fullAt;
+                }
+                else if (intent is null)
+                {
+                    next = time.GetElapsedTime(_start) + _fullPass;
+                }
+            }
+            finally
+            {
+                // Only what a cancellation left unanswered is still open here.
+                Answer(inputs, new DataplaneException("the data plane is stopping"));
+            }
+        }
+    }
+
+    /// <summary>Returns how long until the next look is needed, the periodic one aside.</summary>
+    private async Task<TimeSpan> PassAsync(
+        DataplanePass pass, DataplaneIntent intent, InputSnapshot inputs, bool full, CancellationToken cancellationToken)
+    {
+        bool first = ReferenceEquals(_status, ReconcileStatus.None);
+        long started = time.GetTimestamp();
+        try
+        {
+            TimeSpan now = time.GetElapsedTime(_start);
+            PassResult result = await pass.RunAsync(
+                DesiredStateBuilder.From(intent),
+                readNft: full || inputs.NftChanged,
+                step => inputs.Intent is null ? _fights.AllowedAt(Key(step), now) : now,
+                now,
+                cancellationToken);
+            Report(result, drift: inputs.Intent is null && !first, inputs.FirstNotification, now);
+            _fights.Forget(now);
+            _filter = result.Filter;
+            _unsettled = result.Unsettled;
+            _status = result.ToStatus(intent, time.GetUtcNow(), time.GetElapsedTime(started));
+            observer.Reconciled(_status);
+            TimeSpan next = result.Failures.IsEmpty && result.Plan.Refusals.IsEmpty
+                ? TimeSpan.MaxValue / 2
+                : _retry;
+            return result.NextAllowed is { } allowed && allowed - now < next ? allowed - now : next;
+        }
+        catch (Exception e) when (e is NetlinkException or DataplaneException or IOException)
+        {
+            Log.PassFailed(logger, e);
+            _status = _status with { At = time.GetUtcNow(), Error = e.Message };
+            observer.Reconciled(_status);
+            return _retry;
+        }
+    }
+
+    /// <summary>
+    /// What comes back is counted also when it fails. An object on a device that was made anew is part of that repair.
+    /// </summary>
+    private void Report(PassResult result, bool drift, long? notified, TimeSpan now)
+    {
+        HashSet<string> made = [.. result.Applied.Select(r => r.Step).OfType<DataplaneStep.CreateLink>().Select(s => s.Device)];
+        foreach (StepResult applied in result.Applied)
+        {
+            string key = Key(applied.Step);
+            bool repair = drift && !IsUnsettled(applied.Step.Origin);
+            int count = drift ? _fights.Note(key, now) : 0;
+            if (applied.Error is { } error)
+            {
+                Log.StepFailed(logger, key, applied.Step.Origin.Reason, error);
+            }
+            else if (repair && (applied.Step is DataplaneStep.CreateLink || !made.Contains(applied.Step.Device)))
+            {
+                observer.DriftRepaired(new DriftRepair(
+                    key, applied.Step.Origin.Overlay, notified is { } at ? time.GetElapsedTime(at) : null, count));
+            }
+        }
+    }
+
+    private bool IsUnsettled(Origin origin) =>
+        _unsettled.Contains((origin.Overlay, origin.Nic))
+        || _unsettled.Contains((origin.Overlay, null))
+        || (origin.Overlay.Length == 0 && _unsettled.Count > 0);
+
+    private static string Key(DataplaneStep step)
+    {
+        PlanLine line = PlanRenderer.Line(step);
+        return line.Object == "nft" ? $"nft {line.Device}" : $"{line.Object} {line.Device} {line.Detail}";
+    }
+
+    private static async Task AnswerAsync(
+        DataplanePass pass, DataplaneIntent? intent, InputSnapshot inputs, CancellationToken cancellationToken)
+    {
+        if (inputs.PlanRequests.Count == 0)
+        {
+            return;
+        }
+
+        if (intent is null)
+        {
+            Answer(inputs, new DataplaneException("the data plane does not know yet what is wanted"));
+            return;
+        }
+
+        try
+        {
+            DataplanePlan plan = await pass.PlanAsync(DesiredStateBuilder.From(intent), cancellationToken);
+            PlanReport report = new(plan, PlanRenderer.Lines(plan), PlanRenderer.Text(plan));
+            foreach (TaskCompletionSource<PlanReport> request in inputs.PlanRequests)
+            {
+                request.TrySetResult(report);
+            }
+        }
+        catch (Exception e) when (e is NetlinkException or DataplaneException or IOException)
+        {
+            Answer(inputs, new DataplaneException($"the kernel could not be read: {e.Message}", e));
+        }
+    }
+
+    private static void Answer(InputSnapshot inputs, DataplaneException failure)
+    {
+        foreach (TaskCompletionSource<PlanReport> request in inputs.PlanRequests)
+        {
+            request.TrySetException(failure);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(5001, LogLevel.Warning, "The kernel's notifications could not be heard; listening again in 2 s")]
+        public static partial void MonitorFailed(ILogger logger, Exception cause);
+
+        [LoggerMessage(5002, LogLevel.Error, "The kernel could not be read or changed; trying again in 2 s")]
+        public static partial void PassFailed(ILogger logger, Exception cause);
+
+        [LoggerMessage(5003, LogLevel.Warning, "{Step} ({Reason}) failed: {Error}")]
+        public static partial void StepFailed(ILogger logger, string step, string reason, string error);
+    }
+}

@@ -1,0 +1,150 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using Kcore.Daemon.Dataplane.Apply;
+using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Observed;
+using Kcore.Daemon.Dataplane.Plan;
+
+namespace Kcore.Daemon.Dataplane;
+
+/// <summary>
+/// Look, plan, apply, and look again until nothing is left to do. Remembers what our tables looked like, because
+/// reading them starts a process.
+/// </summary>
+internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, NftProcess nft)
+{
+    /// <summary>One is the rule; more are needed when a stranger acts in between or a device was reset by its new bridge.</summary>
+    private const int RoundsMax = 4;
+
+    private bool _nftKnown;
+    private NftTables? _nft;
+
+    /// <param name="readNft">Our tables may have changed since the last pass.</param>
+    /// <param name="allowedAt">When a step may be made; what is not allowed yet is left for later.</param>
+    public async Task<PassResult> RunAsync(
+        DesiredState desired,
+        bool readNft,
+        Func<DataplaneStep, TimeSpan> allowedAt,
+        TimeSpan now,
+        CancellationToken cancellationToken)
+    {
+        string? nftError = await RefreshNftAsync(readNft, cancellationToken);
+        List<StepResult> applied = [];
+        List<StepResult> failures = [];
+        TimeSpan? nextAllowed = null;
+        for (int round = 1; ; round++)
+        {
+            ObservedState observed = reader.Read(desired, nftError is null ? _nft : desired.NftWithout(ImmutableHashSet<string>.Empty));
+            DataplanePlan plan = Planner.Plan(desired, observed);
+            ILookup<bool, DataplaneStep> steps = plan.Steps.ToLookup(s => allowedAt(s) <= now);
+            foreach (DataplaneStep later in steps[false])
+            {
+                TimeSpan at = allowedAt(later);
+                nextAllowed = nextAllowed is { } other && other < at ? other : at;
+            }
+
+            DataplanePlan allowed = plan with { Steps = [.. steps[true]] };
+            if (allowed.IsEmpty || round > RoundsMax)
+            {
+                return new PassResult(plan, [.. applied], [.. failures], nftError, nextAllowed, Filter(desired, observed, plan));
+            }
+
+            List<StepResult> results = await executor.ApplyAsync(allowed, observed, cancellationToken);
+            applied.AddRange(results);
+            failures = [.. results.Where(r => r.Error is not null)];
+            if (results.Exists(r => r.Step is DataplaneStep.ReplaceNft))
+            {
+                nftError = await RefreshNftAsync(read: true, cancellationToken);
+            }
+
+            if (failures.Count == results.Count)
+            {
+                // Nothing moved, so another round would fail the same way.
+                round = RoundsMax;
+            }
+        }
+    }
+
+    /// <summary>A fresh look, and what would be done.</summary>
+    /// <exception cref="DataplaneException">Our tables cannot be read.</exception>
+    public async Task<DataplanePlan> PlanAsync(DesiredState desired, CancellationToken cancellationToken) =>
+        await RefreshNftAsync(read: true, cancellationToken) is { } error
+            ? throw new DataplaneException(error)
+            : Planner.Plan(desired, reader.Read(desired, _nft));
+
+    /// <summary>Returns why our tables cannot be read; devices and entries are kept right all the same.</summary>
+    private async Task<string?> RefreshNftAsync(bool read, CancellationToken cancellationToken)
+    {
+        if (_nftKnown && !read)
+        {
+            return null;
+        }
+
+        try
+        {
+            _nft = await nft.ReadAsync(cancellationToken);
+            _nftKnown = true;
+            return null;
+        }
+        catch (DataplaneException e)
+        {
+            _nftKnown = false;
+            return e.Message;
+        }
+    }
+
+    private static ChangeFilter Filter(DesiredState desired, ObservedState observed, DataplanePlan plan) => new(
+        observed.Owned.Links.Select(l => observed.Indexes[l.Name]).ToFrozenSet(),
+        desired.Links.Select(l => l.Value.Name).Concat(observed.Owned.Links.Select(l => l.Name)).ToFrozenSet(StringComparer.Ordinal),
+        !plan.Refusals.IsEmpty);
+}
+
+/// <summary>How a pass ended.</summary>
+/// <param name="Plan">What is still to do after it; empty when all is well.</param>
+/// <param name="Applied">All steps that were made or tried.</param>
+/// <param name="Failures">Those of the last round that failed.</param>
+/// <param name="NftError">Why our tables could not be read.</param>
+/// <param name="NextAllowed">When the first step that had to wait may be made.</param>
+internal sealed record PassResult(
+    DataplanePlan Plan,
+    ImmutableArray<StepResult> Applied,
+    ImmutableArray<StepResult> Failures,
+    string? NftError,
+    TimeSpan? NextAllowed,
+    ChangeFilter Filter)
+{
+    /// <summary>Networks and NICs for which something could not be done.</summary>
+    public FrozenSet<(string Overlay, string? Nic)> Unsettled =>
+    [
+        .. Plan.Refusals.Select(r => (r.Overlay, r.Nic)),
+        .. Failures.Select(f => (f.Step.Origin.Overlay, f.Step.Origin.Nic)),
+    ];
+
+    public ReconcileStatus ToStatus(DataplaneIntent intent, DateTimeOffset at, TimeSpan took) => new(
+        at,
+        took,
+        intent.Self.VxlanDisabled
+            ? ImmutableSortedDictionary<string, NetworkHealth>.Empty
+            : intent.Overlays.DistinctBy(o => o.Name, StringComparer.Ordinal).ToImmutableSortedDictionary(o => o.Name, Health, StringComparer.Ordinal),
+        null,
+        Plan.HeldBack.Length,
+        Plan.HeldBackReason,
+        Plan.Advisories);
+
+    private NetworkHealth Health(OverlayIntent overlay)
+    {
+        string? failure = NftError
+            ?? Plan.Refusals.FirstOrDefault(r => r.Overlay == overlay.Name && r is { Nic: null, Blocks: true })?.Reason
+            ?? Failures.FirstOrDefault(f => f.Step.Origin is { Nic: null } origin && (origin.Overlay == overlay.Name || origin.Overlay.Length == 0))?.Error;
+        return new NetworkHealth(
+            failure,
+            overlay.LocalNics.DistinctBy(n => n.Name, StringComparer.Ordinal).ToImmutableSortedDictionary(
+                n => n.Name,
+                n => new NicHealth(
+                    n.AttachmentId,
+                    failure
+                        ?? Plan.Refusals.FirstOrDefault(r => r.Overlay == overlay.Name && r.Nic == n.Name)?.Reason
+                        ?? Failures.FirstOrDefault(f => f.Step.Origin.Overlay == overlay.Name && f.Step.Origin.Nic == n.Name)?.Error),
+                StringComparer.Ordinal));
+    }
+}

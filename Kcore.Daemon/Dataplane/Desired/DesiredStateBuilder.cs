@@ -1,0 +1,297 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using Kcore.Daemon.Catalog.Naming;
+
+namespace Kcore.Daemon.Dataplane.Desired;
+
+/// <summary>
+/// Intent → desired state: total and deterministic. What the intent says in two ways at once, or what no kernel
+/// would take, becomes a refusal; nothing throws.
+/// </summary>
+internal sealed class DesiredStateBuilder
+{
+    private readonly NodeIntent _self;
+    private readonly int _mtu;
+    private readonly HashSet<string> _devices = new(StringComparer.Ordinal);
+    private readonly HashSet<uint> _vnis = [];
+    private readonly List<Wanted<Link>> _links = [];
+    private readonly List<Wanted<AltName>> _altNames = [];
+    private readonly List<Wanted<PortFlags>> _ports = [];
+    private readonly List<Wanted<InterfaceAddress>> _addresses = [];
+    private readonly List<Wanted<TunnelEntry>> _tunnelEntries = [];
+    private readonly List<Wanted<BridgeEntry>> _bridgeEntries = [];
+    private readonly List<Wanted<Neighbour>> _neighbours = [];
+    private readonly List<Wanted<GuestInterface>> _guests = [];
+    private readonly List<Wanted<Sysctl>> _sysctls = [];
+    private readonly List<NftContribution> _nft = [];
+    private readonly List<Refusal> _refusals = [];
+    private readonly HashSet<string> _spared = new(StringComparer.Ordinal);
+
+    private DesiredStateBuilder(NodeIntent self)
+    {
+        _self = self;
+        _mtu = KernelFacts.OverlayMtu(self.UnderlayMtu, self.Vtep);
+    }
+
+    public static DesiredState From(DataplaneIntent intent)
+    {
+        DesiredStateBuilder builder = new(intent.Self);
+        if (!intent.Self.VxlanDisabled)
+        {
+            foreach (OverlayIntent overlay in intent.Overlays.OrderBy(o => o.Name, StringComparer.Ordinal))
+            {
+                builder.AddOverlay(overlay);
+            }
+        }
+
+        return builder.Finish(intent.VtepMembers);
+    }
+
+    private DesiredState Finish(ImmutableArray<IPAddress> vteps) => new()
+    {
+        Links = [.. _links],
+        AltNames = [.. _altNames],
+        Ports = [.. _ports],
+        Addresses = [.. _addresses],
+        TunnelEntries = [.. _tunnelEntries],
+        BridgeEntries = [.. _bridgeEntries],
+        Neighbours = [.. _neighbours],
+        Guests = [.. _guests],
+        Sysctls = [.. _sysctls],
+        NftShared =
+        [
+            .. vteps.Select(Plain).Select(v => (v.AddressFamily == AddressFamily.InterNetworkV6 ? "inet vteps6" : "inet vteps4", v.ToString())),
+            .. DeviceName.IsUsable(_self.EgressInterface)
+                ? new (string, string)[] { ("inet egress", _self.EgressInterface) }
+                : [],
+        ],
+        Nft = [.. _nft],
+        Refusals = [.. _refusals],
+        SparedDevices = [.. _spared],
+        DeletionsHeldBack = _self.DeletionsHeldBack,
+    };
+
+    /// <summary>Without a zone and without the IPv4-in-IPv6 spelling, neither of which nft takes as an element.</summary>
+    private static IPAddress Plain(IPAddress address) =>
+        address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : new IPAddress(address.GetAddressBytes());
+
+    private void AddOverlay(OverlayIntent overlay)
+    {
+        if (Impossible(overlay) is { } reason)
+        {
+            _refusals.Add(new Refusal(overlay.Name, null, Blocks: true, "network", overlay.Bridge, reason));
+            _spared.UnionWith([overlay.Bridge, overlay.VxlanDevice, .. overlay.LocalNics.Select(n => n.Device)]);
+            return;
+        }
+
+        _vnis.Add(overlay.Vni);
+        _devices.Add(overlay.Bridge);
+        _devices.Add(overlay.VxlanDevice);
+        Origin origin = new(overlay.Name, null, $"network {overlay.Name} is on this node");
+        PhysicalAddress gatewayMac = KernelFacts.GatewayMac(overlay.Vni);
+        string alias = KernelFacts.Alias($"net={overlay.Name} uid={overlay.Uid:x32}");
+        _links.Add(new(
+            new Link.Bridge(overlay.Bridge, _mtu, Up: true, alias, gatewayMac),
+            origin));
+        _links.Add(new(
+            new Link.Vxlan(
+                overlay.VxlanDevice, _mtu, Up: true, alias, KernelFacts.TunnelMac(_self.Uid, overlay.Vni), overlay.Vni,
+                KernelFacts.VxlanPort, _self.Vtep, Learning: false, overlay.Bridge),
+            origin));
+        if (LongName(overlay) is { } longName)
+        {
+            _altNames.Add(new(new AltName(overlay.Bridge, longName), origin));
+        }
+
+        _ports.Add(new(
+            new PortFlags(overlay.VxlanDevice, Learning: false, Locked: false, NeighSuppress: true), origin));
+        _addresses.Add(new(new InterfaceAddress(overlay.Bridge, overlay.Gateway, overlay.PrefixLength), origin));
+        AddSysctls(overlay, origin);
+        AddPeers(overlay);
+        HashSet<PhysicalAddress> macs = [];
+        foreach (LocalNicIntent nic in overlay.LocalNics.OrderBy(n => n.Device, StringComparer.Ordinal))
+        {
+            AddLocalNic(overlay, nic, macs);
+        }
+
+        AddRemoteNics(overlay, macs);
+        AddNft(overlay, gatewayMac);
+    }
+
+    private string? Impossible(OverlayIntent overlay)
+    {
+        int bits = overlay.Gateway.GetAddressBytes().Length * 8;
+        return (overlay, this) switch
+        {
+            _ when !DeviceName.IsUsable(overlay.Bridge) => $"\"{overlay.Bridge}\" cannot be a device name",
+            _ when !DeviceName.IsUsable(overlay.VxlanDevice) => $"\"{overlay.VxlanDevice}\" cannot be a device name",
+            _ when overlay.Vni is 0 or > 0xff_ffff => $"VNI {overlay.Vni} is outside 1..16777215",
+            _ when overlay.PrefixLength < 1 || overlay.PrefixLength > bits => $"prefix length {overlay.PrefixLength} is outside 1..{bits}",
+            _ when _vnis.Contains(overlay.Vni) => $"VNI {overlay.Vni} is used by another network of this node",
+            _ when _devices.Contains(overlay.Bridge) || _devices.Contains(overlay.VxlanDevice) || overlay.Bridge == overlay.VxlanDevice =>
+                $"device {overlay.Bridge} or {overlay.VxlanDevice} is used by another network of this node",
+            _ => null,
+        };
+    }
+
+    /// <summary>The bridge's name in full, when it did not fit: an altname may have 127 bytes.</summary>
+    private static string? LongName(OverlayIntent overlay)
+    {
+        string name = $"kbr-{overlay.Name}";
+        return name != overlay.Bridge && name.Length <= 127 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_')
+            ? name
+            : null;
+    }
+
+    private void AddSysctls(OverlayIntent overlay, Origin origin)
+    {
+        if (overlay.OutboundNat)
+        {
+            // Wanted once per network, so that one that is left alone does not decide for the others.
+            _sysctls.Add(new(
+                new Sysctl("net/ipv4/ip_forward", "1", null),
+                origin with { Reason = $"network {overlay.Name} has outbound NAT" }));
+        }
+
+        // The source of a guest's packet is checked loosely: its way back may be another device.
+        _sysctls.Add(new(new Sysctl($"net/ipv4/conf/{overlay.Bridge}/rp_filter", "2", overlay.Bridge), origin));
+        // Answer ARP only for addresses of this bridge, not for other addresses of the host.
+        _sysctls.Add(new(new Sysctl($"net/ipv4/conf/{overlay.Bridge}/arp_ignore", "1", overlay.Bridge), origin));
+        if (overlay.Gateway.AddressFamily == AddressFamily.InterNetworkV6)
+        {
+            _sysctls.Add(new(new Sysctl($"net/ipv6/conf/{overlay.Bridge}/accept_ra", "0", overlay.Bridge), origin));
+        }
+        else
+        {
+            SilenceIPv6(overlay.Bridge, origin);
+        }
+
+        SilenceIPv6(overlay.VxlanDevice, origin);
+    }
+
+    /// <summary>The host itself has no business with IPv6 there; its router and multicast noise would go to every peer.</summary>
+    private void SilenceIPv6(string device, Origin origin) =>
+        _sysctls.Add(new(new Sysctl($"net/ipv6/conf/{device}/disable_ipv6", "1", device), origin));
+
+    private void AddPeers(OverlayIntent overlay)
+    {
+        HashSet<IPAddress> seen = [];
+        foreach (PeerIntent peer in overlay.Peers.OrderBy(p => p.NodeUid))
+        {
+            if (Unreachable(peer.Vtep) is { } reason)
+            {
+                _refusals.Add(new Refusal(overlay.Name, null, Blocks: false, "fdb", overlay.VxlanDevice,
+                    $"flood to {peer.Vtep} of {peer.NodeName}: {reason}"));
+            }
+            else if (seen.Add(peer.Vtep))
+            {
+                _tunnelEntries.Add(new(
+                    new TunnelEntry(overlay.VxlanDevice, TunnelEntry.FloodMac, peer.Vtep),
+                    new Origin(overlay.Name, null, $"{peer.NodeName} takes part")));
+            }
+        }
+    }
+
+    private string? Unreachable(IPAddress vtep) =>
+        vtep.Equals(_self.Vtep) ? "that is this node's own tunnel address"
+        : vtep.AddressFamily != _self.Vtep.AddressFamily ? "the address family differs from this node's"
+        : vtep.Equals(IPAddress.Any) || vtep.Equals(IPAddress.IPv6Any) || IPAddress.IsLoopback(vtep) ? "not an address of a host"
+        : null;
+
+    private void AddRemoteNics(OverlayIntent overlay, HashSet<PhysicalAddress> macs)
+    {
+        HashSet<IPAddress> addresses = [];
+        PhysicalAddress gatewayMac = KernelFacts.GatewayMac(overlay.Vni);
+        foreach (RemoteNicIntent nic in overlay.RemoteNics
+            .OrderBy(n => n.Name, StringComparer.Ordinal)
+            .ThenBy(n => n.NodeName, StringComparer.Ordinal))
+        {
+            string? reason = Unreachable(nic.Vtep)
+                ?? (!KernelFacts.IsGuestMac(nic.Mac) || nic.Mac.Equals(gatewayMac) ? "the MAC cannot be a guest's"
+                    : !macs.Add(nic.Mac) ? "the MAC is used by another NIC of the network"
+                    : null);
+            if (reason is not null)
+            {
+                _refusals.Add(new Refusal(overlay.Name, null, Blocks: false, "fdb", overlay.VxlanDevice,
+                    $"{DerivedNames.MacText(nic.Mac)} of {nic.Name} on {nic.NodeName}: {reason}"));
+                continue;
+            }
+
+            Origin origin = new(overlay.Name, null, $"{nic.Name} on {nic.NodeName}");
+            _tunnelEntries.Add(new(new TunnelEntry(overlay.VxlanDevice, nic.Mac, nic.Vtep), origin));
+            _bridgeEntries.Add(new(new BridgeEntry(overlay.VxlanDevice, nic.Mac, BridgeEntryKind.Static), origin));
+            if (!nic.Address.Equals(overlay.Gateway)
+                && nic.Address.AddressFamily == overlay.Gateway.AddressFamily
+                && addresses.Add(nic.Address))
+            {
+                _neighbours.Add(new(new Neighbour(overlay.Bridge, nic.Address, nic.Mac), origin));
+            }
+        }
+    }
+
+    private void AddLocalNic(OverlayIntent overlay, LocalNicIntent nic, HashSet<PhysicalAddress> macs)
+    {
+        Origin origin = new(overlay.Name, nic.Name, $"NIC {nic.Name} on network {overlay.Name}");
+        string? reason =
+            !DeviceName.IsUsable(nic.Device) ? $"\"{nic.Device}\" cannot be a device name"
+            : !KernelFacts.IsGuestMac(nic.Mac) || nic.Mac.Equals(KernelFacts.GatewayMac(overlay.Vni)) ? "the MAC cannot be a guest's"
+            : nic.Attachment is NicAttachment.Netns netns && !DeviceName.IsUsable(netns.InterfaceName)
+                ? $"\"{netns.InterfaceName}\" cannot be a device name"
+            : !macs.Add(nic.Mac) ? "the MAC is used by another NIC of the network"
+            : !_devices.Add(nic.Device) ? $"device {nic.Device} is used twice on this node"
+            : null;
+        if (reason is not null)
+        {
+            _refusals.Add(new Refusal(overlay.Name, nic.Name, Blocks: true, "nic", nic.Device, reason));
+            _spared.Add(nic.Device);
+            return;
+        }
+
+        string alias = KernelFacts.Alias($"net={overlay.Name} nic={nic.Name} attachment={nic.AttachmentId}");
+        switch (nic.Attachment)
+        {
+            case NicAttachment.Tap:
+                _links.Add(new(new Link.Tap(nic.Device, _mtu, Up: true, alias, overlay.Bridge), origin));
+                break;
+            case NicAttachment.Netns guest:
+                _links.Add(new(new Link.Veth(nic.Device, _mtu, Up: true, alias, overlay.Bridge), origin));
+                _guests.Add(new(
+                    new GuestInterface(
+                        nic.Device, guest.Path, guest.InterfaceName, nic.Mac, _mtu, nic.Address, nic.PrefixLength, nic.Gateway),
+                    origin));
+                break;
+        }
+
+        _ports.Add(new(
+            new PortFlags(nic.Device, Learning: false, Locked: true, NeighSuppress: false), origin));
+        _bridgeEntries.Add(new(new BridgeEntry(nic.Device, nic.Mac, BridgeEntryKind.Static), origin));
+        SilenceIPv6(nic.Device, origin);
+    }
+
+    private void AddNft(OverlayIntent overlay, PhysicalAddress gatewayMac)
+    {
+        List<(string, string)> elements =
+        [
+            ("inet bridges", overlay.Bridge),
+            ("inet within", $"{overlay.Bridge} . {overlay.Bridge}"),
+            ("bridge tunnels", overlay.VxlanDevice),
+            ("bridge gateway_macs", DerivedNames.MacText(gatewayMac)),
+        ];
+        bool v6 = overlay.Gateway.AddressFamily == AddressFamily.InterNetworkV6;
+        if (!v6)
+        {
+            elements.Add(("bridge gateways4", $"{overlay.VxlanDevice} . {overlay.Gateway}"));
+        }
+
+        if (overlay.OutboundNat)
+        {
+            string subnet = Subnets.Element(Subnets.Of(overlay.Gateway, overlay.PrefixLength));
+            elements.Add((v6 ? "inet nat6" : "inet nat4", subnet));
+            elements.Add((v6 ? "inet inside6" : "inet inside4", $"{subnet} . {subnet}"));
+        }
+
+        _nft.Add(new NftContribution(overlay.Name, [.. elements]));
+    }
+}

@@ -1,0 +1,109 @@
+using System.Collections.Immutable;
+using System.Net;
+using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Catalog.Naming;
+using Kcore.Daemon.Catalog.View;
+using Kcore.Daemon.Cluster.Addressing;
+using Kcore.Daemon.Ipam.Attachments;
+using Kcore.Gossip;
+
+namespace Kcore.Daemon.Dataplane.Desired;
+
+/// <summary>What the catalog, the leases and the members say about this node's kernel: a pure function.</summary>
+internal static class IntentBuilder
+{
+    public static DataplaneIntent Build(
+        LocalNode self, Underlay underlay, string? gatewayInterface, CatalogSnapshot catalog, AttachmentSet attachments, string? deletionsHeldBack)
+    {
+        CatalogView view = catalog.View;
+        ImmutableArray<OverlayIntent> overlays = self.VxlanDisabled
+            ? []
+            : [.. view.Networks.Values.Where(IsMaterialised).Select(n => Overlay(n, self.Id, catalog, attachments))];
+        return new DataplaneIntent(
+            new NodeIntent
+            {
+                Name = self.Name,
+                Uid = self.Id.Value,
+                Vtep = underlay.Advertised.Address,
+                EgressInterface = gatewayInterface ?? underlay.Advertised.Interface,
+                UnderlayMtu = underlay.Mtu,
+                VxlanDisabled = self.VxlanDisabled,
+                DeletionsHeldBack = deletionsHeldBack,
+            },
+            overlays,
+            [
+                .. view.Nodes
+                    .Where(n => n.Key != self.Id && HasNotLeft(n.Key, catalog))
+                    .Select(n => n.Value.Vtep)
+                    .Distinct()
+                    .OrderBy(a => a.ToString(), StringComparer.Ordinal),
+            ]);
+    }
+
+    public static bool IsMaterialised(Network network) => network.Spec.Type == NetworkType.Vxlan && network.Conflict is null;
+
+    private static OverlayIntent Overlay(Network network, NodeId self, CatalogSnapshot catalog, AttachmentSet attachments)
+    {
+        uint vni = DerivedNames.Vni(network.Name);
+        return new OverlayIntent
+        {
+            Name = network.Name,
+            Uid = network.Uid,
+            Vni = vni,
+            Bridge = DerivedNames.Bridge(network.Name),
+            VxlanDevice = DerivedNames.VxlanDevice(vni),
+            Gateway = network.Spec.Gateway,
+            PrefixLength = network.Spec.PrefixLength,
+            OutboundNat = network.Spec.OutboundNat,
+            Peers = [.. Peers(network, self, catalog)],
+            RemoteNics = [.. RemoteNics(network, self, catalog)],
+            LocalNics = [.. attachments.Wanted.Where(a => a.Network == network.Uid && a.Address is not null).Select(a => LocalNic(a, network))],
+        };
+    }
+
+    /// <summary>
+    /// Ordered by node id (behaviour 15). Suspicion and death of a daemon take nothing away: only a member that left does.
+    /// </summary>
+    private static IEnumerable<PeerIntent> Peers(Network network, NodeId self, CatalogSnapshot catalog)
+    {
+        foreach ((NodeId node, _) in catalog.View.ParticipantsOf(network.Uid))
+        {
+            if (Reachable(node, self, catalog) is { } fact)
+            {
+                yield return new PeerIntent(fact.Vtep, fact.Name, node.Value);
+            }
+        }
+    }
+
+    private static IEnumerable<RemoteNicIntent> RemoteNics(Network network, NodeId self, CatalogSnapshot catalog)
+    {
+        foreach (HostedNic nic in catalog.View.NicsOf(network.Uid))
+        {
+            // The lease decides which address is the NIC's; the host's word is used until the lease has arrived here.
+            IPAddress? address = catalog.View.Leases.TryGetValue(nic.Fact.AttachmentId, out LeaseFact? lease) ? lease.Address : nic.Fact.Address;
+            if (address is not null && Reachable(nic.Node, self, catalog) is { } host)
+            {
+                yield return new RemoteNicIntent(nic.Fact.Name, nic.Fact.Mac, address, host.Vtep, host.Name);
+            }
+        }
+    }
+
+    private static LocalNicIntent LocalNic(AttachmentRecord record, Network network) => new()
+    {
+        Name = record.Name,
+        AttachmentId = record.Key,
+        Mac = record.Mac,
+        Address = record.Address!,
+        PrefixLength = network.Spec.PrefixLength,
+        Gateway = network.Spec.Gateway,
+        Device = record.Device,
+        Attachment = record.Netns is null ? new NicAttachment.Tap() : new NicAttachment.Netns(record.Netns, record.Ifname!),
+    };
+
+    /// <summary>What another node says of itself, if frames may be sent to it.</summary>
+    private static NodeFact? Reachable(NodeId node, NodeId self, CatalogSnapshot catalog) =>
+        node != self && HasNotLeft(node, catalog) && catalog.View.Nodes.TryGetValue(node, out NodeFact? fact) && !fact.VxlanDisabled ? fact : null;
+
+    private static bool HasNotLeft(NodeId node, CatalogSnapshot catalog) => catalog.Gossip.Members.Find(node) is not { Status: MemberStatus.Left };
+}

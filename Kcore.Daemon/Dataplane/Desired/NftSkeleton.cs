@@ -1,0 +1,117 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Kcore.Daemon.Dataplane.Desired;
+
+/// <summary>
+/// The constant part of our tables. Every rule carries a comment made from its text, so that a listing tells
+/// which rule it is without comparing expressions, whose printed form differs between versions of nft.
+/// </summary>
+internal static class NftSkeleton
+{
+    public const string TableName = "kcore";
+    public const string Inet = "inet";
+    public const string Bridge = "bridge";
+
+    internal sealed record SetDefinition(string Family, string Name, string Type, bool Interval = false)
+    {
+        public string Key => $"{Family} {Name}";
+    }
+
+    internal sealed record ChainDefinition(string Family, string Name, string Type, string Hook, int Priority, ImmutableArray<string> Rules);
+
+    public static ImmutableArray<string> Families { get; } = [Inet, Bridge];
+
+    public static ImmutableArray<SetDefinition> Sets { get; } =
+    [
+        new(Inet, "vteps4", "ipv4_addr"),
+        new(Inet, "vteps6", "ipv6_addr"),
+        new(Inet, "bridges", "ifname"),
+        new(Inet, "within", "ifname . ifname"),
+        new(Inet, "egress", "ifname"),
+        new(Inet, "nat4", "ipv4_addr", Interval: true),
+        new(Inet, "nat6", "ipv6_addr", Interval: true),
+        new(Inet, "inside4", "ipv4_addr . ipv4_addr", Interval: true),
+        new(Inet, "inside6", "ipv6_addr . ipv6_addr", Interval: true),
+        new(Bridge, "tunnels", "ifname"),
+        new(Bridge, "gateway_macs", "ether_addr"),
+        new(Bridge, "gateways4", "ifname . ipv4_addr"),
+    ];
+
+    public static ImmutableArray<ChainDefinition> Chains { get; } =
+    [
+        // Tunnel packets stay out of connection tracking: their inner flows would fill its table, and they
+        // must never meet NAT. Raw priority is before conntrack.
+        new(Inet, "raw_in", "filter", "prerouting", -300, ["udp dport 4789 notrack"]),
+        new(Inet, "raw_out", "filter", "output", -300, ["udp dport 4789 notrack"]),
+        // A drop ends the packet whatever other tables say; an accept only ends this chain.
+        new(Inet, "input", "filter", "input", -10,
+        [
+            "udp dport 4789 ip saddr != @vteps4 drop",
+            "udp dport 4789 ip6 saddr != @vteps6 drop",
+            "udp dport 4789 accept",
+            "iifname @bridges accept",
+        ]),
+        // The middle rule is for hosts where br_netfilter shows bridged frames to this hook.
+        new(Inet, "forward", "filter", "forward", -10,
+        [
+            "iifname @bridges oifname @egress accept",
+            "iifname . oifname @within accept",
+            "iifname @egress oifname @bridges accept",
+        ]),
+        new(Inet, "post", "nat", "postrouting", 100,
+        [
+            "ip saddr . ip daddr @inside4 return",
+            "ip6 saddr . ip6 daddr @inside6 return",
+            "ip saddr @nat4 oifname @egress masquerade",
+            "ip6 saddr @nat6 oifname @egress masquerade",
+        ]),
+        // The gateway has the same MAC and address on every node; each node answers for itself only.
+        new(Bridge, "enter", "filter", "prerouting", -300,
+        [
+            "iifname @tunnels ether saddr @gateway_macs drop",
+            "iifname . arp saddr ip @gateways4 drop",
+            "iifname . arp daddr ip @gateways4 drop",
+        ]),
+        new(Bridge, "leave", "filter", "postrouting", 300,
+        [
+            "oifname @tunnels ether saddr @gateway_macs drop",
+            "oifname . arp saddr ip @gateways4 drop",
+            "oifname . arp daddr ip @gateways4 drop",
+        ]),
+    ];
+
+    /// <summary>The skeleton as listing lines.</summary>
+    public static ImmutableArray<string> Lines { get; } = Arrange(
+        Sets.Select(s => SetLine(s.Family, s.Name, s.Type, s.Interval)),
+        Chains.Select(c => ChainLine(c.Family, c.Name, c.Type, c.Hook, c.Priority, "accept")),
+        Chains.SelectMany(c => c.Rules.Select(r => (Chain: $"{c.Family} {c.Name}", Comment: CommentOf(r)))));
+
+    public static string SetLine(string family, string name, string type, bool interval) =>
+        $"set {family} {name} {type}{(interval ? " interval" : "")}";
+
+    public static string ChainLine(string family, string name, string type, string hook, int priority, string policy) =>
+        string.Create(CultureInfo.InvariantCulture, $"chain {family} {name} {type} {hook} {priority} {policy}");
+
+    /// <summary>Rules keep their order within the chain; everything else is sorted.</summary>
+    public static ImmutableArray<string> Arrange(
+        IEnumerable<string> sets, IEnumerable<string> chains, IEnumerable<(string Chain, string Comment)> rules) =>
+    [
+        .. sets.Order(StringComparer.Ordinal),
+        .. chains.Order(StringComparer.Ordinal),
+        .. rules.OrderBy(r => r.Chain, StringComparer.Ordinal).Select(r => $"rule {r.Chain} {r.Comment}"),
+    ];
+
+    /// <summary>Whether a listed element may be written back: the right number of parts, and nothing nft could misread.</summary>
+    public static bool IsPlainElement(string setKey, string element) =>
+        Sets.FirstOrDefault(s => s.Key == setKey) is { } set
+        && element.Split(" . ") is { } parts
+        && parts.Length == set.Type.Split(" . ").Length
+        && parts.All(part => part.Length is > 0 and <= 64
+            && part.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or ':' or '/' or '-' or '_'));
+
+    public static string CommentOf(string rule) =>
+        $"kcore {Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(rule)).AsSpan(0, 4))}";
+}

@@ -1,0 +1,79 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+
+namespace Kcore.Daemon.Dataplane.Desired;
+
+/// <summary>Our tables as input for nft -f: one transaction, nobody sees a state in between.</summary>
+internal static class NftText
+{
+    /// <summary>
+    /// Declares, deletes and declares again each table, so the same text works whether it exists or not.
+    /// Null removes the tables.
+    /// </summary>
+    public static string Render(NftTables? tables)
+    {
+        StringBuilder text = new();
+        foreach (string family in NftSkeleton.Families)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"table {family} {NftSkeleton.TableName} {{\n}}\n");
+            text.Append(CultureInfo.InvariantCulture, $"delete table {family} {NftSkeleton.TableName}\n");
+        }
+
+        if (tables is null)
+        {
+            return text.ToString();
+        }
+
+        foreach (string family in NftSkeleton.Families)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"table {family} {NftSkeleton.TableName} {{\n");
+            foreach (NftSkeleton.SetDefinition set in NftSkeleton.Sets.Where(s => s.Family == family))
+            {
+                RenderSet(text, set, tables.Elements.GetValueOrDefault(set.Key) ?? []);
+            }
+
+            foreach (NftSkeleton.ChainDefinition chain in NftSkeleton.Chains.Where(c => c.Family == family))
+            {
+                RenderChain(text, chain);
+            }
+
+            text.Append("}\n");
+        }
+
+        return text.ToString();
+    }
+
+    private static void RenderSet(StringBuilder text, NftSkeleton.SetDefinition set, ImmutableSortedSet<string> elements)
+    {
+        text.Append(CultureInfo.InvariantCulture, $"  set {set.Name} {{\n    type {set.Type}\n");
+        if (set.Interval)
+        {
+            text.Append("    flags interval\n");
+        }
+
+        if (!elements.IsEmpty)
+        {
+            string[] types = set.Type.Split(" . ");
+            text.Append(CultureInfo.InvariantCulture,
+                $"    elements = {{ {string.Join(", ", elements.Select(e => Spell(e, types)))} }}\n");
+        }
+
+        text.Append("  }\n");
+    }
+
+    private static string Spell(string element, string[] types) =>
+        string.Join(" . ", element.Split(" . ").Select((part, i) => types[i] == "ifname" ? $"\"{part}\"" : part));
+
+    private static void RenderChain(StringBuilder text, NftSkeleton.ChainDefinition chain)
+    {
+        text.Append(CultureInfo.InvariantCulture,
+            $"  chain {chain.Name} {{\n    type {chain.Type} hook {chain.Hook} priority {chain.Priority}; policy accept;\n");
+        foreach (string rule in chain.Rules)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"    {rule} comment \"{NftSkeleton.CommentOf(rule)}\"\n");
+        }
+
+        text.Append("  }\n");
+    }
+}

@@ -1,0 +1,100 @@
+using System.Collections.Immutable;
+using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Cluster.Addressing;
+using Kcore.Daemon.Cluster.Founding;
+using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Ipam.Attachments;
+using Kcore.Daemon.Ipam.Ledger;
+using Kcore.Daemon.Reconciliation;
+using Kcore.Daemon.Storage;
+using Kcore.Gossip;
+using Microsoft.Extensions.Logging;
+
+namespace Kcore.Daemon.Dataplane.Facts;
+
+/// <summary>
+/// Joins the data plane to the catalog, both ways: what the catalog says becomes the intent, what the kernel then is
+/// becomes this node's word in the catalog.
+/// </summary>
+internal sealed partial class DataplaneFeed(
+    LocalNode self,
+    string? gatewayInterface,
+    Published<Underlay> underlay,
+    CatalogHub catalog,
+    AttachmentTable attachments,
+    LeaseLoop leases,
+    DeletionGate gate,
+    ClusterLoop cluster,
+    ClusterLedger ledger,
+    DataplaneLoop kernel,
+    DataplaneReports reports,
+    TimeProvider time,
+    ILogger logger)
+{
+    private static readonly TimeSpan Recheck = TimeSpan.FromSeconds(1);
+
+    public async Task RunAsync(CancellationToken stoppingToken)
+    {
+        DataplaneIntent? intended = null;
+        while (true)
+        {
+            (Underlay link, long linkRevision) = underlay.Read();
+            (CatalogSnapshot facts, long factsRevision) = catalog.Current.Read();
+            (AttachmentSet wanted, long wantedRevision) = attachments.Current.Read();
+            (ReconcileStatus state, long stateRevision) = reports.Status.Read();
+            long refusalRevision = leases.RefusalsChanged.Read().Revision;
+
+            // Before the node is in a cluster it does not know what it should be; what is in the kernel stays.
+            if (cluster.State.Current.Phase == Cluster.ClusterPhase.Member)
+            {
+                DataplaneIntent intent = IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members));
+                if (intended is null || !IntentComparison.Same(intent, intended))
+                {
+                    intended = intent;
+                    kernel.Intend(intent);
+                }
+
+                await StateAsync(link, facts, wanted, state, stoppingToken);
+            }
+
+            await Task.WhenAny(
+                underlay.ChangedSince(linkRevision, stoppingToken),
+                catalog.Current.ChangedSince(factsRevision, stoppingToken),
+                attachments.Current.ChangedSince(wantedRevision, stoppingToken),
+                reports.Status.ChangedSince(stateRevision, stoppingToken),
+                leases.RefusalsChanged.ChangedSince(refusalRevision, stoppingToken),
+                Task.Delay(Recheck, time, stoppingToken));
+            stoppingToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    private async Task StateAsync(Underlay link, CatalogSnapshot facts, AttachmentSet wanted, ReconcileStatus state, CancellationToken token)
+    {
+        // Until the kernel was looked at once, nothing is known that would be worth taking back what we stated before.
+        if (ReferenceEquals(state, ReconcileStatus.None))
+        {
+            return;
+        }
+
+        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes);
+        if (writes.IsEmpty)
+        {
+            return;
+        }
+
+        try
+        {
+            await cluster.PutAsync(writes, token);
+        }
+        catch (Exception e) when (e is InvalidOperationException or StorageException)
+        {
+            Log.NotStated(logger, e.Message);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1401, LogLevel.Debug, "Own facts not stated yet: {Cause}")]
+        public static partial void NotStated(ILogger logger, string cause);
+    }
+}

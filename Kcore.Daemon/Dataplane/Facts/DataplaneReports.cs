@@ -1,0 +1,59 @@
+using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Reconciliation;
+using Kcore.Daemon.Storage.Events;
+using Microsoft.Extensions.Logging;
+
+namespace Kcore.Daemon.Dataplane.Facts;
+
+/// <summary>Publishes what the data plane did, and turns it into events.</summary>
+internal sealed partial class DataplaneReports(LocalNode self, EventLog events, ILogger logger) : IDataplaneObserver
+{
+    private long _repairs;
+
+    public Published<ReconcileStatus> Status { get; } = new(ReconcileStatus.None);
+
+    /// <summary>Objects put back since the start.</summary>
+    public long Repairs => Volatile.Read(ref _repairs);
+
+    public void DriftRepaired(DriftRepair repair)
+    {
+        Interlocked.Increment(ref _repairs);
+        double? milliseconds = repair.SinceNotification?.TotalMilliseconds;
+        string took = milliseconds is { } ms ? $"{ms:0.0}" : "";
+        Log.Repaired(logger, repair.Object, took, repair.Count);
+        events.Add(
+            repair.IsFight ? "DriftFight" : "DriftRepaired",
+            repair.IsFight
+                ? $"{repair.Object} is changed by somebody again and again ({repair.Count} times in 10 s); repaired at most once a second"
+                : $"{repair.Object} was changed by somebody else and put back",
+            self.Id.ToString(),
+            repair.Network.Length == 0 ? null : repair.Network,
+            ("object", repair.Object),
+            ("milliseconds", took));
+    }
+
+    public void Reconciled(ReconcileStatus status)
+    {
+        ReconcileStatus before = Status.Current;
+        foreach ((string network, NetworkHealth health) in status.Networks)
+        {
+            bool known = before.Networks.TryGetValue(network, out NetworkHealth? last);
+            if (health.Failure is { } failure && (!known || last!.Failure != failure))
+            {
+                events.Add("NetworkFailed", $"network '{network}': {failure}", self.Id.ToString(), network);
+            }
+            else if (health.IsReady && (!known || !last!.IsReady))
+            {
+                events.Add("NetworkReady", $"network '{network}' is ready on node {self.Name}", self.Id.ToString(), network);
+            }
+        }
+
+        Status.Replace(status);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1410, LogLevel.Warning, "DriftRepaired: {Object} put back after {Milliseconds} ms (time {Count} within 10 s)")]
+        public static partial void Repaired(ILogger logger, string @object, string milliseconds, int count);
+    }
+}

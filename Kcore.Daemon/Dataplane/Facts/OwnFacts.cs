@@ -1,0 +1,128 @@
+using System.Collections.Immutable;
+using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Catalog.View;
+using Kcore.Daemon.Cluster.Addressing;
+using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Ipam.Attachments;
+using Kcore.Gossip;
+
+namespace Kcore.Daemon.Dataplane.Facts;
+
+/// <summary>
+/// What this node should state about itself in the catalog, and the writes that lead there: compared with what it states
+/// now, so that a restart, which changes nothing, writes nothing.
+/// </summary>
+internal static class OwnFacts
+{
+    public static ImmutableArray<LocalWrite> Difference(
+        LocalNode self,
+        Underlay underlay,
+        CatalogSnapshot catalog,
+        AttachmentSet attachments,
+        ReconcileStatus kernel,
+        Func<UInt128, LeaseRefusal?> refusalOf,
+        bool votes)
+    {
+        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes);
+        ImmutableArray<LocalWrite>.Builder writes = ImmutableArray.CreateBuilder<LocalWrite>();
+        foreach (CatalogEntry entry in catalog.Gossip.Entries.Where(e => e.Origin == self.Id))
+        {
+            if ((FactKind)entry.Kind is not (FactKind.Node or FactKind.Participation or FactKind.Nic))
+            {
+                continue;
+            }
+
+            if (!wanted.Remove(entry.Key, out LocalWrite? write))
+            {
+                writes.Add(LocalWrite.Remove(entry.Key, entry.Kind));
+            }
+            else if (!write.Value.Span.SequenceEqual(entry.Value.Span))
+            {
+                writes.Add(write);
+            }
+        }
+
+        writes.AddRange(wanted.Values.OrderBy(w => w.Key, StringComparer.Ordinal));
+        return writes.DrainToImmutable();
+    }
+
+    private static Dictionary<string, LocalWrite> Wanted(
+        LocalNode self,
+        Underlay underlay,
+        CatalogSnapshot catalog,
+        AttachmentSet attachments,
+        ReconcileStatus kernel,
+        Func<UInt128, LeaseRefusal?> refusalOf,
+        bool votes)
+    {
+        var wanted = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
+        Add(FactKeys.Node, FactKind.Node, FactCodec.Encode(new NodeFact(
+            self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes)));
+        if (!self.VxlanDisabled)
+        {
+            foreach (Network network in catalog.View.Networks.Values.Where(IntentBuilder.IsMaterialised))
+            {
+                (ObjectState state, string? reason) = StateOf(network, kernel);
+                Add(FactKeys.Participation(network.Uid), FactKind.Participation, FactCodec.Encode(new ParticipationFact(network.Uid, state, reason)));
+            }
+        }
+
+        foreach (AttachmentRecord record in attachments.Wanted)
+        {
+            (ObjectState state, string? reason) = StateOf(record, catalog, kernel, refusalOf(record.Id));
+            ulong lease = catalog.View.Leases.TryGetValue(record.Id, out LeaseFact? fact) ? fact.Index : 0;
+            Add(FactKeys.Nic(record.Id), FactKind.Nic, FactCodec.Encode(new NicFact(
+                record.Id, record.Network, record.Name, record.Mac, record.Address, lease, record.Device, record.Netns, record.Ifname, state, reason)));
+        }
+
+        return wanted;
+
+        void Add(string key, FactKind kind, ReadOnlyMemory<byte> value) => wanted[key] = new LocalWrite(key, (ushort)kind, value);
+    }
+
+    public static (ObjectState State, string? Reason) StateOf(Network network, ReconcileStatus kernel)
+    {
+        if (!kernel.Networks.TryGetValue(network.Name, out NetworkHealth? health))
+        {
+            return (ObjectState.Pending, null);
+        }
+
+        return health.Failure is { } failure ? (ObjectState.Failed, Shortened(failure)) : (ObjectState.Ready, null);
+    }
+
+    public static (ObjectState State, string? Reason) StateOf(
+        AttachmentRecord record, CatalogSnapshot catalog, ReconcileStatus kernel, LeaseRefusal? refusal)
+    {
+        if (!catalog.View.NetworksByUid.TryGetValue(record.Network, out Network? network))
+        {
+            return (ObjectState.Failed, $"network '{record.NetworkName}' was deleted");
+        }
+
+        if (network.Conflict is { } conflict)
+        {
+            return (ObjectState.Failed, conflict);
+        }
+
+        if (refusal is not null)
+        {
+            return (ObjectState.Failed, Shortened(refusal.Text));
+        }
+
+        if (record.Address is null)
+        {
+            return (ObjectState.PendingAddress, null);
+        }
+
+        if (!kernel.Networks.TryGetValue(network.Name, out NetworkHealth? health)
+            || !health.Nics.TryGetValue(record.Name, out NicHealth? nic)
+            || nic.AttachmentId != record.Key)
+        {
+            return (ObjectState.Pending, null);
+        }
+
+        return nic.Failure is { } failure ? (ObjectState.Failed, Shortened(failure)) : (ObjectState.Ready, null);
+    }
+
+    private static string Shortened(string text) => text.Length <= 160 ? text : text[..160];
+}

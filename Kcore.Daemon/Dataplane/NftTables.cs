@@ -1,0 +1,24 @@
+using System.Collections.Immutable;
+
+namespace Kcore.Daemon.Dataplane;
+
+/// <summary>
+/// Our nftables tables by meaning: the fixed chains and rules, and the set elements that vary. Rules never
+/// name a network, so a change of networks or members is a change of elements only.
+/// </summary>
+/// <param name="Skeleton">One line per table, set, chain and rule, in listing order; a hand-made change shows here.</param>
+/// <param name="Elements">Elements by "family set-name", each in one canonical spelling.</param>
+internal sealed record NftTables(
+    ImmutableArray<string> Skeleton,
+    ImmutableSortedDictionary<string, ImmutableSortedSet<string>> Elements)
+{
+    public bool Equals(NftTables? other) =>
+        other is not null
+        && Skeleton.AsSpan().SequenceEqual(other.Skeleton.AsSpan())
+        && Elements.Count == other.Elements.Count
+        && Elements.All(pair =>
+            other.Elements.TryGetValue(pair.Key, out ImmutableSortedSet<string>? elements)
+            && pair.Value.SetEquals(elements));
+
+    public override int GetHashCode() => HashCode.Combine(Skeleton.Length, Elements.Count);
+}

@@ -1,0 +1,340 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.NetworkInformation;
+using Kcore.Contracts;
+using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Catalog.Naming;
+using Kcore.Daemon.Catalog.Validation;
+using Kcore.Daemon.Catalog.View;
+using Kcore.Daemon.Cluster;
+using Kcore.Daemon.Dataplane.Facts;
+using Kcore.Daemon.Ipam;
+using Kcore.Daemon.Ipam.Attachments;
+using Kcore.Daemon.Storage.Events;
+using Kcore.Netlink;
+using Kcore.Netlink.Namespaces;
+
+namespace Kcore.Daemon.Dataplane.Nics;
+
+/// <summary>Attaches and detaches NICs of this node. Attaching twice is attaching once: a repeated call finds the first one's NIC.</summary>
+internal sealed class NicService(
+    LocalNode self, CatalogHub catalog, AttachmentTable table, LeaseLoop leases, DataplaneReports kernel, EventLog events, TimeProvider time)
+{
+    private const int MaxNicsPerNode = 4096;
+
+    /// <summary>Kcore derives names and addresses from up to this many NICs of one name.</summary>
+    private const int MaxNicsPerName = 8;
+
+    private static readonly TimeSpan AddressPatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan DevicePatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ReleasePatience = TimeSpan.FromSeconds(3);
+
+    public async Task<NicInfo> AttachAsync(AttachNicRequest body, CancellationToken token)
+    {
+        NicRequest request = NicRequest.Check(body);
+        CatalogSnapshot now = catalog.Current.Current;
+        Network network = Usable(request, now);
+        AttachmentRecord record = Reserve(request, network, now);
+        record = await WithAddressAsync(record, token);
+        events.Add("AddressAllocated", $"NIC {record.Name} on {record.NetworkName} has {record.Address}", self.Id.ToString(), record.NetworkName, ("mac", DerivedNames.MacText(record.Mac)));
+        return await ReadyAsync(record, network, token);
+    }
+
+    public async Task<ChangeReceipt> DetachAsync(string networkName, string nicName, CancellationToken token)
+    {
+        string name = ObjectName.Check(nicName, "NIC");
+        string network = ObjectName.Check(networkName, "network");
+        AttachmentRecord? released = table.Change(now =>
+            now.Wanted.FirstOrDefault(r => r.Name == name && string.Equals(r.NetworkName, network, StringComparison.Ordinal)) is { } record
+                ? record with { Releasing = true }
+                : null);
+        if (released is null)
+        {
+            throw NotHere(name, network);
+        }
+
+        events.Add("AddressReleased", $"NIC {name} on {network} detached; {released.Address} is not given out again", self.Id.ToString(), network);
+
+        // The caller may go as soon as the device is on its way out; without a quorum the release itself waits for one.
+        using var limit = new CancellationTokenSource(ReleasePatience, time);
+        using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
+        try
+        {
+            await table.Current.WhenAsync(s => !s.Records.ContainsKey(released.Id), both.Token);
+        }
+        catch (OperationCanceledException) when (!token.IsCancellationRequested)
+        {
+            // The record is durable and the lease loop goes on with it.
+        }
+
+        return new ChangeReceipt("detached", "NIC", name, self.Name);
+    }
+
+    /// <summary>All NICs of the cluster, this node's own with their state of this moment.</summary>
+    public ImmutableArray<NicInfo> List(string? networkName)
+    {
+        CatalogSnapshot now = catalog.Current.Current;
+        ReconcileStatus state = kernel.Status.Current;
+        IEnumerable<NicInfo> own = table.Current.Current.Wanted.Select(r => Describe(r, now, state));
+        IEnumerable<NicInfo> others = now.View.Nics.Where(n => n.Node != self.Id).Select(n => Describe(n, now));
+        return
+        [
+            .. own.Concat(others)
+                .Where(n => networkName is null || string.Equals(n.Network, networkName, StringComparison.Ordinal))
+                .OrderBy(n => n.Network, StringComparer.Ordinal).ThenBy(n => n.Name, StringComparer.Ordinal).ThenBy(n => n.Node, StringComparer.Ordinal),
+        ];
+    }
+
+    private Network Usable(NicRequest request, CatalogSnapshot now)
+    {
+        Network network = now.View.Find(request.Network);
+        if (network.Conflict is { } conflict)
+        {
+            throw new RefusedException(ErrorCode.FailedPrecondition, $"network '{network.Name}' is in conflict: {conflict}", next: $"kctl describe network {network.Name}");
+        }
+
+        if (self.VxlanDisabled)
+        {
+            throw new RefusedException(
+                ErrorCode.FailedPrecondition,
+                $"VXLAN is disabled on node {self.Name} ({self.Id}); network '{network.Name}' is not there",
+                next: "attach the NIC on another node");
+        }
+
+        if (request.Address is { } wanted && (!network.Spec.Subnet.Contains(wanted) || wanted.Equals(network.Spec.Gateway)))
+        {
+            throw new RefusedException(ErrorCode.InvalidArgument, $"ip {wanted} is not an address guests of network '{network.Name}' can have", [$"subnet: {network.Spec.Subnet}", $"gateway: {network.Spec.Gateway}"]);
+        }
+
+        if (request.Netns is { } netns)
+        {
+            CheckNamespace(netns);
+        }
+
+        return network;
+    }
+
+    /// <summary>Before anything is given out for it: the namespace is there and is one.</summary>
+    private static void CheckNamespace(string path)
+    {
+        if (!File.Exists(path))
+        {
+            throw new RefusedException(ErrorCode.NotFound, $"network namespace {path} does not exist", next: "ip netns list");
+        }
+
+        try
+        {
+            using NetworkNamespace opened = NetworkNamespace.Open(path);
+        }
+        catch (NetlinkException e)
+        {
+            throw new RefusedException(ErrorCode.InvalidArgument, $"{path} is not a network namespace", [e.Message], "ip netns list");
+        }
+    }
+
+    /// <summary>Decides name, MAC and device, and stores the attachment: from here on the NIC exists.</summary>
+    private AttachmentRecord Reserve(NicRequest request, Network network, CatalogSnapshot now)
+    {
+        AttachmentRecord? existing = null;
+        AttachmentRecord? made = table.Change(set =>
+        {
+            existing = set.Find(network.Uid, request.Name);
+            if (existing is not null)
+            {
+                return null;
+            }
+
+            if (now.View.NicsOf(network.Uid).FirstOrDefault(n => n.Fact.Name == request.Name && n.Node != self.Id) is { } elsewhere)
+            {
+                throw new RefusedException(ErrorCode.AlreadyExists, $"NIC '{request.Name}' exists on network '{network.Name}', on node {now.NameOf(elsewhere.Node)}");
+            }
+
+            if (set.Records.Count >= MaxNicsPerNode)
+            {
+                throw new RefusedException(ErrorCode.ResourceExhausted, $"node {self.Name} has {MaxNicsPerNode} NICs");
+            }
+
+            string seed = FreeSeed(request.Name, set);
+            PhysicalAddress mac = request.Mac ?? DerivedNames.Mac(seed);
+            if (now.View.NicsOf(network.Uid).FirstOrDefault(n => n.Fact.Mac.Equals(mac)) is { } taken)
+            {
+                throw MacTaken(mac, taken.Fact.Name, network.Name);
+            }
+
+            // Those of this node count from the moment they are stored, before the catalog knows them.
+            if (set.Wanted.FirstOrDefault(r => r.Network == network.Uid && r.Mac.Equals(mac)) is { } own)
+            {
+                throw MacTaken(mac, own.Name, network.Name);
+            }
+
+            return new AttachmentRecord
+            {
+                Id = Uid.NewRandom(),
+                Network = network.Uid,
+                NetworkName = network.Name,
+                Name = request.Name,
+                Mac = mac,
+                Device = request.Netns is null ? DerivedNames.Tap(seed) : DerivedNames.NamespacePort(seed),
+                Netns = request.Netns,
+                Ifname = request.Ifname,
+                Wanted = request.Address,
+            };
+        });
+        return made ?? SameOrRefused(existing!, request);
+    }
+
+    private static RefusedException MacTaken(PhysicalAddress mac, string nic, string network) => new(
+        ErrorCode.AlreadyExists,
+        $"MAC {DerivedNames.MacText(mac)} belongs to NIC '{nic}' on network '{network}'",
+        next: "choose another with --mac");
+
+    private AttachmentRecord SameOrRefused(AttachmentRecord existing, NicRequest request) =>
+        existing.Netns == request.Netns
+        && existing.Ifname == request.Ifname
+        && (request.Mac is null || request.Mac.Equals(existing.Mac))
+        && (request.Address is null || request.Address.Equals(existing.Wanted ?? existing.Address))
+            ? existing
+            : throw new RefusedException(
+                ErrorCode.AlreadyExists,
+                $"NIC '{existing.Name}' exists on network '{existing.NetworkName}' of node {self.Name}, attached otherwise",
+                [$"device: {existing.Device}", $"netns: {existing.Netns ?? "(none)"}", $"mac: {DerivedNames.MacText(existing.Mac)}"],
+                $"kctl detach nic {existing.Name} --network {existing.NetworkName}");
+
+    /// <summary>A name attached to several networks of this node gets a device and a MAC for each (behaviour 6).</summary>
+    private static string FreeSeed(string name, AttachmentSet set)
+    {
+        for (int i = 0; i < MaxNicsPerName; i++)
+        {
+            string seed = DerivedNames.NicSeed(name, i);
+            if (set.Records.Values.All(r => r.Device != DerivedNames.Tap(seed) && r.Device != DerivedNames.NamespacePort(seed)))
+            {
+                return seed;
+            }
+        }
+
+        throw new RefusedException(ErrorCode.ResourceExhausted, $"'{name}' has {MaxNicsPerName} NICs on this node, the most one name can have");
+    }
+
+    private async Task<AttachmentRecord> WithAddressAsync(AttachmentRecord record, CancellationToken token)
+    {
+        using var limit = new CancellationTokenSource(AddressPatience, time);
+        using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
+        try
+        {
+            while (true)
+            {
+                (_, long refusals) = leases.RefusalsChanged.Read();
+                (AttachmentSet set, long revision) = table.Current.Read();
+                if (!set.Records.TryGetValue(record.Id, out AttachmentRecord? present) || present.Releasing)
+                {
+                    throw new RefusedException(ErrorCode.NotFound, $"NIC '{record.Name}' was detached meanwhile");
+                }
+
+                if (present.Address is not null)
+                {
+                    return present;
+                }
+
+                if (leases.RefusalOf(record.Id) is { } refusal)
+                {
+                    table.Change(s => s.Records.TryGetValue(record.Id, out AttachmentRecord? r) ? r with { Releasing = true } : null);
+                    throw new RefusedException(CodeOf(refusal.Code), refusal.Text, [$"network: {record.NetworkName}"]);
+                }
+
+                await Task.WhenAny(table.Current.ChangedSince(revision, both.Token), leases.RefusalsChanged.ChangedSince(refusals, both.Token));
+                both.Token.ThrowIfCancellationRequested();
+            }
+        }
+        catch (OperationCanceledException) when (!token.IsCancellationRequested)
+        {
+            CatalogSnapshot now = catalog.Current.Current;
+            throw new RefusedException(
+                ErrorCode.Unavailable,
+                $"no quorum gave NIC '{record.Name}' an address within {AddressPatience.TotalSeconds:0} s; it stays PendingAddress and completes by itself",
+                [.. now.View.Voters.Select(v => $"voter {now.NameOf(v)}: {now.Gossip.Members.Find(v)?.Status.ToString().ToLowerInvariant() ?? "unknown"}")],
+                $"bring the voters back, or give up with: kctl detach nic {record.Name} --network {record.NetworkName}");
+        }
+    }
+
+    private async Task<NicInfo> ReadyAsync(AttachmentRecord record, Network network, CancellationToken token)
+    {
+        using var limit = new CancellationTokenSource(DevicePatience, time);
+        using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
+        ReconcileStatus state = kernel.Status.Current;
+        try
+        {
+            state = await kernel.Status.WhenAsync(
+                s => s.Networks.TryGetValue(network.Name, out NetworkHealth? health)
+                    && (!health.IsReady || (health.Nics.TryGetValue(record.Name, out NicHealth? nic) && nic.AttachmentId == record.Key)),
+                both.Token);
+        }
+        catch (OperationCanceledException) when (!token.IsCancellationRequested)
+        {
+            // Answered below with the state it is in.
+        }
+
+        NicInfo info = Describe(record, catalog.Current.Current, state);
+        return info.State == nameof(ObjectState.Ready) ? info : throw new RefusedException(
+            ErrorCode.FailedPrecondition,
+            $"NIC '{record.Name}' has {info.Address} but its device is not ready",
+            [info.Reason ?? "the data plane has not come to it yet"],
+            $"kctl get nics, kctl plan; or kctl detach nic {record.Name} --network {record.NetworkName}");
+    }
+
+    private NicInfo Describe(AttachmentRecord record, CatalogSnapshot now, ReconcileStatus state)
+    {
+        (ObjectState nic, string? reason) = OwnFacts.StateOf(record, now, state, leases.RefusalOf(record.Id));
+        now.View.NetworksByUid.TryGetValue(record.Network, out Network? network);
+        return Info(record.Name, record.NetworkName, network, self.Name, record.Mac, record.Address, record.Device, record.Key, nic, record.Netns, record.Ifname, reason, now);
+    }
+
+    private NicInfo Describe(HostedNic nic, CatalogSnapshot now)
+    {
+        now.View.NetworksByUid.TryGetValue(nic.Fact.Network, out Network? network);
+        return Info(
+            nic.Fact.Name, network?.Name ?? FactKeys.Hex(nic.Fact.Network), network, now.NameOf(nic.Node), nic.Fact.Mac, nic.Fact.Address, nic.Fact.Device,
+            FactKeys.Hex(nic.Fact.AttachmentId), nic.Fact.State, nic.Fact.Netns, nic.Fact.Ifname, nic.Fact.Reason, now);
+    }
+
+    private NicInfo Info(
+        string name, string networkName, Network? network, string node, PhysicalAddress mac, IPAddress? address, string device,
+        string attachment, ObjectState state, string? netns, string? ifname, string? reason, CatalogSnapshot now) => new(
+            name,
+            networkName,
+            node,
+            DerivedNames.MacText(mac),
+            address is null || network is null ? address?.ToString() : $"{address}/{network.Spec.PrefixLength}",
+            network?.Spec.Gateway.ToString() ?? "",
+            now.View.Nodes.TryGetValue(now.FindNode(node) ?? self.Id, out NodeFact? host) ? Desired.KernelFacts.OverlayMtu(host.UnderlayMtu, host.Vtep) : 0,
+            device,
+            network is null ? "" : DerivedNames.Bridge(network.Name),
+            attachment,
+            state.ToString(),
+            netns,
+            ifname,
+            reason);
+
+    private RefusedException NotHere(string name, string network)
+    {
+        CatalogSnapshot now = catalog.Current.Current;
+        HostedNic? elsewhere = now.View.Nics.FirstOrDefault(n =>
+            n.Node != self.Id && n.Fact.Name == name && now.View.NetworksByUid.TryGetValue(n.Fact.Network, out Network? of) && of.Name == network);
+        return elsewhere is null
+            ? new RefusedException(ErrorCode.NotFound, $"NIC '{name}' does not exist on network '{network}'", next: "kctl get nics")
+            : new RefusedException(
+                ErrorCode.FailedPrecondition,
+                $"NIC '{name}' of network '{network}' is on node {now.NameOf(elsewhere.Node)}, not on {self.Name}",
+                next: $"run the command on node {now.NameOf(elsewhere.Node)}");
+    }
+
+    private static ErrorCode CodeOf(RefusalCode code) => code switch
+    {
+        RefusalCode.InvalidArgument => ErrorCode.InvalidArgument,
+        RefusalCode.NotFound => ErrorCode.NotFound,
+        RefusalCode.AlreadyExists => ErrorCode.AlreadyExists,
+        RefusalCode.FailedPrecondition => ErrorCode.FailedPrecondition,
+        RefusalCode.ResourceExhausted => ErrorCode.ResourceExhausted,
+        _ => ErrorCode.Internal,
+    };
+}

@@ -1,0 +1,171 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using Kcore.Daemon.Dataplane.Apply;
+using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Netlink;
+using Kcore.Netlink.Route;
+
+namespace Kcore.Daemon.Dataplane.Observed;
+
+/// <summary>Kernel dumps → observed state. Reads only.</summary>
+internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls)
+{
+    private const string BridgeNetfilter = "net/bridge/bridge-nf-call-iptables";
+
+    /// <param name="desired">Says which settings and which guests to look at, nothing else.</param>
+    /// <param name="nft">Our tables, which the caller reads only when something may have changed.</param>
+    /// <exception cref="NetlinkException">The kernel could not be read.</exception>
+    public ObservedState Read(DesiredState desired, NftTables? nft)
+    {
+        IReadOnlyList<LinkInfo> links = socket.DumpLinks();
+        Dictionary<int, LinkInfo> byIndex = links.ToDictionary(l => l.Index);
+        Dictionary<int, Link> owned = [];
+        foreach (LinkInfo info in links)
+        {
+            if (AsOwned(info, byIndex) is { } link)
+            {
+                owned[info.Index] = link;
+            }
+        }
+
+        LinkInfo[] ownedInfos = [.. links.Where(l => owned.ContainsKey(l.Index))];
+        (ImmutableArray<TunnelEntry> tunnel, ImmutableArray<BridgeEntry> bridge) = ReadForwarding(byIndex, owned);
+        string[] paths = [.. desired.Sysctls.Select(s => s.Value.Path), BridgeNetfilter];
+        Dictionary<string, string> values = sysctls.Read(paths);
+        return new ObservedState
+        {
+            Owned = new NetworkState
+            {
+                Links = [.. owned.Values],
+                AltNames = [.. ownedInfos.SelectMany(l => l.AltNames.Select(a => new AltName(l.Name, a)))],
+                Ports = [.. ownedInfos.Where(l => l.Port is not null).Select(l => Flags(l.Name, l.Port!))],
+                Addresses = ReadAddresses(owned),
+                TunnelEntries = tunnel,
+                BridgeEntries = bridge,
+                Neighbours = ReadNeighbours(owned),
+                Sysctls =
+                [
+                    .. desired.Sysctls
+                        .Where(s => values.ContainsKey(s.Value.Path))
+                        .DistinctBy(s => s.Value.Path, StringComparer.Ordinal)
+                        .Select(s => s.Value with { Value = values[s.Value.Path] }),
+                ],
+                Nft = nft,
+            },
+            Foreign = [.. links.Where(l => !owned.ContainsKey(l.Index)).Select(AsForeign)],
+            Indexes = links.ToFrozenDictionary(l => l.Name, l => l.Index, StringComparer.Ordinal),
+            Guests = desired.Guests.ToFrozenDictionary(
+                g => g.Value.HostDevice,
+                g => GuestReader.Read(g.Value, links.FirstOrDefault(l => l.Name == g.Value.HostDevice)),
+                StringComparer.Ordinal),
+            AbsentSysctls = desired.Sysctls.Select(s => s.Value.Path).Where(p => !values.ContainsKey(p)).ToFrozenSet(StringComparer.Ordinal),
+            RememberedSysctls = sysctls.Remembered,
+            Advisories = [.. Advisories(ownedInfos, values)],
+        };
+    }
+
+    /// <summary>Ours by the group that the creation message set, the kind, and for shared kinds of device the name.</summary>
+    private static Link? AsOwned(LinkInfo info, Dictionary<int, LinkInfo> byIndex)
+    {
+        if (info.Group != KcoreMark.LinkGroup)
+        {
+            return null;
+        }
+
+        string? master = info.Master is { } index && byIndex.TryGetValue(index, out LinkInfo? bridge) ? bridge.Name : null;
+        PhysicalAddress mac = info.Mac ?? PhysicalAddress.None;
+        return info.Kind switch
+        {
+            "bridge" when info.Name.StartsWith("kb", StringComparison.Ordinal) =>
+                new Link.Bridge(info.Name, info.Mtu, info.IsUp, info.Alias, mac),
+            "vxlan" when info.Name.StartsWith("vxlan", StringComparison.Ordinal) && info.Vxlan is { } v =>
+                new Link.Vxlan(info.Name, info.Mtu, info.IsUp, info.Alias, mac, v.Vni, v.Port, v.Local, v.Learning, master),
+            "tun" => new Link.Tap(info.Name, info.Mtu, info.IsUp, info.Alias, master),
+            "veth" => new Link.Veth(info.Name, info.Mtu, info.IsUp, info.Alias, master),
+            _ => null,
+        };
+    }
+
+    private static ForeignLink AsForeign(LinkInfo info) => new(
+        info.Name,
+        info.Kind ?? "",
+        info.Vxlan is { CollectMetadata: false } vxlan ? vxlan.Vni : null,
+        info.Vxlan?.Port,
+        info is { Kind: "tun", Group: 0, Master: null },
+        info.AltNames);
+
+    private static PortFlags Flags(string device, BridgePortInfo port) => new(
+        device, port.Learning, port.Locked, port.NeighbourSuppress, port.Isolated,
+        port is { UnicastFlood: true, MulticastFlood: true, BroadcastFlood: true });
+
+    private ImmutableArray<InterfaceAddress> ReadAddresses(Dictionary<int, Link> owned) =>
+    [
+        .. socket.DumpAddresses()
+            .Where(a => a.Protocol == KcoreMark.Protocol && owned.ContainsKey(a.LinkIndex))
+            .Select(a => new InterfaceAddress(owned[a.LinkIndex].Name, a.Address, a.PrefixLength)),
+    ];
+
+    private ImmutableArray<Neighbour> ReadNeighbours(Dictionary<int, Link> owned) =>
+    [
+        .. socket.DumpNeighbours(AddressFamily.InterNetwork).Concat(socket.DumpNeighbours(AddressFamily.InterNetworkV6))
+            .Where(n => n.Protocol == KcoreMark.Protocol && n.State.HasFlag(NeighbourState.Permanent)
+                && n is { Mac: not null, Destination: not null } && owned.ContainsKey(n.LinkIndex))
+            .Select(n => new Neighbour(owned[n.LinkIndex].Name, n.Destination!, n.Mac!)),
+    ];
+
+    private (ImmutableArray<TunnelEntry> Tunnel, ImmutableArray<BridgeEntry> Bridge) ReadForwarding(
+        Dictionary<int, LinkInfo> byIndex, Dictionary<int, Link> owned)
+    {
+        List<TunnelEntry> tunnel = [];
+        List<BridgeEntry> bridge = [];
+        foreach (NeighbourInfo entry in socket.DumpFdb())
+        {
+            // Kernels with VLAN filtering repeat bridge entries for VLAN 1; what we set and delete is the one without.
+            if (entry.Mac is not { } mac || entry.Vlan is > 0 || !owned.TryGetValue(entry.LinkIndex, out Link? link))
+            {
+                continue;
+            }
+
+            if (entry.Master is { } master)
+            {
+                if (owned.ContainsKey(master) && link is not Link.Bridge && !mac.Equals(byIndex[entry.LinkIndex].Mac))
+                {
+                    bridge.Add(new BridgeEntry(link.Name, mac,
+                        entry.State.HasFlag(NeighbourState.Permanent) ? BridgeEntryKind.Local
+                        : entry.State.HasFlag(NeighbourState.NoArp) ? BridgeEntryKind.Static
+                        : BridgeEntryKind.Dynamic));
+                }
+            }
+            else if (link is Link.Vxlan && entry.Destination is { } destination)
+            {
+                tunnel.Add(new TunnelEntry(link.Name, mac, destination));
+            }
+        }
+
+        return ([.. tunnel], [.. bridge]);
+    }
+
+    private static IEnumerable<string> Advisories(LinkInfo[] owned, Dictionary<string, string> values)
+    {
+        if (owned.Length > 0 && values.GetValueOrDefault(BridgeNetfilter) == "1")
+        {
+            yield return "bridged frames pass the host's firewall (net.bridge.bridge-nf-call-iptables is 1): "
+                + "a foreign drop rule in forward also drops traffic between guests";
+        }
+
+        foreach (LinkInfo link in owned)
+        {
+            if (link.Bridge is { Stp: true } or { ForwardDelay: > 0 })
+            {
+                yield return $"{link.Name} has spanning tree or a forward delay, which somebody switched on: guests may wait 30 s for the network";
+            }
+
+            if (link.Bridge is { MulticastSnooping: true })
+            {
+                yield return $"{link.Name} has multicast snooping, which somebody switched on: IPv6 neighbour discovery may stop";
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Observed;
+
+namespace Kcore.Daemon.Dataplane.Plan;
+
+/// <summary>Compares what lies on the devices: port flags, addresses, forwarding entries, neighbours.</summary>
+internal sealed class EntryComparison
+{
+    private readonly DesiredState _desired;
+    private readonly NetworkState _seen;
+    private readonly LinkComparison _links;
+
+    public EntryComparison(DesiredState desired, ObservedState observed, LinkComparison links)
+    {
+        _desired = desired;
+        _seen = observed.Owned;
+        _links = links;
+        ComparePorts();
+        CompareAddresses();
+        CompareNeighbours();
+        CompareForwarding();
+    }
+
+    public List<DataplaneStep> TunnelPorts { get; } = [];
+
+    public List<DataplaneStep> NicPorts { get; } = [];
+
+    public List<DataplaneStep> Addresses { get; } = [];
+
+    public List<DataplaneStep> Flood { get; } = [];
+
+    public List<DataplaneStep> RemoteMacs { get; } = [];
+
+    public List<DataplaneStep> NicMacs { get; } = [];
+
+    public List<DataplaneStep> Neighbours { get; } = [];
+
+    public List<DataplaneStep> GoneNeighbours { get; } = [];
+
+    public List<DataplaneStep> GoneEntries { get; } = [];
+
+    public List<DataplaneStep> GoneAddresses { get; } = [];
+
+    /// <summary>What was seen on a device counts unless the device is made anew.</summary>
+    private bool Stays(string device) => !_links.IsMade(device);
+
+    private bool StaysPort(string device) => Stays(device) && !_links.IsMoved(device);
+
+    private void ComparePorts()
+    {
+        Dictionary<string, PortFlags> seen = _seen.Ports.Where(p => StaysPort(p.Device)).ToDictionary(p => p.Device, StringComparer.Ordinal);
+        foreach (Wanted<PortFlags> wanted in _desired.Ports.Where(w => _links.IsWorkedOn(w.Origin)))
+        {
+            PortFlags? old = seen.GetValueOrDefault(wanted.Value.Device);
+            if (!wanted.Value.Equals(old))
+            {
+                (wanted.Origin.Nic is null ? TunnelPorts : NicPorts).Add(new DataplaneStep.SetPort(old, wanted.Value, wanted.Origin));
+            }
+        }
+    }
+
+    private void CompareAddresses()
+    {
+        HashSet<InterfaceAddress> seen = [.. _seen.Addresses.Where(a => Stays(a.Device))];
+        HashSet<InterfaceAddress> wanted = [.. _desired.Addresses.Select(w => w.Value)];
+        Addresses.AddRange(_desired.Addresses
+            .Where(w => _links.IsWorkedOn(w.Origin) && !seen.Contains(w.Value))
+            .Select(w => new DataplaneStep.AddAddress(w.Value, w.Origin)));
+        GoneAddresses.AddRange(seen
+            .Where(a => !wanted.Contains(a) && !_links.IsGoing(a.Device))
+            .OrderBy(a => a.Device, StringComparer.Ordinal).ThenBy(a => a.Local.ToString(), StringComparer.Ordinal)
+            .Select(a => new DataplaneStep.DeleteAddress(a, Gone("it is not the gateway of a network"))));
+    }
+
+    private void CompareNeighbours()
+    {
+        HashSet<Neighbour> seen = [.. _seen.Neighbours.Where(n => Stays(n.Device))];
+        HashSet<(string, IPAddress)> wanted = [.. _desired.Neighbours.Select(w => (w.Value.Device, w.Value.Address))];
+        Neighbours.AddRange(_desired.Neighbours
+            .Where(w => _links.IsWorkedOn(w.Origin) && !seen.Contains(w.Value))
+            .Select(w => new DataplaneStep.SetNeighbour(w.Value, w.Origin)));
+        GoneNeighbours.AddRange(seen
+            .Where(n => !wanted.Contains((n.Device, n.Address)) && !_links.IsGoing(n.Device))
+            .OrderBy(n => n.Device, StringComparer.Ordinal).ThenBy(n => n.Address.ToString(), StringComparer.Ordinal)
+            .Select(n => new DataplaneStep.DeleteNeighbour(n, Gone("no NIC on another node has this address"))));
+    }
+
+    private void CompareForwarding()
+    {
+        Dictionary<string, string?> bridgeOf = _seen.Links.ToDictionary(l => l.Name, l => l.MasterName, StringComparer.Ordinal);
+        foreach (Wanted<Link> link in _desired.Links)
+        {
+            bridgeOf[link.Value.Name] = link.Value.MasterName;
+        }
+
+        HashSet<TunnelEntry> seenTunnel = [.. _seen.TunnelEntries.Where(e => Stays(e.Device))];
+        Dictionary<(string, PhysicalAddress), BridgeEntryKind> seenBridge = [];
+        foreach (BridgeEntry entry in _seen.BridgeEntries.Where(e => StaysPort(e.Port)))
+        {
+            seenBridge[(entry.Port, entry.Mac)] = entry.Kind;
+        }
+
+        AddWanted(seenTunnel, seenBridge);
+
+        HashSet<TunnelEntry> wantedTunnel = [.. _desired.TunnelEntries.Select(w => w.Value)];
+        HashSet<(string, PhysicalAddress)> wantedUnicast =
+            [.. wantedTunnel.Where(e => !e.IsFlood).Select(e => (e.Device, e.Mac))];
+        HashSet<(string?, PhysicalAddress)> wantedOnBridge =
+            [.. _desired.BridgeEntries.Select(w => (bridgeOf.GetValueOrDefault(w.Value.Port), w.Value.Mac))];
+        HashSet<(string, PhysicalAddress)> goneTogether = [];
+        foreach (TunnelEntry entry in seenTunnel
+            .Where(e => !wantedTunnel.Contains(e) && !_links.IsGoing(e.Device))
+            // A MAC with another destination is replaced, not removed.
+            .Where(e => e.IsFlood || !wantedUnicast.Contains((e.Device, e.Mac)))
+            .OrderBy(e => e.Device, StringComparer.Ordinal)
+            .ThenBy(e => e.Mac.ToString(), StringComparer.Ordinal)
+            .ThenBy(e => e.Destination.ToString(), StringComparer.Ordinal))
+        {
+            bool together = !entry.IsFlood
+                && seenBridge.TryGetValue((entry.Device, entry.Mac), out BridgeEntryKind kind)
+                && kind != BridgeEntryKind.Local
+                && !wantedOnBridge.Contains((bridgeOf.GetValueOrDefault(entry.Device), entry.Mac));
+            if (together)
+            {
+                goneTogether.Add((entry.Device, entry.Mac));
+            }
+
+            GoneEntries.Add(new DataplaneStep.DeleteTunnelEntry(entry, together, Gone(entry.IsFlood
+                ? "no node with this tunnel address takes part"
+                : "no NIC on another node has this MAC")));
+        }
+
+        foreach (((string port, PhysicalAddress mac), BridgeEntryKind kind) in seenBridge
+            .OrderBy(e => e.Key.Item1, StringComparer.Ordinal)
+            .ThenBy(e => e.Key.Item2.ToString(), StringComparer.Ordinal))
+        {
+            // Local entries are the ports' own MACs; an entry wanted at another port is moved by the message that sets it.
+            if (kind != BridgeEntryKind.Local
+                && !_links.IsGoing(port)
+                && !goneTogether.Contains((port, mac))
+                && !wantedOnBridge.Contains((bridgeOf.GetValueOrDefault(port), mac)))
+            {
+                GoneEntries.Add(new DataplaneStep.DeleteBridgeEntry(
+                    new BridgeEntry(port, mac, kind), Gone("no NIC of the network has this MAC")));
+            }
+        }
+    }
+
+    private void AddWanted(HashSet<TunnelEntry> seenTunnel, Dictionary<(string, PhysicalAddress), BridgeEntryKind> seenBridge)
+    {
+        Dictionary<(string, PhysicalAddress), IPAddress> destinations = [];
+        foreach (TunnelEntry entry in seenTunnel.Where(e => !e.IsFlood))
+        {
+            destinations[(entry.Device, entry.Mac)] = entry.Destination;
+        }
+
+        HashSet<string> tunnels = new(StringComparer.Ordinal);
+        foreach (Wanted<TunnelEntry> wanted in _desired.TunnelEntries)
+        {
+            TunnelEntry entry = wanted.Value;
+            tunnels.Add(entry.Device);
+            if (!_links.IsWorkedOn(wanted.Origin))
+            {
+                continue;
+            }
+
+            if (entry.IsFlood)
+            {
+                if (!seenTunnel.Contains(entry))
+                {
+                    Flood.Add(new DataplaneStep.AddFlood(entry, wanted.Origin));
+                }
+            }
+            else
+            {
+                IPAddress? old = destinations.GetValueOrDefault((entry.Device, entry.Mac));
+                bool onBridge = seenBridge.TryGetValue((entry.Device, entry.Mac), out BridgeEntryKind kind)
+                    && kind == BridgeEntryKind.Static;
+                if (!onBridge || !entry.Destination.Equals(old))
+                {
+                    RemoteMacs.Add(new DataplaneStep.SetRemoteMac(
+                        entry, entry.Destination.Equals(old) ? null : old, wanted.Origin));
+                }
+            }
+        }
+
+        foreach (Wanted<BridgeEntry> wanted in _desired.BridgeEntries)
+        {
+            if (!tunnels.Contains(wanted.Value.Port)
+                && _links.IsWorkedOn(wanted.Origin)
+                && !(seenBridge.TryGetValue((wanted.Value.Port, wanted.Value.Mac), out BridgeEntryKind kind)
+                    && kind == BridgeEntryKind.Static))
+            {
+                NicMacs.Add(new DataplaneStep.SetBridgeEntry(wanted.Value, wanted.Origin));
+            }
+        }
+    }
+
+    private static Origin Gone(string reason) => new("", null, reason);
+}

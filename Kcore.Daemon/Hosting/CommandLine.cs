@@ -1,0 +1,78 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Parsing;
+
+namespace Kcore.Daemon.Hosting;
+
+/// <summary>The flags of <c>kcored</c>, each mapped to the configuration key it is a spelling of.</summary>
+internal static class CommandLine
+{
+    /// <summary>Exit code for settings the daemon cannot start with.</summary>
+    public const int UsageError = 2;
+
+    public const string DefaultConfigFile = "/etc/kcore/kcored.yaml";
+
+    private static readonly (string Flag, string Key, string Help)[] Settings =
+    [
+        ("--data-dir", "Node:DataDir", "Directory of the durable state"),
+        ("--socket", "Node:Socket", "Unix socket of the API"),
+        ("--node-name", "Node:Name", "Name of this node; default: the host name"),
+        ("--advertise", "Node:Advertise", "Address or interface the others reach this node at"),
+        ("--supervisor", "Node:Supervisor", "systemd or process: who keeps helper processes"),
+        ("--log-level", "Node:LogLevel", "Verbose, Debug, Information, Warning or Error"),
+        ("--gossip-port", "Cluster:GossipPort", "Gossip port, UDP and TCP"),
+        ("--raft-port", "Cluster:RaftPort", "Raft port, TCP"),
+        ("--join", "Cluster:Join", "HOST[:PORT][,...] of members to ask first"),
+        ("--discovery", "Cluster:Discovery", "mdns or off"),
+        ("--cluster-key-file", "Cluster:KeyFile", "File holding the cluster key"),
+        ("--found", "Cluster:Found", "auto or never: found a cluster when none answers"),
+        ("--gateway-interface", "Dataplane:GatewayInterface", "Device guests leave the host by"),
+    ];
+
+    /// <summary>
+    /// Parses the arguments; <paramref name="run"/> gets the configuration file (null: none named, none at the default place)
+    /// and the settings given as flags.
+    /// </summary>
+    /// <returns>The exit code; <see cref="UsageError"/> for a flag that does not exist.</returns>
+    public static Task<int> InvokeAsync(string[] args, Func<string?, Dictionary<string, string?>, CancellationToken, Task<int>> run)
+    {
+        var config = new Option<string?>("--config") { Description = $"Configuration file (YAML); default: {DefaultConfigFile} when it exists" };
+        var disableVxlan = new Option<bool>("--disable-vxlan") { Description = "Take no part in overlays" };
+        var root = new RootCommand("Kcore daemon: one shared network for hosts that run VMs, without a controller.") { config, disableVxlan };
+        var options = new List<(Option<string?> Option, string Key)>();
+        foreach ((string flag, string key, string help) in Settings)
+        {
+            var option = new Option<string?>(flag) { Description = help };
+            options.Add((option, key));
+            root.Options.Add(option);
+        }
+
+        root.SetAction((parsed, token) =>
+        {
+            var values = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
+            foreach ((Option<string?> option, string key) in options)
+            {
+                if (parsed.GetValue(option) is { } value)
+                {
+                    values[key] = value;
+                }
+            }
+
+            if (parsed.GetValue(disableVxlan))
+            {
+                values["Dataplane:DisableVxlan"] = "true";
+            }
+
+            string? file = parsed.GetValue(config) ?? (File.Exists(DefaultConfigFile) ? DefaultConfigFile : null);
+            return run(file, values, token);
+        });
+        ParseResult result = root.Parse(args);
+        if (result.Action is not HelpAction && result.Errors is [ParseError first, ..])
+        {
+            Console.Error.WriteLine($"kcored: {first.Message} (kcored --help lists the flags)");
+            return Task.FromResult(UsageError);
+        }
+
+        return result.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+    }
+}

@@ -1,0 +1,72 @@
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+using Kcore.Daemon.Reconciliation;
+using Kcore.Daemon.Storage;
+
+namespace Kcore.Daemon.Ipam.Attachments;
+
+/// <summary>The attachments of this node: durable first, then published.</summary>
+internal sealed class AttachmentTable
+{
+    private readonly StateDatabase _database;
+    private readonly Lock _turn = new();
+
+    public AttachmentTable(StateDatabase database)
+    {
+        _database = database;
+        IEnumerable<AttachmentRecord> stored = database
+            .Read(c => SqlStatement.Query(c, "SELECT body FROM attachment", r => AttachmentJson.Read((byte[])r.GetValue(0))))
+            .OfType<AttachmentRecord>();
+        Current = new Published<AttachmentSet>(new AttachmentSet(stored.ToImmutableSortedDictionary(r => r.Id, r => r)));
+    }
+
+    public Published<AttachmentSet> Current { get; }
+
+    /// <summary>
+    /// Decides on the present set and stores what was decided, as one step: two calls for one name cannot both win.
+    /// The function returns the record to store, or null to store nothing.
+    /// </summary>
+    public AttachmentRecord? Change(Func<AttachmentSet, AttachmentRecord?> decide)
+    {
+        lock (_turn)
+        {
+            AttachmentSet now = Current.Current;
+            if (decide(now) is not { } record)
+            {
+                return null;
+            }
+
+            _database.Write(c => SqlStatement.Run(
+                c,
+                "INSERT INTO attachment (id, body) VALUES ($0, $1) ON CONFLICT (id) DO UPDATE SET body=excluded.body",
+                Bytes(record.Id), AttachmentJson.Write(record)));
+            Current.Replace(new AttachmentSet(now.Records.SetItem(record.Id, record)));
+            return record;
+        }
+    }
+
+    public void Remove(UInt128 id)
+    {
+        lock (_turn)
+        {
+            _database.Write(c => SqlStatement.Run(c, "DELETE FROM attachment WHERE id=$0", Bytes(id)));
+            Current.Replace(new AttachmentSet(Current.Current.Records.Remove(id)));
+        }
+    }
+
+    private static byte[] Bytes(UInt128 id)
+    {
+        byte[] bytes = new byte[16];
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, id);
+        return bytes;
+    }
+}
+
+internal sealed record AttachmentSet(ImmutableSortedDictionary<UInt128, AttachmentRecord> Records)
+{
+    /// <summary>Those that are wanted, not on their way out.</summary>
+    public IEnumerable<AttachmentRecord> Wanted => Records.Values.Where(r => !r.Releasing);
+
+    public AttachmentRecord? Find(UInt128 network, string name) =>
+        Wanted.FirstOrDefault(r => r.Network == network && string.Equals(r.Name, name, StringComparison.Ordinal));
+}

@@ -1,0 +1,158 @@
+using System.Collections.Concurrent;
+using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Cluster;
+using Kcore.Daemon.Ipam.Ledger;
+using Kcore.Daemon.Reconciliation;
+using Kcore.Daemon.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace Kcore.Daemon.Ipam.Attachments;
+
+/// <summary>The log's final word on an attachment that cannot get its address.</summary>
+internal sealed record LeaseRefusal(RefusalCode Code, string Text);
+
+/// <summary>
+/// Brings every attachment to its lease and every detached one to its release, for as long as it takes: level-triggered
+/// on the table, so that a crash, a lost answer or a missing quorum only delays.
+/// </summary>
+internal sealed partial class LeaseLoop(AttachmentTable table, ProposalClient proposals, CatalogHub catalog, TimeProvider time, ILogger logger)
+{
+    private const int AtOnce = 32;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PoolPause = TimeSpan.FromMilliseconds(20);
+
+    private readonly ConcurrentDictionary<UInt128, LeaseRefusal> _refusals = new();
+    private readonly Dictionary<UInt128, Task> _underWay = [];
+
+    /// <summary>Changes whenever a refusal comes or goes.</summary>
+    public Published<string> RefusalsChanged { get; } = new("");
+
+    public LeaseRefusal? RefusalOf(UInt128 attachment) => _refusals.GetValueOrDefault(attachment);
+
+    public async Task RunAsync(CancellationToken stoppingToken)
+    {
+        while (true)
+        {
+            (AttachmentSet set, long revision) = table.Current.Read();
+            foreach (UInt128 done in _underWay.Where(p => p.Value.IsCompleted).Select(p => p.Key).ToList())
+            {
+                await _underWay[done];
+                _underWay.Remove(done);
+            }
+
+            foreach (AttachmentRecord record in set.Records.Values)
+            {
+                if (_underWay.Count >= AtOnce)
+                {
+                    break;
+                }
+
+                if (!_underWay.ContainsKey(record.Id) && NeedsWork(record))
+                {
+                    _underWay[record.Id] = record.Releasing ? ReleaseAsync(record, stoppingToken) : AcquireAsync(record, stoppingToken);
+                }
+            }
+
+            Task wake = table.Current.ChangedSince(revision, stoppingToken);
+            await Task.WhenAny([wake, Task.Delay(RetryPause, time, stoppingToken), .. _underWay.Values]);
+            stoppingToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    private bool NeedsWork(AttachmentRecord record) =>
+        record.Releasing || (record.Address is null && !_refusals.ContainsKey(record.Id));
+
+    private async Task AcquireAsync(AttachmentRecord record, CancellationToken token)
+    {
+        try
+        {
+            var command = new ReplicatedCommand.Allocate(
+                new AttachmentId(Uid.ToGuid(record.Id)),
+                new NetworkUid(Uid.ToGuid(record.Network)),
+                record.Name,
+                record.Mac,
+                Uid.ToGuid(catalog.Current.Current.Gossip.Members.Self.Value),
+                record.Wanted);
+            switch (await proposals.ProposeAsync(command, Patience, token))
+            {
+                case ReplicatedResult.Granted granted:
+                    table.Change(now => now.Records.TryGetValue(record.Id, out AttachmentRecord? present)
+                        ? present with { Address = granted.Address }
+                        : null);
+                    break;
+
+                // The pool follows the network through the log; until it is there the NIC waits.
+                case ReplicatedResult.Refused { Code: RefusalCode.NotFound }:
+                    await PoolOrPauseAsync(record.Network, token);
+                    break;
+                case ReplicatedResult.Refused refused:
+                    _refusals[record.Id] = new LeaseRefusal(refused.Code, refused.Text);
+                    RefusalsChanged.Replace(record.Key);
+                    Log.Refused(logger, record.Name, record.NetworkName, refused.Text);
+                    break;
+                default:
+                    break;
+            }
+        }
+        catch (Exception e) when (e is RefusedException or StorageException)
+        {
+            Log.Waiting(logger, record.Name, record.NetworkName, e.Message);
+        }
+        catch (OperationCanceledException) when (token.IsCancellationRequested)
+        {
+            // The daemon stops; the record is on disk and the next start goes on.
+        }
+    }
+
+    /// <summary>
+    /// Every question is an entry of the log, so it is not asked again and again: until the pool shows in the catalog, a
+    /// second at most.
+    /// </summary>
+    private async Task PoolOrPauseAsync(UInt128 network, CancellationToken token)
+    {
+        await Task.Delay(PoolPause, time, token);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(token);
+        await Task.WhenAny(
+            catalog.Current.WhenAsync(s => s.View.Pools.ContainsKey(network), either.Token),
+            Task.Delay(RetryPause, time, either.Token));
+        await either.CancelAsync();
+    }
+
+    private async Task ReleaseAsync(AttachmentRecord record, CancellationToken token)
+    {
+        try
+        {
+            var command = new ReplicatedCommand.Release(
+                new AttachmentId(Uid.ToGuid(record.Id)), Uid.ToGuid(catalog.Current.Current.Gossip.Members.Self.Value));
+            ReplicatedResult result = await proposals.ProposeAsync(command, Patience, token);
+            if (result is ReplicatedResult.Refused refused)
+            {
+                Log.NotReleased(logger, record.Name, record.NetworkName, refused.Text);
+            }
+
+            table.Remove(record.Id);
+            _refusals.TryRemove(record.Id, out _);
+        }
+        catch (Exception e) when (e is RefusedException or StorageException)
+        {
+            Log.Waiting(logger, record.Name, record.NetworkName, e.Message);
+        }
+        catch (OperationCanceledException) when (token.IsCancellationRequested)
+        {
+            // As above.
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1210, LogLevel.Warning, "NIC {Nic} on {Network} gets no address: {Cause}")]
+        public static partial void Refused(ILogger logger, string nic, string network, string cause);
+
+        [LoggerMessage(1211, LogLevel.Warning, "NIC {Nic} on {Network} waits: {Cause}")]
+        public static partial void Waiting(ILogger logger, string nic, string network, string cause);
+
+        [LoggerMessage(1212, LogLevel.Warning, "The lease of NIC {Nic} on {Network} was already gone: {Cause}")]
+        public static partial void NotReleased(ILogger logger, string nic, string network, string cause);
+    }
+}

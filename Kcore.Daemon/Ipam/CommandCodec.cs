@@ -1,0 +1,190 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using System.Net.NetworkInformation;
+using Kcore.Raft;
+
+namespace Kcore.Daemon.Ipam;
+
+/// <summary>
+/// Bytes of a <see cref="ReplicatedCommand"/>: version, kind, fields (little endian, addresses in network order). A log is
+/// read by newer versions for years: kinds and fields are never renumbered, a changed kind gets a new number.
+/// </summary>
+public static class CommandCodec
+{
+    /// <summary>Bound on the exclusions of one pool.</summary>
+    public const int ExclusionsMax = 4096;
+
+    /// <summary>Bound on any name, in bytes of UTF-8.</summary>
+    public const int NameBytesMax = 255;
+
+    private const byte Version = 1;
+
+    /// <exception cref="ArgumentException">An address is not IPv4, a MAC not six bytes, or a bound is exceeded.</exception>
+    public static byte[] Encode(ReplicatedCommand command)
+    {
+        var writer = new FieldWriter();
+        writer.U8(Version);
+        switch (command)
+        {
+            case ReplicatedCommand.Found found:
+                writer.U8(1);
+                writer.Id(found.ClusterId);
+                writer.U32(found.Epoch);
+                break;
+            case ReplicatedCommand.NodeAdd add:
+                writer.U8(2);
+                writer.Member(add.Member);
+                writer.Text(add.Name);
+                break;
+            case ReplicatedCommand.NodeRemove remove:
+                writer.U8(3);
+                writer.Id(remove.NodeUid);
+                break;
+            case ReplicatedCommand.Dissolve dissolve:
+                writer.U8(4);
+                writer.Id(dissolve.Target);
+                break;
+            case ReplicatedCommand.CreatePool pool:
+                writer.U8(5);
+                WritePool(writer, pool);
+                break;
+            case ReplicatedCommand.DeletePool delete:
+                writer.U8(6);
+                writer.Id(delete.Network.Value);
+                break;
+            case ReplicatedCommand.Allocate allocate:
+                writer.U8(7);
+                writer.Id(allocate.Attachment.Value);
+                writer.Id(allocate.Network.Value);
+                writer.Text(allocate.NicName);
+                WriteMac(writer, allocate.Mac);
+                writer.Id(allocate.NodeUid);
+                writer.Flag(allocate.Wanted is not null);
+                if (allocate.Wanted is not null)
+                {
+                    WriteAddress(writer, allocate.Wanted);
+                }
+
+                break;
+            case ReplicatedCommand.Release release:
+                writer.U8(8);
+                writer.Id(release.Attachment.Value);
+                writer.Id(release.NodeUid);
+                break;
+            default:
+                throw new ArgumentException($"{command} has no encoding.", nameof(command));
+        }
+
+        return writer.ToArray();
+    }
+
+    /// <summary>False when the bytes are no command of this version.</summary>
+    public static bool TryDecode(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out ReplicatedCommand? command)
+    {
+        command = null;
+        var reader = new FieldReader(bytes);
+        if (reader.U8() != Version)
+        {
+            return false;
+        }
+
+        ReplicatedCommand? read = reader.U8() switch
+        {
+            1 => new ReplicatedCommand.Found(reader.Id(), reader.U32()),
+            2 => new ReplicatedCommand.NodeAdd(reader.Member(), reader.Text(NameBytesMax)),
+            3 => new ReplicatedCommand.NodeRemove(reader.Id()),
+            4 => new ReplicatedCommand.Dissolve(reader.Id()),
+            5 => ReadPool(ref reader),
+            6 => new ReplicatedCommand.DeletePool(new NetworkUid(reader.Id())),
+            7 => new ReplicatedCommand.Allocate(
+                new AttachmentId(reader.Id()),
+                new NetworkUid(reader.Id()),
+                reader.Text(NameBytesMax),
+                ReadMac(ref reader),
+                reader.Id(),
+                reader.Flag() ? ReadAddress(ref reader) : null),
+            8 => new ReplicatedCommand.Release(new AttachmentId(reader.Id()), reader.Id()),
+            _ => null,
+        };
+        if (read is null || !reader.IsAtValidEnd)
+        {
+            return false;
+        }
+
+        command = read;
+        return true;
+    }
+
+    internal static void WritePool(FieldWriter writer, ReplicatedCommand.CreatePool pool)
+    {
+        if (pool.Exclusions.Length > ExclusionsMax)
+        {
+            throw new ArgumentException($"A pool excludes at most {ExclusionsMax} addresses.", nameof(pool));
+        }
+
+        writer.Id(pool.Network.Value);
+        writer.Text(pool.Name);
+        writer.U32(pool.Vni);
+        WriteAddress(writer, pool.Subnet.BaseAddress);
+        writer.U8((byte)pool.Subnet.PrefixLength);
+        WriteAddress(writer, pool.Gateway);
+        writer.U32((uint)pool.Exclusions.Length);
+        foreach (IPAddress excluded in pool.Exclusions)
+        {
+            WriteAddress(writer, excluded);
+        }
+    }
+
+    internal static ReplicatedCommand.CreatePool? ReadPool(ref FieldReader reader)
+    {
+        var network = new NetworkUid(reader.Id());
+        string name = reader.Text(NameBytesMax);
+        uint vni = reader.U32();
+        uint baseAddress = ReadNumber(ref reader);
+        byte prefixLength = reader.U8();
+        IPAddress gateway = ReadAddress(ref reader);
+        int count = reader.Count(ExclusionsMax, 4);
+        ImmutableArray<IPAddress>.Builder exclusions = ImmutableArray.CreateBuilder<IPAddress>(count);
+        for (int i = 0; i < count; i++)
+        {
+            exclusions.Add(ReadAddress(ref reader));
+        }
+
+        // A shift by 32 is a shift by 0 in C#, and a subnet with host bits can't be represented.
+        bool isSubnet = prefixLength is > 0 and <= 32 && (prefixLength == 32 || baseAddress << prefixLength == 0);
+        return reader.IsValid && isSubnet
+            ? new ReplicatedCommand.CreatePool(
+                network,
+                name,
+                vni,
+                new IPNetwork(AddressSequence.ToAddress(baseAddress), prefixLength),
+                gateway,
+                exclusions.MoveToImmutable())
+            : null;
+    }
+
+    internal static void WriteAddress(FieldWriter writer, IPAddress address)
+    {
+        uint number = AddressSequence.ToNumber(address);
+        writer.Raw([(byte)(number >> 24), (byte)(number >> 16), (byte)(number >> 8), (byte)number]);
+    }
+
+    internal static IPAddress ReadAddress(ref FieldReader reader) => AddressSequence.ToAddress(ReadNumber(ref reader));
+
+    internal static void WriteMac(FieldWriter writer, PhysicalAddress mac)
+    {
+        byte[] bytes = mac.GetAddressBytes();
+        if (bytes.Length != 6)
+        {
+            throw new ArgumentException("A MAC has six bytes.", nameof(mac));
+        }
+
+        writer.Raw(bytes);
+    }
+
+    internal static PhysicalAddress ReadMac(ref FieldReader reader) => new(reader.Take(6).ToArray());
+
+    private static uint ReadNumber(ref FieldReader reader) =>
+        reader.Take(4) is [var a, var b, var c, var d] ? ((uint)a << 24) | ((uint)b << 16) | ((uint)c << 8) | d : 0;
+}

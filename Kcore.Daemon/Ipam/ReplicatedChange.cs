@@ -1,0 +1,67 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.NetworkInformation;
+using Kcore.Raft;
+
+namespace Kcore.Daemon.Ipam;
+
+/// <summary>One fact of the replicated state that came to be or ceased, for the catalog's mirror.</summary>
+public abstract record ReplicatedChange
+{
+    private ReplicatedChange()
+    {
+    }
+
+    /// <summary>The cluster was founded.</summary>
+    public sealed record Founded(Guid ClusterId, uint Epoch) : ReplicatedChange;
+
+    /// <param name="Attachment">The holder.</param>
+    /// <param name="Network">The network.</param>
+    /// <param name="Address">The address held.</param>
+    /// <param name="Mac">The NIC's address.</param>
+    /// <param name="NodeUid">The node the NIC lives on.</param>
+    /// <param name="NicName">For people.</param>
+    /// <param name="Index">The log index of the grant.</param>
+    public sealed record LeasePut(
+        AttachmentId Attachment,
+        NetworkUid Network,
+        IPAddress Address,
+        PhysicalAddress Mac,
+        Guid NodeUid,
+        string NicName,
+        ulong Index) : ReplicatedChange;
+
+    public sealed record LeaseRemoved(AttachmentId Attachment, NetworkUid Network, IPAddress Address) : ReplicatedChange;
+
+    public sealed record PoolPut(
+        NetworkUid Network,
+        string Name,
+        uint Vni,
+        IPNetwork Subnet,
+        IPAddress Gateway,
+        ImmutableArray<IPAddress> Exclusions,
+        ulong Index) : ReplicatedChange
+    {
+        // An immutable array compares by reference; a fact is equal by content.
+        public bool Equals(PoolPut? other) =>
+            other is not null
+            && Network == other.Network
+            && Name == other.Name
+            && Vni == other.Vni
+            && Subnet.Equals(other.Subnet)
+            && Gateway.Equals(other.Gateway)
+            && Exclusions.SequenceEqual(other.Exclusions)
+            && Index == other.Index;
+
+        public override int GetHashCode() => HashCode.Combine(Network, Index);
+    }
+
+    public sealed record PoolRemoved(NetworkUid Network) : ReplicatedChange;
+
+    public sealed record NodePut(MemberId Member, string Name, ulong Index) : ReplicatedChange;
+
+    public sealed record NodeRemoved(Guid NodeUid) : ReplicatedChange;
+
+    /// <summary>This cluster gave itself up; its members join <paramref name="Target"/>.</summary>
+    public sealed record Dissolved(Guid Target) : ReplicatedChange;
+}

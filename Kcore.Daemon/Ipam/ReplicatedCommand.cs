@@ -1,0 +1,77 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.NetworkInformation;
+using Kcore.Raft;
+
+namespace Kcore.Daemon.Ipam;
+
+/// <summary>Everything that can be written to the cluster's one ordered log. Encoded by <see cref="CommandCodec"/>.</summary>
+public abstract record ReplicatedCommand
+{
+    private ReplicatedCommand()
+    {
+    }
+
+    /// <summary>Entry 1 of every log: the cluster comes to be.</summary>
+    /// <param name="ClusterId">128 random bits.</param>
+    /// <param name="Epoch">1; one more after each unsafe recovery.</param>
+    public sealed record Found(Guid ClusterId, uint Epoch) : ReplicatedCommand;
+
+    /// <summary>Admits a node, or renews the store and name of one that is admitted. Names are unique.</summary>
+    public sealed record NodeAdd(MemberId Member, string Name) : ReplicatedCommand;
+
+    /// <summary>Removes a node; its leases stay held, and it gets no new ones.</summary>
+    public sealed record NodeRemove(Guid NodeUid) : ReplicatedCommand;
+
+    /// <summary>A virgin cluster gives itself up for <paramref name="Target"/>; nothing is allocated here ever after.</summary>
+    public sealed record Dissolve(Guid Target) : ReplicatedCommand;
+
+    /// <summary>Commits the addresses of one overlay. Name, VNI and subnet must be unlike those of every other pool.</summary>
+    /// <param name="Network">The network's uid; repeating the same creation is success.</param>
+    /// <param name="Name">The network's name.</param>
+    /// <param name="Vni">1 to 16,777,215.</param>
+    /// <param name="Subnet">IPv4, /8 to /30, host bits clear.</param>
+    /// <param name="Gateway">An address inside the subnet that is neither its first nor its last.</param>
+    /// <param name="Exclusions">Addresses never handed out, at most <see cref="CommandCodec.ExclusionsMax"/>.</param>
+    public sealed record CreatePool(
+        NetworkUid Network,
+        string Name,
+        uint Vni,
+        IPNetwork Subnet,
+        IPAddress Gateway,
+        ImmutableArray<IPAddress> Exclusions) : ReplicatedCommand
+    {
+        // An immutable array compares by reference; a specification is equal by content.
+        public bool Equals(CreatePool? other) =>
+            other is not null
+            && Network == other.Network
+            && Name == other.Name
+            && Vni == other.Vni
+            && Subnet.Equals(other.Subnet)
+            && Gateway.Equals(other.Gateway)
+            && Exclusions.SequenceEqual(other.Exclusions);
+
+        public override int GetHashCode() => HashCode.Combine(Network, Name, Vni);
+    }
+
+    /// <summary>Deletes a pool; refused while leases are held. Deleting an absent pool is success.</summary>
+    public sealed record DeletePool(NetworkUid Network) : ReplicatedCommand;
+
+    /// <summary>Grants one address for the life of one attachment; repeating it returns the same address.</summary>
+    /// <param name="Attachment">The idempotency key.</param>
+    /// <param name="Network">The pool.</param>
+    /// <param name="NicName">For people; up to 255 bytes of UTF-8.</param>
+    /// <param name="Mac">Six bytes, unicast, unique in the network.</param>
+    /// <param name="NodeUid">The node the NIC lives on; it alone may release.</param>
+    /// <param name="Wanted">An address to grant instead of the next one, or null.</param>
+    public sealed record Allocate(
+        AttachmentId Attachment,
+        NetworkUid Network,
+        string NicName,
+        PhysicalAddress Mac,
+        Guid NodeUid,
+        IPAddress? Wanted) : ReplicatedCommand;
+
+    /// <summary>Ends a lease for good: neither its address nor its attachment id is ever granted again. Repeating is success.</summary>
+    public sealed record Release(AttachmentId Attachment, Guid NodeUid) : ReplicatedCommand;
+}

@@ -1,0 +1,147 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using System.Security.Cryptography;
+using Kcore.Daemon.Cluster.Consensus;
+using Kcore.Raft;
+using Outcome = Kcore.Daemon.Cluster.Consensus.ApplyOutcome<
+    Kcore.Daemon.Ipam.ReplicatedResult,
+    Kcore.Daemon.Ipam.ReplicatedChange>;
+
+namespace Kcore.Daemon.Ipam;
+
+/// <summary>How full a pool is.</summary>
+/// <param name="Size">Addresses that could ever be granted.</param>
+/// <param name="Used">Leases held.</param>
+/// <param name="Free">Addresses that may still be granted; never reclaimed, so at most Size − Used.</param>
+/// <param name="Next">What the next allocation gets, or null when none is left.</param>
+public sealed record PoolStatistics(long Size, long Used, long Free, IPAddress? Next);
+
+/// <summary>
+/// The cluster registry and the allocator: what all nodes compute alike from the log. The address is chosen here, while a
+/// committed entry is applied, and nowhere before: allocator caches rebuilt by a new leader are where peers' duplicate
+/// addresses came from. Not thread-safe; the consensus loop owns it.
+/// </summary>
+public sealed partial class ReplicatedState : IReplicatedStateMachine<ReplicatedResult, ReplicatedChange>
+{
+    private static readonly Outcome Unchanged = new(ReplicatedResult.Done.Instance, []);
+
+    private ReplicatedTables _tables = new();
+
+    /// <summary><see cref="Guid.Empty"/> before entry 1.</summary>
+    public Guid ClusterId => _tables.ClusterId;
+
+    public uint Epoch => _tables.Epoch;
+
+    /// <summary>True while no pool was ever committed: only then may the cluster give itself up.</summary>
+    public bool IsVirgin => !_tables.WasUsed;
+
+    /// <summary>The cluster this one gave itself up for, or null.</summary>
+    public Guid? DissolvedInto => _tables.DissolvedInto == Guid.Empty ? null : _tables.DissolvedInto;
+
+    /// <summary>The admitted nodes, by uid.</summary>
+    public ImmutableArray<(MemberId Member, string Name)> Nodes => [.. _tables.Nodes.Values.Select(node => (node.Member, node.Name))];
+
+    /// <summary>True if the node was removed and not admitted again.</summary>
+    public bool WasRemoved(Guid nodeUid) => _tables.RemovedNodes.Contains(nodeUid);
+
+    /// <summary>SHA-256 of the snapshot: equal on all nodes at equal index.</summary>
+    public ImmutableArray<byte> StateHash() => [.. SHA256.HashData(_tables.Encode())];
+
+    /// <summary>How full a network's pool is, or null when there is no pool.</summary>
+    public PoolStatistics? Statistics(NetworkUid network) =>
+        _tables.Pools.TryGetValue(network, out AddressPool? pool)
+            ? new PoolStatistics(
+                pool.Size,
+                pool.LeaseCount,
+                pool.Free,
+                pool.Next is { } next ? AddressSequence.ToAddress(next) : null)
+            : null;
+
+    /// <summary>The lease of an attachment, as the change that announced it.</summary>
+    public bool TryGetLease(AttachmentId attachment, [NotNullWhen(true)] out ReplicatedChange.LeasePut? lease)
+    {
+        lease = _tables.Leases.TryGetValue(attachment, out LeaseRecord? record) ? Announce(record) : null;
+        return lease is not null;
+    }
+
+    public Outcome Apply(ulong index, ReadOnlyMemory<byte> command)
+    {
+        if (!CommandCodec.TryDecode(command.Span, out ReplicatedCommand? decoded))
+        {
+            return Refuse(RefusalCode.InvalidArgument, "The command can't be read.");
+        }
+
+        if (decoded is not ReplicatedCommand.Found && ClusterId == Guid.Empty)
+        {
+            return Refuse(RefusalCode.FailedPrecondition, "The cluster is not founded yet.");
+        }
+
+        // What ends things is still carried out after a dissolve; what begins them is not.
+        if (DissolvedInto is { } target
+            && decoded is ReplicatedCommand.CreatePool or ReplicatedCommand.Allocate or ReplicatedCommand.NodeAdd)
+        {
+            return Refuse(RefusalCode.FailedPrecondition, $"This cluster dissolved itself into cluster {target:N}.");
+        }
+
+        return decoded switch
+        {
+            ReplicatedCommand.Found found => Apply(found),
+            ReplicatedCommand.NodeAdd add => Apply(index, add),
+            ReplicatedCommand.NodeRemove remove => Apply(remove),
+            ReplicatedCommand.Dissolve dissolve => Apply(dissolve),
+            ReplicatedCommand.CreatePool pool => Apply(index, pool),
+            ReplicatedCommand.DeletePool delete => Apply(delete),
+            ReplicatedCommand.Allocate allocate => Apply(index, allocate),
+            ReplicatedCommand.Release release => Apply(release),
+            _ => Refuse(RefusalCode.InvalidArgument, "The command is of no known kind."),
+        };
+    }
+
+    public byte[] TakeSnapshot() => _tables.Encode();
+
+    public void Restore(ReadOnlyMemory<byte> snapshot) => _tables = ReplicatedTables.Decode(snapshot.Span);
+
+    public ImmutableArray<ReplicatedChange> EnumerateAll()
+    {
+        ImmutableArray<ReplicatedChange>.Builder all = ImmutableArray.CreateBuilder<ReplicatedChange>();
+        if (ClusterId != Guid.Empty)
+        {
+            all.Add(new ReplicatedChange.Founded(ClusterId, Epoch));
+        }
+
+        all.AddRange(_tables.Nodes.Values.Select(Announce));
+        all.AddRange(_tables.Pools.Values.Select(Announce));
+        all.AddRange(_tables.Leases.Values.Select(Announce));
+        if (DissolvedInto is { } target)
+        {
+            all.Add(new ReplicatedChange.Dissolved(target));
+        }
+
+        return all.DrainToImmutable();
+    }
+
+    private static Outcome Refuse(RefusalCode code, string text) => new(new ReplicatedResult.Refused(code, text), []);
+
+    private static Outcome Change(ReplicatedChange change) => new(ReplicatedResult.Done.Instance, [change]);
+
+    private static ReplicatedChange.NodePut Announce(NodeRecord node) => new(node.Member, node.Name, node.Index);
+
+    private static ReplicatedChange.PoolPut Announce(AddressPool pool) => new(
+        pool.Spec.Network,
+        pool.Spec.Name,
+        pool.Spec.Vni,
+        pool.Spec.Subnet,
+        pool.Spec.Gateway,
+        pool.Spec.Exclusions,
+        pool.CreatedIndex);
+
+    private static ReplicatedChange.LeasePut Announce(LeaseRecord lease) => new(
+        lease.Attachment,
+        lease.Network,
+        AddressSequence.ToAddress(lease.Address),
+        lease.Mac,
+        lease.NodeUid,
+        lease.NicName,
+        lease.Index);
+}

@@ -1,0 +1,250 @@
+using System.Net;
+using System.Security.Cryptography;
+using Kcore.Daemon.Api;
+using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Catalog.Networks;
+using Kcore.Daemon.Cluster;
+using Kcore.Daemon.Cluster.Addressing;
+using Kcore.Daemon.Cluster.Discovery;
+using Kcore.Daemon.Cluster.Founding;
+using Kcore.Daemon.Cluster.Members;
+using Kcore.Daemon.Cluster.Streams;
+using Kcore.Daemon.Cluster.Trust;
+using Kcore.Daemon.Dataplane;
+using Kcore.Daemon.Dataplane.Apply;
+using Kcore.Daemon.Dataplane.Facts;
+using Kcore.Daemon.Dataplane.Nics;
+using Kcore.Daemon.Hosting;
+using Kcore.Daemon.Ipam.Attachments;
+using Kcore.Daemon.Ipam.Ledger;
+using Kcore.Daemon.Ipam.Pools;
+using Kcore.Daemon.Storage;
+using Kcore.Daemon.Storage.Events;
+using Kcore.Daemon.Systemd;
+using Kcore.Gossip.Wire.Sealing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Logging;
+
+namespace Kcore.Daemon;
+
+/// <summary>
+/// Puts the rooms together and runs them: the only place that knows them all. Every loop is owned here; the first one
+/// that ends by itself ends the daemon, and its supervisor starts it again. The kernel keeps what it has meanwhile.
+/// </summary>
+internal static class Node
+{
+    /// <summary>The gossip loop turns at least twice a second; after this long without a turn the watchdog is not fed.</summary>
+    private static readonly TimeSpan HangLimit = TimeSpan.FromSeconds(15);
+
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    public static async Task RunAsync(DaemonOptions options, string version, DaemonLog log, TimeProvider time, CancellationToken stoppingToken)
+    {
+        ILogger logger = log.Factory.CreateLogger("Kcore.Daemon");
+        string name = NameOf(options.Node);
+        string data = options.Node.DataDir;
+        using var systemd = SystemdNotifier.FromEnvironment(time);
+        ApiSocket.Prepare(options.Node.Socket);
+        CheckSeeds(options.Cluster);
+        MakeDirectory(data);
+
+        using StateDatabase database = OpenDatabase(Path.Combine(data, "state.db"));
+        var meta = new MetaStore(database);
+        NodeIdentity identity = NodeIdentity.Load(meta, logger);
+        ClusterSecret? found = ClusterKeyFile.Read(options.Cluster.KeyFile);
+        ClusterSecret secret = found ?? MakeKey(options.Cluster.KeyFile, logger);
+        using var ring = new KeyRing(secret);
+        using var certificates = new ClusterCertificates(ring, identity.Id.Value, time);
+        var tls = new TlsOptions(certificates);
+        var attachments = new AttachmentTable(database);
+        bool vxlanDisabled = IsVxlanDisabled(options.Dataplane, attachments.Current.Current, logger);
+        var self = new LocalNode(identity.Id, name, vxlanDisabled, version);
+        NodeLog.Starting(logger, version, name, identity.Id.ToString(), vxlanDisabled);
+
+        UnderlayWatch underlay = await UnderlayWatch.StartAsync(options.Node.Advertise, time, logger, stoppingToken);
+        var events = new EventLog(database, time, name, logger);
+        var gossipReports = new GossipReports(events, time, logger);
+        var connector = new PeerConnector(tls, time);
+        MdnsDiscovery? discovery = options.Cluster.Discovery == "mdns"
+            ? new MdnsDiscovery(new LinuxMdnsNetwork(), time, NewRandom(), log.Factory.CreateLogger<MdnsDiscovery>())
+            : null;
+        await using var ledger = new ClusterLedger(Path.Combine(data, "raft"), identity, events, time, NewRandom(), logger);
+        var cluster = new ClusterLoop(new ClusterLoopParts
+        {
+            Options = options.Cluster,
+            NodeName = name,
+            Identity = identity,
+            Secret = secret,
+            Ring = ring,
+            KeyWasMade = found is null,
+            Connector = connector,
+            Discovery = discovery,
+            Underlay = underlay.Current,
+            Catalog = new CatalogStore(database),
+            Ledger = ledger,
+            Observer = gossipReports,
+            Time = time,
+            Logger = logger,
+        });
+        var catalog = new CatalogHub(cluster);
+        var proposals = new ProposalClient(ledger, cluster, catalog, connector, time);
+        ledger.Connect(cluster, catalog, proposals);
+
+        var leases = new LeaseLoop(attachments, proposals, catalog, time, logger);
+        var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
+        var reports = new DataplaneReports(self, events, logger);
+        var kernel = new DataplaneLoop(
+            HomeNamespace.OfProcess, SysctlJournal.Open(Path.Combine(data, "sysctl.json")), reports, time, NewRandom(), log.Factory.CreateLogger<DataplaneLoop>());
+        var feed = new DataplaneFeed(
+            self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, time, logger);
+
+        using CancellationTokenSource running = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        CancellationToken token = running.Token;
+        using var networks = new NetworkService(cluster, catalog, self, events);
+        var nics = new NicService(self, catalog, attachments, leases, reports, events, time);
+        var endpoints = new ApiEndpoints(
+            networks,
+            nics,
+            new NetworkReports(catalog, underlay.Current),
+            new NodeReports(self, catalog, underlay.Current, reports),
+            new StatusReports(self, cluster, catalog, ledger, attachments, reports, gossipReports, time),
+            new PlanReports(kernel),
+            events,
+            self,
+            token);
+        await using WebApplication api = ApiServer.Build(options.Node.Socket, endpoints, log.Provider);
+
+        List<Task> loops =
+        [
+            new PeerListener(new IPEndPoint(IPAddress.Any, options.Cluster.GossipPort), tls, new Dictionary<StreamKind, StreamHandler>
+            {
+                [StreamKind.Gossip] = cluster.HandleGossipAsync,
+                [StreamKind.Hello] = cluster.HandleHelloAsync,
+                [StreamKind.Join] = cluster.HandleJoinAsync,
+            }, time, logger).RunAsync(token),
+            new PeerListener(new IPEndPoint(IPAddress.Any, options.Cluster.RaftPort), tls, new Dictionary<StreamKind, StreamHandler>
+            {
+                [StreamKind.Propose] = ledger.HandleProposeAsync,
+            }, time, logger).RunAsync(token),
+            events.RunAsync(token),
+            underlay.RunAsync(token),
+            cluster.RunAsync(token),
+            catalog.RunAsync(token),
+            leases.RunAsync(token),
+            pools.RunAsync(token),
+            kernel.RunAsync(token),
+            feed.RunAsync(token),
+        ];
+        if (discovery is not null)
+        {
+            loops.Add(discovery.RunAsync(token));
+        }
+
+        await api.StartAsync(token);
+        ApiSocket.Open(options.Node.Socket, logger);
+        systemd.Ready($"node {name} ({identity.Id.Short})");
+        loops.Add(systemd.RunWatchdogAsync(() => loops.TrueForAll(l => !l.IsCompleted) && cluster.TurnsWithin(HangLimit), token));
+        await UntilOneEndsAsync(loops, running, stoppingToken);
+
+        systemd.Stopping();
+        await api.StopAsync(CancellationToken.None);
+        NodeLog.Stopped(logger);
+    }
+
+    /// <summary>Waits for the stop signal or the first loop that fails, then for all the others.</summary>
+    private static async Task UntilOneEndsAsync(List<Task> loops, CancellationTokenSource running, CancellationToken stoppingToken)
+    {
+        // A loop that has nothing to do (no watchdog asked for) may end well. One that gave up because something else
+        // than our stop was cancelled has failed as much as one that threw.
+        var waiting = new List<Task>(loops);
+        Task? failed = null;
+        while (waiting.Count > 0 && failed is null && !stoppingToken.IsCancellationRequested)
+        {
+            Task ended = await Task.WhenAny(waiting);
+            waiting.Remove(ended);
+            failed = ended.IsCompletedSuccessfully || stoppingToken.IsCancellationRequested ? null : ended;
+        }
+
+        await running.CancelAsync();
+        await Task.WhenAll(loops).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (failed is not null)
+        {
+            await failed;
+        }
+    }
+
+    private static void MakeDirectory(string path)
+    {
+        try
+        {
+            Directory.CreateDirectory(path, OwnerOnly);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException($"the data directory {path} cannot be made: {e.Message}");
+        }
+    }
+
+    /// <summary>Refused while NICs of this node use overlays: a marker must not cut running guests off (behaviour 54).</summary>
+    private static bool IsVxlanDisabled(DataplaneOptions options, AttachmentSet attachments, ILogger logger)
+    {
+        bool asked = options.DisableVxlan || File.Exists(options.DisableMarker);
+        if (asked && attachments.Wanted.Any())
+        {
+            NodeLog.VxlanInUse(logger, string.Join(", ", attachments.Wanted.Select(a => $"{a.Name} on {a.NetworkName}")));
+            return false;
+        }
+
+        return asked;
+    }
+
+    private static string NameOf(NodeOptions options)
+    {
+        if (options.Name is { } given)
+        {
+            return given;
+        }
+
+        // The host name obeys rules of its own; one that others could not read must not reach them.
+        string host = Dns.GetHostName();
+        return NodeOptions.IsName(host)
+            ? host
+            : throw new ConfigurationException($"the host name '{host}' cannot be the node's name: give one with --node-name (1 to 63 letters, digits, dots and dashes)");
+    }
+
+    private static StateDatabase OpenDatabase(string path)
+    {
+        StateDatabase database = StateDatabase.Open(path);
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return database;
+    }
+
+    private static ClusterSecret MakeKey(string path, ILogger logger)
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            ClusterSecret secret = ClusterKeyFile.Create(path);
+            NodeLog.KeyMade(logger, path);
+            return secret;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException($"there is no cluster key and {path} cannot be written: {e.Message}");
+        }
+    }
+
+    private static void CheckSeeds(ClusterOptions options)
+    {
+        try
+        {
+            Seeds.Parse(options.Join, options.GossipPort);
+        }
+        catch (FormatException e)
+        {
+            throw new ConfigurationException(e.Message);
+        }
+    }
+
+    private static Random NewRandom() => new(RandomNumberGenerator.GetInt32(int.MaxValue));
+}

@@ -1,0 +1,143 @@
+using Kcore.Raft;
+
+namespace Kcore.Daemon.Storage.RaftLog;
+
+/// <summary>
+/// The durable half of a Raft member: identity, write-ahead log and snapshots in one directory. One thread at a time. The
+/// first failure is final: after a failed sync nobody knows what the disk holds, so the store must be reopened.
+/// </summary>
+public sealed class RaftStore : IDisposable
+{
+    /// <summary>Size of a segment file unless told otherwise, in bytes.</summary>
+    public const int SegmentBytesDefault = 4 * 1024 * 1024;
+
+    private readonly IFileLayer _files;
+    private readonly WriteAheadLog _log;
+    private bool _hasFailed;
+
+    private RaftStore(IFileLayer files, StoreIdentity identity, int segmentBytes)
+    {
+        _files = files;
+        Identity = identity;
+        var recovery = new StoreRecovery();
+        _log = WriteAheadLog.Open(files, identity.StoreId, segmentBytes, recovery.Replay);
+        InitialState = recovery.Finish(SnapshotFiles.ReadNewest(files, identity.StoreId));
+    }
+
+    public StoreIdentity Identity { get; }
+
+    /// <summary>Who this store makes its node in the group.</summary>
+    public MemberId Member => new(Identity.NodeUid, Identity.StoreId);
+
+    /// <summary>What the store held when it was opened.</summary>
+    public RaftInitialState InitialState { get; }
+
+    /// <summary>Reads whose store it is, or null when there is none (also when its making was interrupted).</summary>
+    /// <exception cref="CorruptStoreException">There is one and it can't be read.</exception>
+    public static StoreIdentity? ReadIdentity(IFileLayer files) => IdentityFile.Read(files);
+
+    /// <summary>
+    /// Makes the store of a cluster of one: entry 1 is <paramref name="foundCommand"/>, entry 2 makes this member the
+    /// only voter. What an interrupted making left is removed first.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">There is a store already.</exception>
+    public static void Found(
+        IFileLayer files,
+        StoreIdentity identity,
+        ReadOnlyMemory<byte> foundCommand,
+        int segmentBytes = SegmentBytesDefault)
+    {
+        var self = new MemberId(identity.NodeUid, identity.StoreId);
+        byte[] configuration = ConfigurationCodec.Encode(Configuration.Of([self]));
+        Make(files, identity, segmentBytes, new LogBatch(
+            new HardState(1, MemberId.None, 0),
+            0,
+            0,
+            [
+                new RaftEntry(1, 1, RaftEntryKind.Command, foundCommand),
+                new RaftEntry(2, 1, RaftEntryKind.Configuration, configuration),
+            ]));
+    }
+
+    /// <summary>Makes an empty store for a member that an existing cluster will feed.</summary>
+    /// <exception cref="InvalidOperationException">There is a store already.</exception>
+    public static void Join(IFileLayer files, StoreIdentity identity, int segmentBytes = SegmentBytesDefault) =>
+        Make(files, identity, segmentBytes, new LogBatch(new HardState(0, MemberId.None, 0), 0, 0, []));
+
+    /// <summary>Opens a store and recovers what it holds.</summary>
+    /// <exception cref="CorruptStoreException">It lost something that was acknowledged; never repaired silently.</exception>
+    public static RaftStore Open(IFileLayer files, int segmentBytes = SegmentBytesDefault)
+    {
+        StoreIdentity identity = ReadIdentity(files)
+            ?? throw new InvalidOperationException("There is no Raft store in this directory.");
+        foreach (string left in files.List().Where(name => name.EndsWith(SealedFile.TemporarySuffix, StringComparison.Ordinal)))
+        {
+            files.Delete(left);
+        }
+
+        return new RaftStore(files, identity, segmentBytes);
+    }
+
+    /// <summary>Makes one batch of the core durable.</summary>
+    /// <exception cref="IOException">The disk refused, now or before.</exception>
+    public void Write(StorageBatch batch) => Guard(() =>
+    {
+        if (batch.Snapshot is { } snapshot)
+        {
+            SnapshotFiles.Write(_files, Identity.StoreId, new StoredSnapshot(snapshot, IsInstalled: true));
+        }
+
+        _log.Append(new LogBatch(
+            batch.HardState,
+            batch.Snapshot?.Index ?? 0,
+            batch.Snapshot?.Term ?? 0,
+            batch.Entries));
+    });
+
+    /// <summary>
+    /// Makes a snapshot of the state durable and removes log segments that neither it nor the one before needs, as long
+    /// as they hold only entries before <paramref name="keepFrom"/>.
+    /// </summary>
+    /// <exception cref="IOException">The disk refused, now or before.</exception>
+    public void SaveSnapshot(RaftSnapshot snapshot, ulong keepFrom) => Guard(() =>
+    {
+        SnapshotFiles.Write(_files, Identity.StoreId, new StoredSnapshot(snapshot, IsInstalled: false));
+        ulong older = SnapshotFiles.DeleteOld(_files);
+        _log.DeleteBefore(Math.Min(keepFrom, older + 1));
+    });
+
+    public void Dispose() => _log.Dispose();
+
+    private static void Make(IFileLayer files, StoreIdentity identity, int segmentBytes, LogBatch first)
+    {
+        if (ReadIdentity(files) is not null)
+        {
+            throw new InvalidOperationException("There is a Raft store in this directory already.");
+        }
+
+        foreach (string left in files.List())
+        {
+            files.Delete(left);
+        }
+
+        using (var log = WriteAheadLog.Create(files, identity.StoreId, segmentBytes))
+        {
+            log.Append(first);
+        }
+
+        IdentityFile.Write(files, identity);
+    }
+
+    private void Guard(Action write)
+    {
+        if (_hasFailed)
+        {
+            throw new IOException("The Raft store failed before; it must be reopened.");
+        }
+
+        // Cleared only on success, so that any way out by an exception is final.
+        _hasFailed = true;
+        write();
+        _hasFailed = false;
+    }
+}

@@ -1,0 +1,134 @@
+using System.Buffers;
+using System.Net;
+using FsCheck;
+using FsCheck.Fluent;
+using Kcore.Daemon.Catalog.Facts;
+using Kcore.Gossip;
+using Kcore.Gossip.Wire;
+
+namespace Kcore.Daemon.Tests.Catalog.Facts;
+
+public sealed class FactCodecTests
+{
+    private static readonly ClaimStamp Stamp = new(7, Said.A, 0xDEADBEEF);
+
+    private static readonly NetworkSpec Full = Said.Overlay() with { ExternalIp = IPAddress.Parse("203.0.113.7"), VlanId = 4094, TargetNode = "node-b" };
+
+    public static TheoryData<int> Samples => [.. Enumerable.Range(0, All.Length)];
+
+    private static (FactKind Kind, object Fact, ReadOnlyMemory<byte> Bytes)[] All =>
+    [
+        Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("192.0.2.10"), true, "0.1.0", 9000, "eth0", true), FactCodec.Encode),
+        Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("2001:db8::10"), false, "", 0, "", false), FactCodec.Encode),
+        Sample(FactKind.Participation, new ParticipationFact(UInt128.MaxValue, ObjectState.Failed, "no device"), FactCodec.Encode),
+        Sample(FactKind.Participation, new ParticipationFact(0, ObjectState.Pending, null), FactCodec.Encode),
+        Sample(FactKind.Nic, Said.NicFact(1, 2, "web-01", 3, "10.88.0.2", 99) with { Netns = "/run/netns/web", Ifname = "eth0", Reason = "it waits" }, FactCodec.Encode),
+        Sample(FactKind.Nic, Said.NicFact(1, 2, "web-01", 3), FactCodec.Encode),
+        Sample(FactKind.Claim, new ClaimFact("prod", 5, Stamp, Stamp with { Counter = 8 }, Full), FactCodec.Encode),
+        Sample(FactKind.Claim, new ClaimFact("prod", 5, Stamp, Stamp, Said.Overlay()), FactCodec.Encode),
+        Sample(FactKind.Claim, new ClaimFact("prod", 5, Stamp, Stamp, null), FactCodec.Encode),
+        Sample(FactKind.Pool, new PoolFact(5, "prod", 14458, IPAddress.Parse("10.88.0.9"), 253, 7, 246), FactCodec.Encode),
+        Sample(FactKind.Pool, new PoolFact(5, "prod", 14458, null, 253, 253, 0), FactCodec.Encode),
+        Sample(FactKind.Lease, new LeaseFact(1, 2, IPAddress.Parse("10.88.0.2"), Said.Mac(1), Said.B, "web-01", ulong.MaxValue), FactCodec.Encode),
+        Sample(FactKind.Admission, new AdmissionFact(Said.C, 77, "node-c"), FactCodec.Encode),
+        Sample(FactKind.Dissolved, new DissolvedFact(UInt128.MaxValue), FactCodec.Encode),
+    ];
+
+    [Theory]
+    [MemberData(nameof(Samples))]
+    public void A_fact_is_read_as_it_was_written(int sample)
+    {
+        (FactKind kind, object fact, ReadOnlyMemory<byte> bytes) = All[sample];
+
+        Assert.Equal(fact, Read(kind, bytes));
+    }
+
+    [Theory]
+    [MemberData(nameof(Samples))]
+    public void A_fact_cut_off_anywhere_is_not_read_and_does_not_throw(int sample)
+    {
+        (FactKind kind, _, ReadOnlyMemory<byte> bytes) = All[sample];
+
+        Assert.All(Enumerable.Range(0, bytes.Length), length => Assert.Null(Read(kind, bytes[..length])));
+    }
+
+    [Fact]
+    public void No_bytes_of_another_node_throw()
+    {
+        Gen<(int Sample, (int At, byte Byte)[] Changes)> mutations =
+            from sample in Gen.Choose(0, All.Length - 1)
+            from changes in Gen.ArrayOf(
+                from at in Gen.Choose(0, 500)
+                from value in Gen.Choose(0, 255)
+                select (at, (byte)value))
+            select (sample, changes);
+        Prop.ForAll(mutations.ToArbitrary(), mutation =>
+        {
+            (FactKind kind, _, ReadOnlyMemory<byte> bytes) = All[mutation.Sample];
+            byte[] copy = bytes.ToArray();
+            foreach ((int at, byte value) in mutation.Changes)
+            {
+                copy[at % copy.Length] = value;
+            }
+
+            Read(kind, copy);
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+    }
+
+    [Theory]
+    [MemberData(nameof(Samples))]
+    public void Fields_of_a_newer_version_are_skipped(int sample)
+    {
+        (FactKind kind, object fact, ReadOnlyMemory<byte> bytes) = All[sample];
+
+        // The map header of all facts is one byte: 0x80 and the number of fields.
+        var buffer = new ArrayBufferWriter<byte>();
+        buffer.Write([(byte)(bytes.Span[0] + 2)]);
+        var writer = new MessagePackWriter(buffer);
+        writer.WriteUInt64(200);
+        writer.WriteMapHeader(1);
+        writer.WriteString("nested");
+        writer.WriteBinary([1, 2, 3]);
+        writer.WriteUInt64(201);
+        writer.WriteBoolean(true);
+        buffer.Write(bytes.Span[1..]);
+
+        Assert.Equal(fact, Read(kind, buffer.WrittenMemory));
+    }
+
+    [Fact]
+    public void A_fact_is_read_as_no_other_kind_than_its_own()
+    {
+        CatalogEntry entry = Said.Node(Said.A);
+
+        Assert.False(FactCodec.TryDecode<PoolFact>(entry, out _));
+        Assert.Null(Read((FactKind)999, entry.Value));
+    }
+
+    [Fact]
+    public void A_removed_fact_has_no_meaning()
+    {
+        ReadOnlyMemory<byte> value = Said.Node(Said.A).Value;
+
+        Assert.False(FactCodec.TryDecode<NodeFact>(CatalogEntry.Create(Said.A, FactKeys.Node, 2, (ushort)FactKind.Node, EntryFlags.Tombstone, value), out _));
+    }
+
+    [Theory]
+    [InlineData(7)]
+    [InlineData(31)]
+    public void A_network_no_version_makes_is_not_read(int prefix) =>
+        Assert.Null(Read(FactKind.Claim, FactCodec.Encode(new ClaimFact("prod", 5, Stamp, Stamp, Said.Overlay() with { PrefixLength = prefix }))));
+
+    [Fact]
+    public void A_gateway_that_is_not_IPv4_is_not_read() =>
+        Assert.Null(Read(FactKind.Claim, FactCodec.Encode(new ClaimFact("prod", 5, Stamp, Stamp, Said.Overlay() with { Gateway = IPAddress.IPv6Loopback }))));
+
+    private static object? Read(FactKind kind, ReadOnlyMemory<byte> value)
+    {
+        CatalogEntry entry = Said.Entry(Said.A, "x", kind, value);
+        return FactCodec.TryDecode(entry, out object? fact) ? fact : null;
+    }
+
+    private static (FactKind Kind, object Fact, ReadOnlyMemory<byte> Bytes) Sample<T>(FactKind kind, T fact, Func<T, ReadOnlyMemory<byte>> encode)
+        where T : class => (kind, fact, encode(fact));
+}

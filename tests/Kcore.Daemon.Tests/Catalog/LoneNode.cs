@@ -1,0 +1,103 @@
+using System.Net;
+using System.Net.Sockets;
+using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Catalog.Networks;
+using Kcore.Daemon.Cluster;
+using Kcore.Daemon.Cluster.Addressing;
+using Kcore.Daemon.Cluster.Founding;
+using Kcore.Daemon.Cluster.Members;
+using Kcore.Daemon.Cluster.Streams;
+using Kcore.Daemon.Cluster.Trust;
+using Kcore.Daemon.Hosting;
+using Kcore.Daemon.Ipam.Ledger;
+using Kcore.Daemon.Reconciliation;
+using Kcore.Daemon.Storage;
+using Kcore.Daemon.Storage.Events;
+using Kcore.Daemon.Tests.Storage;
+using Kcore.Gossip.Wire.Sealing;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Kcore.Daemon.Tests.Catalog;
+
+/// <summary>A cluster of one without a kernel: the real loops, log and database, on loopback.</summary>
+internal sealed class LoneNode : IAsyncDisposable
+{
+    private readonly TestDatabase _test = new();
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("kcore-node-");
+    private readonly CancellationTokenSource _stop = new();
+    private readonly KeyRing _ring;
+    private readonly ClusterCertificates _certificates;
+    private readonly EventLog _events;
+    private readonly ClusterLedger _ledger;
+    private Task _running = Task.CompletedTask;
+
+    public LoneNode()
+    {
+        NullLogger logger = NullLogger.Instance;
+        TimeProvider time = TimeProvider.System;
+        var secret = new ClusterSecret([.. Enumerable.Repeat((byte)1, ClusterSecret.Size)]);
+        _ring = new KeyRing(secret);
+        NodeIdentity identity = NodeIdentity.Load(new MetaStore(_test.Database), "machine-1", logger);
+        _certificates = new ClusterCertificates(_ring, identity.Id.Value, time);
+        var connector = new PeerConnector(new TlsOptions(_certificates), time);
+        _events = new EventLog(_test.Database, time, "node-a", logger);
+        _ledger = new ClusterLedger(Path.Combine(_directory.FullName, "raft"), identity, _events, time, new Random(1), logger);
+        Cluster = new ClusterLoop(new ClusterLoopParts
+        {
+            Options = new ClusterOptions { GossipPort = FreePort(), RaftPort = 7947 },
+            NodeName = "node-a",
+            Identity = identity,
+            Secret = secret,
+            Ring = _ring,
+            KeyWasMade = true,
+            Connector = connector,
+            Discovery = null,
+            Underlay = new Published<Underlay>(new Underlay(new AdvertisedAddress.Chosen(IPAddress.Loopback, "lo", "a test"), 1500)),
+            Catalog = new CatalogStore(_test.Database),
+            Ledger = _ledger,
+            Observer = new GossipReports(_events, time, logger),
+            Time = time,
+            Logger = logger,
+        });
+        Catalog = new CatalogHub(Cluster);
+        _ledger.Connect(Cluster, Catalog, new ProposalClient(_ledger, Cluster, Catalog, connector, time));
+        Self = new LocalNode(identity.Id, "node-a", false, "0.1.0");
+    }
+
+    public ClusterLoop Cluster { get; }
+
+    public CatalogHub Catalog { get; }
+
+    public LocalNode Self { get; }
+
+    /// <summary>Returns when the node is a member of its cluster.</summary>
+    public async Task StartAsync()
+    {
+        _running = Task.WhenAll(Cluster.RunAsync(_stop.Token), Catalog.RunAsync(_stop.Token), _events.RunAsync(_stop.Token));
+        Task member = Cluster.State.WhenAsync(s => s.Phase == ClusterPhase.Member, default);
+        await Task.WhenAny(member, _running).WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.True(member.IsCompletedSuccessfully);
+        await Catalog.Current.WhenAsync(s => s.Gossip.Members.Members.Length == 1, default).WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    public NetworkService Networks(bool vxlanDisabled) => new(Cluster, Catalog, Self with { VxlanDisabled = vxlanDisabled }, _events);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _ledger.DisposeAsync();
+        _certificates.Dispose();
+        _ring.Dispose();
+        _test.Dispose();
+        _directory.Delete(recursive: true);
+        _stop.Dispose();
+    }
+
+    private static int FreePort()
+    {
+        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)probe.LocalEndPoint!).Port;
+    }
+}

@@ -1,0 +1,119 @@
+using System.Net;
+using FsCheck;
+using FsCheck.Fluent;
+using Kcore.Daemon.Cluster;
+using Kcore.Daemon.Cluster.Consensus;
+using Kcore.Daemon.Cluster.Founding;
+using Kcore.Daemon.Ipam.Ledger;
+using Kcore.Gossip.Wire;
+
+namespace Kcore.Daemon.Tests.Cluster.Founding;
+
+/// <summary>The small messages nodes exchange on streams: hello, join, propose.</summary>
+public sealed class PeerMessageTests
+{
+    private static readonly ClusterRef Home = new(Guid.Parse("00112233-4455-6677-8899-aabbccddeeff"), 3);
+
+    private static readonly IPEndPoint Endpoint = new(new IPAddress([192, 0, 2, 10]), 7946);
+
+    private static readonly (ReadOnlyMemory<byte> Bytes, Action<byte[]> Decode)[] Samples =
+    [
+        (new HelloMessage("node-a", Home, true, Endpoint).Encode(), b => HelloMessage.Decode(b)),
+        (new HelloMessage("", null, false, Endpoint).Encode(), b => HelloMessage.Decode(b)),
+        (new JoinRequest("node-a", Guid.NewGuid()).Encode(), b => JoinRequest.Decode(b)),
+        (new JoinReply(Home, ["192.0.2.1:7946", "192.0.2.2:7946"], null).Encode(), b => JoinReply.Decode(b)),
+        (new JoinReply(null, [], "no").Encode(), b => JoinReply.Decode(b)),
+        (new ProposeRequest(Home, new byte[40]).Encode(), b => ProposeRequest.Decode(b)),
+        (new ProposeReply(null, new byte[40], null).Encode(), b => ProposeReply.Decode(b)),
+        (new ProposeReply(ProposeFailure.NotLeader, default, "ask another").Encode(), b => ProposeReply.Decode(b)),
+    ];
+
+    [Fact]
+    public void A_hello_is_read_as_it_was_said()
+    {
+        HelloMessage[] messages = [new("node-a", Home, true, Endpoint), new("", null, false, Endpoint), new("node-a", Home with { Epoch = uint.MaxValue }, false, Endpoint)];
+
+        Assert.All(messages, m => Assert.Equal(m, HelloMessage.Decode(m.Encode().Span)));
+    }
+
+    [Fact]
+    public void A_request_to_join_is_read_as_it_was_sent()
+    {
+        var request = new JoinRequest("node-a", Guid.NewGuid());
+
+        Assert.Equal(request, JoinRequest.Decode(request.Encode().Span));
+    }
+
+    [Fact]
+    public void An_answer_to_join_names_the_cluster_and_a_bounded_number_of_contacts()
+    {
+        JoinReply read = JoinReply.Decode(new JoinReply(Home, [.. Enumerable.Range(1, 100).Select(i => $"192.0.2.{i}:7946")], null).Encode().Span);
+
+        Assert.Equal(Home, read.Cluster);
+        Assert.Equal(32, read.Contacts.Length);
+        Assert.Equal("192.0.2.1:7946", read.Contacts[0]);
+        Assert.Null(read.Refusal);
+    }
+
+    [Fact]
+    public void A_refusal_to_join_gives_its_reason()
+    {
+        JoinReply read = JoinReply.Decode(new JoinReply(null, [], "the name is taken").Encode().Span);
+
+        Assert.Null(read.Cluster);
+        Assert.Equal("the name is taken", read.Refusal);
+    }
+
+    [Fact]
+    public void A_proposal_and_its_answers_are_read_as_they_were_sent()
+    {
+        ProposeRequest request = ProposeRequest.Decode(new ProposeRequest(Home, new byte[] { 1, 2, 3 }).Encode().Span);
+        ProposeReply done = ProposeReply.Decode(new ProposeReply(null, new byte[] { 4, 5 }, null).Encode().Span);
+        ProposeReply failed = ProposeReply.Decode(new ProposeReply(ProposeFailure.UnknownOutcome, default, "time ran out").Encode().Span);
+
+        Assert.Equal(Home, request.Cluster);
+        Assert.Equal([1, 2, 3], request.Command.ToArray());
+        Assert.Null(done.Failure);
+        Assert.Equal([4, 5], done.Result.ToArray());
+        Assert.Equal((ProposeFailure.UnknownOutcome, "time ran out"), (failed.Failure, failed.Text));
+    }
+
+    [Fact]
+    public void A_command_too_large_for_the_log_is_not_read() =>
+        Assert.Throws<WireFormatException>(() => ProposeRequest.Decode(new ProposeRequest(Home, new byte[(64 * 1024) + 1]).Encode().Span));
+
+    [Fact]
+    public void Any_bytes_are_read_or_refused_as_malformed()
+    {
+        Gen<(int Sample, byte[] Noise, int Cut)> hostile =
+            from sample in Gen.Choose(0, Samples.Length - 1)
+            from noise in ArbMap.Default.GeneratorFor<byte[]>()
+            from cut in Gen.Choose(0, 200)
+            select (sample, noise, cut);
+        Prop.ForAll(hostile.ToArbitrary(), h =>
+        {
+            (ReadOnlyMemory<byte> bytes, Action<byte[]> decode) = Samples[h.Sample];
+            byte[] changed = bytes.ToArray();
+            for (int i = 0; i < h.Noise.Length; i++)
+            {
+                changed[(i * 7) % changed.Length] ^= h.Noise[i];
+            }
+
+            Survives(decode, changed);
+            Survives(decode, changed[..Math.Min(h.Cut, changed.Length)]);
+            Survives(decode, h.Noise);
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+    }
+
+    private static void Survives(Action<byte[]> decode, byte[] bytes)
+    {
+        try
+        {
+            decode(bytes);
+        }
+        catch (WireFormatException)
+        {
+            // The one answer there is to bytes that do not follow the format.
+        }
+    }
+}

@@ -1,0 +1,213 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Cluster.Consensus;
+using Kcore.Daemon.Ipam;
+using Kcore.Daemon.Ipam.Ledger;
+using Kcore.Daemon.Storage.Events;
+using Kcore.Daemon.Tests.Storage;
+using Kcore.Gossip;
+using Kcore.TestKit;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Kcore.Daemon.Tests.Ipam.Ledger;
+
+public sealed class LedgerMirrorTests : IDisposable
+{
+    private readonly TestDatabase _test = new();
+    private readonly SteppedTime _time = new();
+
+    [Fact]
+    public async Task What_the_log_commits_is_told_with_contiguous_ranges()
+    {
+        var log = new Log(this);
+        log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
+        log.Do(Commands.Pool());
+        log.Do(Commands.Allocate(1));
+        log.Do(Commands.Release(1));
+
+        List<GossipInput.PutCluster> told = await log.ToldAsync(4);
+
+        Assert.Equal([(0UL, 1UL), (1UL, 2UL), (2UL, 3UL), (3UL, 4UL)], told.Select(t => (t.FromIndex, t.ToIndex)));
+        Assert.All(told, t => Assert.Equal(7u, t.ClusterEpoch));
+        Assert.All(told, t => Assert.All(t.Writes, w => Assert.Equal(t.ToIndex, w.Version)));
+    }
+
+    [Fact]
+    public async Task A_snapshot_is_the_whole_content_and_so_begins_at_zero()
+    {
+        var log = new Log(this);
+        log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
+        log.Do(Commands.Pool());
+        log.Do(Commands.Allocate(1));
+        log.Restore();
+        log.Do(Commands.Allocate(2));
+
+        List<GossipInput.PutCluster> told = await log.ToldAsync(5);
+
+        Assert.Equal((0UL, 3UL), (told[3].FromIndex, told[3].ToIndex));
+        Assert.Equal((3UL, 4UL), (told[4].FromIndex, told[4].ToIndex));
+        Assert.Contains(told[3].Writes, w => w.Kind == (ushort)FactKind.Lease);
+        Assert.Contains(told[3].Writes, w => w.Kind == (ushort)FactKind.Pool);
+    }
+
+    [Fact]
+    public async Task The_counts_of_a_pool_follow_its_leases()
+    {
+        var log = new Log(this);
+        log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
+        log.Do(Commands.Pool());
+        log.Do(Commands.Allocate(1));
+        log.Do(Commands.Allocate(2));
+        log.Do(Commands.Release(2));
+
+        List<GossipInput.PutCluster> told = await log.ToldAsync(5);
+
+        Assert.Equal(["10.250.0.2 253/0/253", "10.250.0.3 253/1/252", "10.250.0.4 253/2/251", "10.250.0.4 253/1/251"], told.Skip(1).Select(t =>
+        {
+            LocalWrite write = Assert.Single(t.Writes, w => w.Kind == (ushort)FactKind.Pool);
+            Assert.True(FactCodec.TryDecode(Stored(write), out PoolFact? pool));
+            Assert.Equal(("private", 14416u), (pool.Name, pool.Vni));
+            return $"{pool.Next} {pool.Size}/{pool.Used}/{pool.Free}";
+        }));
+    }
+
+    [Fact]
+    public async Task What_cannot_be_told_yet_waits_and_keeps_its_order()
+    {
+        var log = new Log(this) { Refusals = 3 };
+        log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
+        log.Do(Commands.Pool());
+
+        Assert.Equal([1UL, 2UL], (await log.ToldAsync(2)).Select(t => t.ToIndex));
+        Assert.Equal(0, log.Refusals);
+    }
+
+    [Fact]
+    public void The_copy_of_any_history_is_what_the_log_holds()
+    {
+        Gen<int[]> histories = Gen.ArrayOf(Gen.Choose(0, 63), 40);
+        Prop.ForAll(histories.ToArbitrary(), steps =>
+        {
+            var log = new Log(this);
+            log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
+            foreach (int step in steps)
+            {
+                uint network = (uint)(1 + (step % 2)), attachment = (uint)(1 + (step / 8));
+                switch (step % 8)
+                {
+                    case 0 or 1: log.Do(Commands.Pool(network, $"n{network}", 14000 + network, $"10.{network}.0.1", $"10.{network}.0.0/28")); break;
+                    case 2 or 3 or 4: log.Do(Commands.Allocate(attachment, network)); break;
+                    case 5: log.Do(Commands.Release(attachment)); break;
+                    case 6: log.Do(new ReplicatedCommand.DeletePool(new NetworkUid(Commands.Id(network)))); break;
+                    default: log.Restore(); break;
+                }
+            }
+
+            var copy = new SortedDictionary<string, string>(StringComparer.Ordinal);
+            ulong at = 0;
+            foreach (GossipInput.PutCluster told in log.ToldAsync(log.Count).GetAwaiter().GetResult())
+            {
+                Assert.Equal(told.FromIndex == 0 ? 0 : at, told.FromIndex);
+                at = told.ToIndex;
+                if (told.FromIndex == 0)
+                {
+                    copy.Clear();
+                }
+
+                foreach (LocalWrite write in told.Writes)
+                {
+                    if (write.Tombstone)
+                    {
+                        copy.Remove(write.Key);
+                    }
+                    else
+                    {
+                        copy[write.Key] = Convert.ToHexString(write.Value.Span);
+                    }
+                }
+            }
+
+            var fresh = new Log(this, log.State);
+            fresh.Restore();
+            Assert.Equal(
+                fresh.ToldAsync(1).GetAwaiter().GetResult()[0].Writes.Select(w => (w.Key, Convert.ToHexString(w.Value.Span))).Order(),
+                copy.Select(c => (c.Key, c.Value)).Order());
+        }).QuickCheckThrowOnFailure();
+    }
+
+    public void Dispose() => _test.Dispose();
+
+    private static CatalogEntry Stored(LocalWrite write) => CatalogEntry.Create(NodeId.Raft, write.Key, write.Version, write.Kind, EntryFlags.None, write.Value);
+
+    /// <summary>A log that applies at once and the mirror that hears it.</summary>
+    private sealed class Log
+    {
+        private readonly SteppedTime _time;
+        private readonly List<GossipInput.PutCluster> _told = [];
+        private readonly TaskCompletionSource _enough = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _wanted = int.MaxValue;
+        private ulong _index;
+
+        public Log(LedgerMirrorTests test, ReplicatedState? state = null)
+        {
+            _time = test._time;
+            State = state ?? new ReplicatedState();
+            Mirror = new LedgerMirror(State, 7, new EventLog(test._test.Database, _time, "node-a", NullLogger.Instance), _time, PutAsync);
+        }
+
+        public ReplicatedState State { get; }
+
+        public LedgerMirror Mirror { get; }
+
+        public int Refusals { get; set; }
+
+        public int Count { get; private set; }
+
+        public void Do(ReplicatedCommand command)
+        {
+            ApplyOutcome<ReplicatedResult, ReplicatedChange> outcome = State.Do(command, ++_index);
+            Mirror.Applied(_index, outcome.Result, outcome.Changes);
+            Count++;
+        }
+
+        public void Restore()
+        {
+            Mirror.Restored(_index, State.EnumerateAll());
+            Count++;
+        }
+
+        public async Task<List<GossipInput.PutCluster>> ToldAsync(int count)
+        {
+            _wanted = count;
+            using var stop = new CancellationTokenSource();
+            Task running = Mirror.RunAsync(stop.Token);
+            while (!_enough.Task.IsCompleted)
+            {
+                _time.Advance(TimeSpan.FromMilliseconds(50));
+                await Task.WhenAny(_enough.Task, Task.Delay(1));
+            }
+
+            await stop.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+            return _told;
+        }
+
+        private Task PutAsync(GossipInput.PutCluster put, CancellationToken token)
+        {
+            if (Refusals > 0)
+            {
+                Refusals--;
+                throw new InvalidOperationException("no catalog yet");
+            }
+
+            _told.Add(put);
+            if (_told.Count == _wanted)
+            {
+                _enough.TrySetResult();
+            }
+
+            return Task.CompletedTask;
+        }
+    }
+}

@@ -1,0 +1,174 @@
+using Kcore.Daemon.Storage.RaftLog;
+using Kcore.Daemon.Tests.Ipam;
+using Kcore.Raft;
+
+namespace Kcore.Daemon.Tests.Storage;
+
+public sealed class RaftStoreTests
+{
+    private static readonly StoreIdentity Identity = new(Commands.Id(1), Commands.Id(2), Commands.Cluster, 1, "machine");
+
+    [Fact]
+    public void A_founded_store_holds_the_found_command_and_itself_as_the_only_voter()
+    {
+        var files = new MemoryFileLayer();
+        RaftStore.Found(files, Identity, new byte[] { 7 }, 2048);
+        using RaftStore store = RaftStore.Open(files, 2048);
+        Assert.Equal(Identity, store.Identity);
+        Assert.Equal([1UL, 2UL], store.InitialState.Entries.Select(entry => entry.Index));
+        Assert.Equal([(byte)7], store.InitialState.Entries[0].Data.ToArray());
+        Assert.True(ConfigurationCodec.TryDecode(store.InitialState.Entries[1].Data.Span, out Configuration? configuration));
+        Assert.Equal(store.Member, Assert.Single(configuration.Voters));
+        Assert.Throws<InvalidOperationException>(() => RaftStore.Found(files, Identity, new byte[] { 7 }, 2048));
+    }
+
+    [Fact]
+    public void A_later_entry_of_an_index_replaces_the_earlier_one_and_all_behind_it()
+    {
+        var files = new MemoryFileLayer();
+        using (RaftStore store = Joined(files))
+        {
+            store.Write(Batch(1, 1, Entry(1, 1), Entry(2, 1), Entry(3, 1)));
+            store.Write(Batch(2, 2, Entry(2, 2)));
+        }
+
+        using RaftStore again = RaftStore.Open(files, 2048);
+        Assert.Equal([(1UL, 1UL), (2UL, 2UL)], again.InitialState.Entries.Select(entry => (entry.Index, entry.Term)));
+        Assert.Equal(2UL, again.InitialState.HardState.Term);
+    }
+
+    [Fact]
+    public void A_snapshot_of_the_leader_replaces_the_log()
+    {
+        var files = new MemoryFileLayer();
+        using (RaftStore store = Joined(files))
+        {
+            store.Write(Batch(1, 1, Entry(1, 1), Entry(2, 1)));
+            store.Write(Batch(2, 3) with { Snapshot = Snapshot(10, 3) });
+            store.Write(Batch(3, 3, Entry(11, 3)));
+        }
+
+        using RaftStore again = RaftStore.Open(files, 2048);
+        Assert.Equal(10UL, again.InitialState.Snapshot.Index);
+        Assert.Equal([11UL], again.InitialState.Entries.Select(entry => entry.Index));
+    }
+
+    [Fact]
+    public void A_flipped_bit_anywhere_before_the_last_write_is_a_verdict_and_never_a_silent_loss()
+    {
+        var files = new MemoryFileLayer();
+        using (RaftStore store = Joined(files))
+        {
+            for (ulong i = 1; i <= 8; i++)
+            {
+                store.Write(Batch(i, 1, Entry(i, 1, 300)));
+            }
+        }
+
+        string[] segments = [.. files.List().Where(name => name.StartsWith("segment-", StringComparison.Ordinal))];
+        Assert.True(segments.Length > 2);
+        int verdicts = 0;
+        foreach (string segment in segments)
+        {
+            for (int offset = 0; offset < files.Read(segment).Length; offset += 61)
+            {
+                files.FlipBit(segment, offset);
+                MemoryFileLayer damaged = files.AfterPowerCut(Survivors.All, new Random(1));
+                files.FlipBit(segment, offset);
+                try
+                {
+                    using RaftStore store = RaftStore.Open(damaged, 2048);
+                    Assert.InRange(store.InitialState.Entries.Count, segment == segments[^1] ? 7 : 8, 8);
+                }
+                catch (CorruptStoreException)
+                {
+                    verdicts++;
+                }
+            }
+        }
+
+        Assert.True(verdicts > 20, $"{verdicts} verdicts");
+    }
+
+    [Fact]
+    public void A_missing_segment_or_snapshot_is_a_verdict()
+    {
+        var files = new MemoryFileLayer();
+        using (RaftStore store = Joined(files))
+        {
+            for (ulong i = 1; i <= 8; i++)
+            {
+                store.Write(Batch(i, 1, Entry(i, 1, 300)));
+            }
+        }
+
+        string[] segments = [.. files.List().Where(name => name.StartsWith("segment-", StringComparison.Ordinal))];
+        files.Delete(segments[1]);
+        Assert.Throws<CorruptStoreException>(() => RaftStore.Open(files, 2048));
+    }
+
+    [Fact]
+    public void After_a_failed_sync_every_further_write_is_refused()
+    {
+        var files = new MemoryFileLayer();
+        using RaftStore store = Joined(files);
+        files.FailSyncs = true;
+        Assert.Throws<IOException>(() => store.Write(Batch(1, 1, Entry(1, 1))));
+        files.FailSyncs = false;
+        Assert.Throws<IOException>(() => store.Write(Batch(1, 1, Entry(1, 1))));
+    }
+
+    [Fact]
+    public void A_batch_larger_than_a_segment_gets_one_of_its_size()
+    {
+        var files = new MemoryFileLayer();
+        using (RaftStore store = Joined(files))
+        {
+            store.Write(Batch(1, 1, Entry(1, 1, 60_000)));
+            store.Write(Batch(2, 1, Entry(2, 1)));
+        }
+
+        using RaftStore again = RaftStore.Open(files, 2048);
+        Assert.Equal(2, again.InitialState.Entries.Count);
+    }
+
+    [Fact]
+    public void A_real_directory_keeps_what_was_written()
+    {
+        string directory = Directory.CreateTempSubdirectory("kcore-raft-").FullName;
+        try
+        {
+            var files = new PosixFileLayer(directory);
+            Assert.Null(RaftStore.ReadIdentity(files));
+            RaftStore.Found(files, Identity, new byte[] { 7 }, 64 * 1024);
+            using (RaftStore store = RaftStore.Open(files, 64 * 1024))
+            {
+                store.Write(Batch(1, 2, Entry(3, 2)));
+                store.SaveSnapshot(Snapshot(2, 1), 1);
+            }
+
+            using RaftStore again = RaftStore.Open(files, 64 * 1024);
+            Assert.Equal(3, again.InitialState.Entries.Count);
+            Assert.Equal(2UL, again.InitialState.Snapshot.Index);
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    private static RaftStore Joined(MemoryFileLayer files)
+    {
+        RaftStore.Join(files, Identity, 2048);
+        return RaftStore.Open(files, 2048);
+    }
+
+    private static StorageBatch Batch(ulong id, ulong term, params RaftEntry[] entries) =>
+        new(id, new HardState(term, MemberId.None, 0), [.. entries], null);
+
+    private static RaftEntry Entry(ulong index, ulong term, int bytes = 1) =>
+        new(index, term, RaftEntryKind.Command, new byte[bytes]);
+
+    private static RaftSnapshot Snapshot(ulong index, ulong term) =>
+        new(index, term, Configuration.Of([new MemberId(Commands.Id(1), Commands.Id(2))]), 1, new byte[] { 1, 2, 3 });
+}
