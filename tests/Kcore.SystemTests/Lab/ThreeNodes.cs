@@ -1,0 +1,54 @@
+using Kcore.TestKit.Lan;
+
+namespace Kcore.SystemTests.Lab;
+
+/// <summary>One LAN of three nodes in one cluster, shared by the tests that leave it as they found it.</summary>
+public sealed class ThreeNodes : IAsyncLifetime
+{
+    public const string Name = "three nodes";
+
+    private NodeLan? _lan;
+    private int _subnet = 100;
+
+    public NodeLan Lan => _lan ?? throw new InvalidOperationException("ReadyAsync comes first");
+
+    public LanNode A => Lan.Nodes[0];
+
+    public LanNode B => Lan.Nodes[1];
+
+    public LanNode C => Lan.Nodes[2];
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    /// <summary>Makes the LAN at first use, and afterwards puts back what a failed test left down.</summary>
+    public async Task ReadyAsync()
+    {
+        Requires.Kernel();
+        _lan ??= await NodeLan.CreateAsync(3);
+        await _lan.HealAsync();
+        foreach (LanNode node in _lan.Nodes)
+        {
+            node.Resume();
+            if (!node.IsRunning)
+            {
+                node.Start(new DaemonSettings { Mdns = true });
+            }
+        }
+
+        await NodeLan.OneClusterAsync(_lan.Nodes, TimeSpan.FromSeconds(30));
+    }
+
+    /// <summary>A subnet no other test uses: the part before the last number.</summary>
+    public string NextSubnet() => $"10.{_subnet++}.0";
+
+    public async Task DisposeAsync()
+    {
+        if (_lan is not null)
+        {
+            await _lan.DisposeAsync();
+        }
+    }
+}
+
+[CollectionDefinition(ThreeNodes.Name)]
+public sealed class ThreeNodesDefinition : ICollectionFixture<ThreeNodes>;

@@ -1,0 +1,210 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Kcore.SystemTests.Lab;
+using Kcore.TestKit.Lan;
+using Kcore.TestKit.Processes;
+using Xunit.Abstractions;
+
+namespace Kcore.SystemTests.Traffic;
+
+/// <summary>What guests can and cannot send each other.</summary>
+public sealed class TrafficTests(ThreeNodes three, ITestOutputHelper output) : SharedLanTest(three, output)
+{
+    // Local experimental EtherType 1 (IEEE 802): nothing else on the lab LAN speaks it.
+    private const ushort Experimental = 0x88B5;
+    private const ushort Arp = 0x0806;
+    private static readonly byte[] Broadcast = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    private static readonly TimeSpan AWhile = TimeSpan.FromSeconds(1);
+
+    [SkippableFact]
+    public async Task B016_B021_Guests_on_three_nodes_share_one_segment()
+    {
+        await ReadyAsync();
+        await using TestNetwork network = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "segment", Three.NextSubnet());
+        Guest[] guests = [await network.AttachAsync(A, "ga"), await network.AttachAsync(B, "gb"), await network.AttachAsync(C, "gc")];
+        await network.ForwardingIsExactAsync(TimeSpan.FromSeconds(2));
+
+        foreach (Guest from in guests)
+        {
+            foreach (Guest to in guests.Where(g => g != from))
+            {
+                await from.PingAsync(to.Address);
+            }
+
+            Assert.Equal(1450, (await Link.FindAsync(from.Namespace, "eth0"))!.Mtu);
+            Assert.Equal(1450, from.Nic.Mtu);
+        }
+
+        // 1422 bytes and 28 of headers fill the MTU exactly; one more does not fit and must not be fragmented.
+        CommandResult full = await guests[0].ExecAsync("ping", "-n", "-c", "2", "-W", "2", "-M", "do", "-s", "1422", guests[1].Address);
+        Assert.True(full.ExitCode == 0, full.ToString());
+        CommandResult over = await guests[0].ExecAsync("ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1423", guests[1].Address);
+        Assert.True(over.ExitCode != 0, over.ToString());
+
+        await FrameReachesAsync(guests[0], Broadcast, guests[1..]);
+        await FrameReachesAsync(guests[1], [0x03, 0x4b, 0x63, 0x6f, 0x72, 0x65], [guests[0], guests[2]]);
+        Assert.Equal("over the tunnel", await TcpEchoAsync(guests[2], guests[0], "over the tunnel"));
+        Assert.Equal("a broadcast", await UdpBroadcastAsync(guests[0], guests[2], network.Subnet + ".255", "a broadcast"));
+    }
+
+    [SkippableFact]
+    public async Task B018_The_gateway_is_answered_exactly_once_on_every_node()
+    {
+        await ReadyAsync();
+        await using TestNetwork network = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "gateway", Three.NextSubnet());
+        byte[] expected = [0x02, 0x6b, 0, (byte)(network.Vni >> 16), (byte)(network.Vni >> 8), (byte)network.Vni];
+        foreach (LanNode node in Lan.Nodes)
+        {
+            Guest guest = await network.AttachAsync(node, "gw-" + node.Name[^1]);
+            using PacketSocket socket = guest.OpenPacket(Arp);
+            byte[] target = IPAddress.Parse(network.Gateway).GetAddressBytes();
+            Task<IReadOnlyList<byte[]>> replies = socket.CollectAsync(AWhile, f => f.Length >= 42 && f[21] == 2 && f.AsSpan(28, 4).SequenceEqual(target));
+            // ARP request (RFC 826): Ethernet, IPv4, opcode 1.
+            socket.Send(PacketSocket.Frame(Broadcast, socket.Mac, Arp,
+                [0, 1, 8, 0, 6, 4, 0, 1, .. socket.Mac, .. IPAddress.Parse(guest.Address).GetAddressBytes(), 0, 0, 0, 0, 0, 0, .. target]));
+            string[] seen = [.. (await replies).Select(f => Convert.ToHexStringLower(f.AsSpan(22, 6)))];
+            Assert.True(
+                seen.Length == 1 && seen[0] == Convert.ToHexStringLower(expected),
+                $"On {node.Name}, expected one reply from {Convert.ToHexStringLower(expected)}; seen {seen.Length}: {string.Join(' ', seen)}");
+        }
+    }
+
+    [SkippableFact]
+    public async Task B022_Two_overlays_do_not_see_each_other()
+    {
+        await ReadyAsync();
+        await using TestNetwork red = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "red", Three.NextSubnet());
+        await using TestNetwork blue = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "blue", Three.NextSubnet());
+        Guest redA = await red.AttachAsync(A, "red-a");
+        Guest redB = await red.AttachAsync(B, "red-b");
+        Guest blueA = await blue.AttachAsync(A, "blue-a");
+        Guest blueB = await blue.AttachAsync(B, "blue-b");
+        await red.ForwardingIsExactAsync(TimeSpan.FromSeconds(2));
+
+        using PacketSocket near = blueA.OpenPacket(Experimental);
+        using PacketSocket far = blueB.OpenPacket(Experimental);
+        Task<IReadOnlyList<byte[]>> nearSeen = near.CollectAsync(AWhile, _ => true);
+        Task<IReadOnlyList<byte[]>> farSeen = far.CollectAsync(AWhile, _ => true);
+        await FrameReachesAsync(redA, Broadcast, [redB]);
+        Assert.Empty(await nearSeen);
+        Assert.Empty(await farSeen);
+    }
+
+    [SkippableFact]
+    public async Task B041_B042_Guests_leave_with_the_nodes_address_unless_outbound_NAT_is_off()
+    {
+        await ReadyAsync();
+        await using TestNetwork translated = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "natted", Three.NextSubnet());
+        await using TestNetwork plain = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "plain", Three.NextSubnet(), "--no-outbound-nat");
+        Guest inside = await translated.AttachAsync(B, "inside");
+        Guest open = await plain.AttachAsync(B, "open");
+        Assert.Equal("1", Netns.ReadSysctl(B.Namespace, "net/ipv4/ip_forward"));
+
+        CommandResult ping = await inside.ExecAsync("ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", NodeLan.Outside);
+        Assert.True(ping.ExitCode == 0, $"{ping}\n{await WhatNodeKnowsAsync(B, inside)}");
+        Assert.Equal(B.Address, await SourceSeenOutsideAsync(inside));
+        Assert.Equal(open.Address, await SourceSeenOutsideAsync(open));
+    }
+
+    private static async Task<string> WhatNodeKnowsAsync(LanNode node, Guest guest)
+    {
+        string[][] questions =
+        [
+            ["sysctl", "net.ipv4.ip_forward"], ["ip", "-br", "addr"], ["ip", "route"], ["ip", "neigh"], ["conntrack", "-L"],
+            ["nft", "list", "table", "inet", "kcore"], ["nft", "list", "table", "bridge", "kcore"], ["bridge", "fdb"],
+        ];
+        var known = new StringBuilder();
+        foreach (string[] question in questions)
+        {
+            known.AppendLine((await Netns.ExecAsync(node.Namespace, question)).ToString());
+        }
+
+        return known.Append(await guest.ExecAsync("ip", "route")).Append(await guest.ExecAsync("ip", "neigh")).ToString();
+    }
+
+    [SkippableFact]
+    public async Task B046_Tunnel_packets_are_taken_from_members_only()
+    {
+        await ReadyAsync();
+        await using TestNetwork network = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "guarded", Three.NextSubnet());
+        Guest guest = await network.AttachAsync(A, "guarded-a");
+        string stranger = await Lan.AddHostAsync("stranger", 77);
+        Assert.False(await TunnelFrameArrivesAsync(stranger, network, guest, 1), "A frame in a tunnel packet of a non-member reached the guest");
+        // The same packet from a member arrives: the drop above was for its source and nothing else.
+        Assert.True(await TunnelFrameArrivesAsync(B.Namespace, network, guest, 2), "A frame in a tunnel packet of a member did not reach the guest");
+    }
+
+    private static async Task<bool> TunnelFrameArrivesAsync(string fromNamespace, TestNetwork network, Guest guest, byte mark)
+    {
+        using PacketSocket listener = guest.OpenPacket(Experimental);
+        byte[] source = [0x02, 0, 0, 0, 0x46, mark];
+        Task<IReadOnlyList<byte[]>> seen = listener.CollectAsync(AWhile, f => f.AsSpan(6, 6).SequenceEqual(source), most: 1);
+        byte[] header = [8, 0, 0, 0, 0, 0, 0, 0];
+        BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(4), network.Vni << 8);
+        byte[] packet = [.. header, .. PacketSocket.Frame(Broadcast, source, Experimental, new byte[46])];
+        using Socket socket = Netns.Run(fromNamespace, () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+        socket.SendTo(packet, new IPEndPoint(IPAddress.Parse(guest.Node.Address), 4789));
+        return (await seen).Count > 0;
+    }
+
+    private static async Task FrameReachesAsync(Guest from, byte[] destination, Guest[] to)
+    {
+        using PacketSocket sender = from.OpenPacket(Experimental);
+        PacketSocket[] listeners = [.. to.Select(g => g.OpenPacket(Experimental))];
+        Task<IReadOnlyList<byte[]>>[] waits = [.. listeners.Select(l => l.CollectAsync(AWhile, f => f.AsSpan(6, 6).SequenceEqual(sender.Mac)))];
+        sender.Send(PacketSocket.Frame(destination, sender.Mac, Experimental, Encoding.ASCII.GetBytes("not IP".PadRight(46))));
+        for (int i = 0; i < waits.Length; i++)
+        {
+            int count = (await waits[i]).Count;
+            listeners[i].Dispose();
+            Assert.True(count == 1, $"{from.Name} sent one frame to {Convert.ToHexStringLower(destination)}; {to[i].Name} got {count}");
+        }
+    }
+
+    private static async Task<string> TcpEchoAsync(Guest client, Guest server, string text)
+    {
+        using CancellationTokenSource deadline = new(TimeSpan.FromSeconds(5));
+        using Socket listener = Netns.Run(server.Namespace, () =>
+        {
+            Socket s = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            s.Bind(new IPEndPoint(IPAddress.Any, 7000));
+            s.Listen();
+            return s;
+        });
+        using Socket caller = Netns.Run(client.Namespace, () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
+        await caller.ConnectAsync(new IPEndPoint(IPAddress.Parse(server.Address), 7000), deadline.Token);
+        using Socket accepted = await listener.AcceptAsync(deadline.Token);
+        await caller.SendAsync(Encoding.UTF8.GetBytes(text), deadline.Token);
+        byte[] buffer = new byte[256];
+        return Encoding.UTF8.GetString(buffer, 0, await accepted.ReceiveAsync(buffer, deadline.Token));
+    }
+
+    private static async Task<string> UdpBroadcastAsync(Guest from, Guest to, string address, string text)
+    {
+        using CancellationTokenSource deadline = new(TimeSpan.FromSeconds(5));
+        using Socket receiver = Listen(to.Namespace, 7001);
+        using Socket sender = Netns.Run(from.Namespace, () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { EnableBroadcast = true });
+        await sender.SendToAsync(Encoding.UTF8.GetBytes(text), new IPEndPoint(IPAddress.Parse(address), 7001), deadline.Token);
+        byte[] buffer = new byte[256];
+        return Encoding.UTF8.GetString(buffer, 0, await receiver.ReceiveAsync(buffer, deadline.Token));
+    }
+
+    private async Task<string> SourceSeenOutsideAsync(Guest guest)
+    {
+        using CancellationTokenSource deadline = new(TimeSpan.FromSeconds(5));
+        using Socket outside = Listen(Lan.Switch, 7002);
+        using Socket sender = Netns.Run(guest.Namespace, () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+        await sender.SendToAsync("hello"u8.ToArray(), new IPEndPoint(IPAddress.Parse(NodeLan.Outside), 7002), deadline.Token);
+        SocketReceiveFromResult got = await outside.ReceiveFromAsync(new byte[64], new IPEndPoint(IPAddress.Any, 0), deadline.Token);
+        return ((IPEndPoint)got.RemoteEndPoint).Address.ToString();
+    }
+
+    private static Socket Listen(string netns, int port) => Netns.Run(netns, () =>
+    {
+        Socket s = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        s.Bind(new IPEndPoint(IPAddress.Any, port));
+        return s;
+    });
+}
