@@ -169,7 +169,9 @@ public sealed class NodeLan : IAsyncDisposable
     {
         await AddNamespaceAsync("sw");
         // Snooping without a querier may lose multicast, which real switches of a small LAN do not.
-        await IpAsync(Switch, "link", "add", "lan", "type", "bridge", "mcast_snooping", "0");
+        // A bridge without an address of its own takes that of its lowest port: a host that comes or goes would change
+        // it under the neighbours, who then could not reach the outside for half a minute.
+        await IpAsync(Switch, "link", "add", "lan", "address", "02:6c:61:6e:00:01", "type", "bridge", "mcast_snooping", "0");
         await IpAsync(Switch, "link", "set", "lan", "up");
         await IpAsync(Switch, "addr", "add", "10.77.0.254/24", "dev", "lan");
         await IpAsync(Switch, "addr", "add", Outside + "/32", "dev", "lo");
