@@ -176,6 +176,10 @@ internal sealed class GossipCluster
                     DeliverTo(to.Requester, to.Life, Reachable(node, to.Requester)
                         ? new GossipInput.StreamReply(to.Stream, respond.Body, respond.Last)
                         : new GossipInput.StreamFailed(to.Stream));
+                    if (!respond.Last)
+                    {
+                        DeliverTo(node, node.Life, new GossipInput.StreamWritable(respond.Stream));
+                    }
                 }
 
                 break;
