@@ -1,62 +1,49 @@
 using System.Net;
 using Kcore.Gossip;
 
-namespace Kcore.Simulation.Gossip;
+namespace Kcore.Simulation.Engine;
 
-/// <summary>A node of the simulated cluster: its core while it runs, and the disk that outlives it.</summary>
-internal sealed class SimulatedNode(int index, IPEndPoint endpoint, Random random)
+/// <summary>What outlives a process: identity, boot counter, catalog, addresses of members last met.</summary>
+public sealed class SimulatedDisk
 {
     private readonly Dictionary<NodeId, OriginHead> _heads = [];
     private readonly Dictionary<EntryKey, CatalogEntry> _entries = [];
     private readonly List<GossipEffect.Persist> _writeBehind = [];
     private List<IPEndPoint> _remembered = [];
-    private uint _epoch;
 
-    public int Index { get; } = index;
+    public SimulatedDisk(NodeId id) => Id = id;
 
-    public NodeId Id { get; } = new((UInt128)(uint)random.Next() << 96 | (ulong)random.NextInt64());
+    private SimulatedDisk(SimulatedDisk other)
+    {
+        Id = other.Id;
+        Epoch = other.Epoch;
+        _heads = new Dictionary<NodeId, OriginHead>(other._heads);
+        _entries = new Dictionary<EntryKey, CatalogEntry>(other._entries);
+        _remembered = [.. other._remembered];
+    }
 
-    public IPEndPoint Endpoint { get; set; } = endpoint;
+    public NodeId Id { get; }
 
-    public GossipCore? Core { get; private set; }
-
-    /// <summary>Raised at each start; events of an earlier life are void.</summary>
-    public int Life { get; private set; }
-
-    public TimeSpan StalledUntil { get; set; }
-
-    public Dictionary<(NodeId Origin, ulong Epoch), ulong> SeenVersions { get; } = [];
+    /// <summary>Counts starts.</summary>
+    public uint Epoch { get; set; }
 
     public IReadOnlyList<IPEndPoint> Remembered => _remembered;
 
-    public GossipCore Start(TimeSpan now, GossipOptions options)
-    {
-        Life++;
-        _epoch++;
-        var self = new LocalMember(Id, _epoch, (ulong)random.NextInt64(), Endpoint, 7947, $"node-{Index}");
-        Core = new GossipCore(options, self, new CatalogState(_heads.Values, _entries.Values), new Random(random.Next()), now);
-        SeenVersions.Clear();
-        return Core;
-    }
+    /// <summary>A copy of what is on the platter: a backup, or the disk of a cloned machine.</summary>
+    public SimulatedDisk Copy() => new(this);
 
-    /// <summary>The process is gone; what was only written behind may be lost.</summary>
-    public void Crash(bool loseWriteBehind)
-    {
-        Core = null;
-        Life++;
-        if (!loseWriteBehind)
-        {
-            Sync();
-        }
+    public CatalogState Load() => new(_heads.Values, _entries.Values);
 
-        _writeBehind.Clear();
-    }
-
-    public void WipeCatalog()
+    /// <summary>The catalog is gone, identity and boot counter stay.</summary>
+    public void LoseCatalog()
     {
         _heads.Clear();
         _entries.Clear();
+        _writeBehind.Clear();
     }
+
+    /// <summary>Power is gone: what was only written behind is lost.</summary>
+    public void LoseWriteBehind() => _writeBehind.Clear();
 
     public void Store(GossipEffect.Persist persist)
     {
@@ -69,9 +56,7 @@ internal sealed class SimulatedNode(int index, IPEndPoint endpoint, Random rando
 
     public void Remember(GossipEffect.RememberMembers remember) => _remembered = [.. remember.Members.Select(m => m.Endpoint)];
 
-    public void StoreEpoch(uint epoch) => _epoch = epoch;
-
-    private void Sync()
+    public void Sync()
     {
         foreach (GossipEffect.Persist persist in _writeBehind)
         {
