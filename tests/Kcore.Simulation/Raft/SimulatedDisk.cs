@@ -34,7 +34,7 @@ internal sealed class SimulatedDisk
 
     public HardState HardState => _hardState;
 
-    public RaftInitialState State => new(_hardState, _snapshot, [.. _entries]);
+    public RaftInitialState State => new(default, _hardState, _snapshot, [.. _entries]);
 
     public bool Holds(ulong index, ulong term) =>
         index <= _snapshot.Index || _entries.Any(entry => entry.Index == index && entry.Term == term);
