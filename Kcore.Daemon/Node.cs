@@ -51,11 +51,12 @@ internal static class Node
         using StateDatabase database = OpenDatabase(Path.Combine(data, "state.db"));
         var meta = new MetaStore(database);
         NodeIdentity identity = NodeIdentity.Load(meta, logger);
-        ClusterSecret? found = ClusterKeyFile.Read(options.Cluster.KeyFile);
-        ClusterSecret secret = found ?? MakeKey(options.Cluster.KeyFile, logger);
-        using var ring = new KeyRing(secret);
-        using var certificates = new ClusterCertificates(ring, identity.Id.Value, time);
-        var tls = new TlsOptions(certificates);
+        RingContent? found = ClusterKeyFile.Read(options.Cluster.KeyFile);
+        RingContent keys = found ?? MakeKey(options.Cluster.KeyFile, logger);
+        using var ring = new KeyRing(keys.ActiveKey.Secret);
+        keys.ApplyTo(ring);
+        var peerKeys = new PeerKeys();
+        using var tls = new ClusterTls(ring, identity.Id.Value, time);
         var attachments = new AttachmentTable(database);
         bool vxlanDisabled = IsVxlanDisabled(options.Dataplane, attachments.Current.Current, logger);
         var self = new LocalNode(identity.Id, name, vxlanDisabled, version);
@@ -74,8 +75,8 @@ internal static class Node
             Options = options.Cluster,
             NodeName = name,
             Identity = identity,
-            Secret = secret,
             Ring = ring,
+            PeerKeys = peerKeys,
             KeyWasMade = found is null,
             Connector = connector,
             Discovery = discovery,
@@ -83,6 +84,19 @@ internal static class Node
             Catalog = new CatalogStore(database),
             Ledger = ledger,
             Observer = gossipReports,
+            Time = time,
+            Logger = logger,
+        });
+        var keyLoop = new KeyLoop(new KeyLoopParts
+        {
+            Self = identity.Id,
+            Path = options.Cluster.KeyFile,
+            Content = keys,
+            Ring = ring,
+            Peers = peerKeys,
+            Cluster = cluster,
+            Connector = connector,
+            Events = events,
             Time = time,
             Logger = logger,
         });
@@ -109,6 +123,7 @@ internal static class Node
             new NodeReports(self, catalog, underlay.Current, reports),
             new StatusReports(self, cluster, catalog, ledger, attachments, reports, gossipReports, time),
             new PlanReports(kernel),
+            new KeyReports(keyLoop, peerKeys, catalog),
             events,
             self,
             token);
@@ -121,6 +136,7 @@ internal static class Node
                 [StreamKind.Gossip] = cluster.HandleGossipAsync,
                 [StreamKind.Hello] = cluster.HandleHelloAsync,
                 [StreamKind.Join] = cluster.HandleJoinAsync,
+                [StreamKind.Keys] = keyLoop.HandleAsync,
             }, time, logger).RunAsync(token),
             new PeerListener(new IPEndPoint(IPAddress.Any, options.Cluster.RaftPort), tls, new Dictionary<StreamKind, StreamHandler>
             {
@@ -129,6 +145,7 @@ internal static class Node
             events.RunAsync(token),
             underlay.RunAsync(token),
             cluster.RunAsync(token),
+            keyLoop.RunAsync(token),
             catalog.RunAsync(token),
             leases.RunAsync(token),
             pools.RunAsync(token),
@@ -219,14 +236,14 @@ internal static class Node
         return database;
     }
 
-    private static ClusterSecret MakeKey(string path, ILogger logger)
+    private static RingContent MakeKey(string path, ILogger logger)
     {
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            ClusterSecret secret = ClusterKeyFile.Create(path);
+            RingContent keys = ClusterKeyFile.Create(path);
             NodeLog.KeyMade(logger, path);
-            return secret;
+            return keys;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
