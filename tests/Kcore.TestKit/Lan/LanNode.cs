@@ -15,6 +15,9 @@ public sealed record DaemonSettings
     /// <summary>False: the node starts with no key and makes its own.</summary>
     public bool SharedKey { get; init; } = true;
 
+    /// <summary>The node has the network 'default' of its own.</summary>
+    public bool DefaultNetwork { get; init; }
+
     public ImmutableArray<string> Join { get; init; } = [];
 
     public ImmutableArray<string> Extra { get; init; } = [];
@@ -78,6 +81,11 @@ public sealed class LanNode : IAsyncDisposable
             "--discovery", Settings.Mdns ? "mdns" : "off",
             "--log-level", "Information",
         ];
+        if (!Settings.DefaultNetwork)
+        {
+            arguments.Add("--no-default-network");
+        }
+
         if (!Settings.Join.IsEmpty)
         {
             arguments.AddRange(["--join", string.Join(',', Settings.Join)]);
