@@ -32,8 +32,8 @@ internal sealed class ApiEndpoints(
             await Reply(context, await keys.RotateAsync(request, context.RequestAborted), ApiJson.Default.ClusterKeys);
         });
 
-        routes.MapGet(Routes.Networks, context => Reply(context, networkReports.List(), ApiJson.Default.ImmutableArrayNetworkSummary));
-        routes.MapGet(Routes.Networks + "/{name}", context => Reply(context, networkReports.Describe(Value(context, "name")), ApiJson.Default.NetworkDetail));
+        routes.MapGet(Routes.Networks, context => Reply(context, networkReports.List(context.Request.Query["all"] == "true"), ApiJson.Default.ImmutableArrayNetworkSummary));
+        routes.MapGet(Routes.Networks + "/{name}", context => Reply(context, networkReports.Describe(Value(context, "name"), context.Request.Query["targetNode"]), ApiJson.Default.NetworkDetail));
         routes.MapPost(Routes.Networks, async context =>
         {
             CreateNetworkRequest request = await Body(context, ApiJson.Default.CreateNetworkRequest);
