@@ -49,27 +49,6 @@ public sealed class WireTests
     }
 
     [Fact]
-    public void Hostile_bytes_are_survived_by_the_codec_and_by_the_node()
-    {
-        var random = new Random(3);
-        RaftNode node = Members.Of(2, 3);
-        for (int i = 0; i < 50_000; i++)
-        {
-            byte[] bytes = RaftMessageCodec.Encode(Samples[i % Samples.Length]);
-            for (int flips = random.Next(1, 5); flips > 0; flips--)
-            {
-                bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
-            }
-
-            if (RaftMessageCodec.TryDecode(bytes, out RaftMessage? message))
-            {
-                node.Step(message);
-                node.Pump();
-            }
-        }
-    }
-
-    [Fact]
     public void A_count_that_can_not_be_in_the_message_allocates_nothing()
     {
         byte[] bytes = RaftMessageCodec.Encode(Samples[5]);
