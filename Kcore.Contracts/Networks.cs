@@ -32,13 +32,13 @@ public sealed record CreateNetworkRequest
     public string? Uplink { get; init; }
 
     /// <summary><c>PORT:NIC:PORT[/udp]</c>: what arrives at the external address goes to that NIC. Only for <c>nat</c>.</summary>
-    public ImmutableArray<string> Publish { get; init; } = [];
+    public ImmutableArray<string>? Publish { get; init; }
 
     /// <summary>Ports that go to the network's only NIC, unchanged. Only for <c>nat</c>.</summary>
-    public ImmutableArray<int> AllowedTcpPorts { get; init; } = [];
+    public ImmutableArray<int>? AllowedTcpPorts { get; init; }
 
     /// <inheritdoc cref="AllowedTcpPorts"/>
-    public ImmutableArray<int> AllowedUdpPorts { get; init; } = [];
+    public ImmutableArray<int>? AllowedUdpPorts { get; init; }
 }
 
 /// <summary>Outcome of a write: what happened to which object, seen from the node that served it.</summary>

@@ -39,7 +39,7 @@ internal static class CreateNetwork
                 NoOutboundNat = parsed.GetValue(noNat),
                 TargetNode = parsed.GetValue(target),
                 Uplink = parsed.GetValue(uplink),
-                Publish = [.. parsed.GetValue(publish) ?? []],
+                Publish = parsed.GetValue(publish) is { Length: > 0 } rules ? [.. rules] : null,
             },
             parsed.GetValue(wait) ? Durations.Parse(parsed.GetValue(timeout) ?? "60s") : null));
         return command;

@@ -133,6 +133,55 @@ public sealed class OutputTests
     }
 
     [Fact]
+    public void Create_of_a_network_of_one_node_sends_uplink_and_every_port_047()
+    {
+        using var daemon = new FakeDaemon(_ => Reply(Samples.Receipt));
+        Kctl.Run(daemon.Path, "create", "network", "lab", "--gateway-ip", "10.40.0.1", "--uplink", "eth1", "--publish", "80:web:8080", "--publish", "53:dns:53/udp");
+        Assert.Equal(
+            """{"name":"lab","gatewayIp":"10.40.0.1","vlanId":0,"enableOutboundNat":false,"noOutboundNat":false,"uplink":"eth1","publish":["80:web:8080","53:dns:53/udp"]}""",
+            daemon.LastBody);
+    }
+
+    [Fact]
+    public void Describe_of_a_nat_network_shows_its_ports_and_its_range_065()
+    {
+        const string Network = """
+            {"name":"lab","uid":"00","type":"nat","overlay":false,"bridge":"kbr-lab","gatewayIp":"10.40.0.1","internalNetmask":"255.255.255.0",
+             "networkCidr":"10.40.0.0/24","vlan":120,"outboundNat":true,"allowedTcpPorts":[],"allowedUdpPorts":[],"uplink":"eth0","vlanDevice":"eth0.120",
+             "published":["10.0.0.1:80/tcp -> web:8080"],"dhcpRange":"10.40.0.100 - 10.40.0.199","mtu":1500,
+             "addresses":{"size":100,"used":1,"free":99,"next":"10.40.0.101"},
+             "nodes":[{"node":"node-a","nodeId":"00","state":"Ready","health":"alive","external":"10.0.0.1"}],"conflicts":[]}
+            """;
+        (_, string output, _) = Kctl.Against(_ => Reply(Network), "describe", "network", "lab");
+        Assert.Equal(
+            """
+            Name:              lab
+            Type:              nat
+            Overlay:           no
+            Bridge:            kbr-lab
+            Gateway IP:        10.40.0.1
+            Internal netmask:  255.255.255.0
+            Network CIDR:      10.40.0.0/24
+            VLAN:              120
+            Outbound NAT:      enabled
+            Allowed TCP ports: (none)
+            Allowed UDP ports: (none)
+            Uplink:            eth0.120 on eth0
+            Published ports:   1
+              10.0.0.1:80/tcp -> web:8080
+            DHCP range:        10.40.0.100 - 10.40.0.199
+            MTU:               1500
+            Next address:      10.40.0.101
+            Used addresses:    1 of 100
+            Free addresses:    99
+            Nodes:             1 participating
+              node-a (external: 10.0.0.1) Ready
+
+            """,
+            output);
+    }
+
+    [Fact]
     public void Status_is_compact_and_names_what_is_degraded()
     {
         (ExitCode code, string output, _) = Kctl.Against(_ => Reply(Samples.Status("\"node-bb is dead\"")), "status");
@@ -201,7 +250,7 @@ public sealed class OutputTests
     public void Completion_covers_every_command_and_flag(string shell)
     {
         string script = Kctl.Run("/nowhere", "completion", shell).Out;
-        foreach (string word in "create get describe delete attach detach status plan events version completion external-ip gateway-ip internal-netmask type vlan-id enable-outbound-nat no-outbound-nat target-node wait timeout all network netns ifname ip mac since follow socket output".Split(' '))
+        foreach (string word in "create get describe delete attach detach status plan events version completion external-ip gateway-ip internal-netmask type vlan-id enable-outbound-nat no-outbound-nat target-node uplink publish wait timeout all network netns ifname ip mac since follow socket output".Split(' '))
         {
             Assert.Contains(word, script, StringComparison.Ordinal);
         }

@@ -4,6 +4,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.NetworkInformation;
 using Kcore.Daemon.Catalog.Naming;
+using Kcore.Daemon.Catalog.Validation;
 using Kcore.Gossip;
 using Kcore.Gossip.Wire;
 
@@ -148,6 +149,11 @@ internal static partial class FactCodec
         if (spec is not null && (spec.Type == NetworkType.Vxlan) != home is null)
         {
             throw new WireFormatException("an overlay is on no one node, every other network is");
+        }
+
+        if (home is not null && !ObjectName.IsValid(Need(name)))
+        {
+            throw new WireFormatException("not the name of a network");
         }
 
         return new ClaimFact(Need(name), Need(uid), Need(created), Need(stamp), spec) { Home = home is { } node ? new NodeId(node) : null };
@@ -306,7 +312,7 @@ internal static partial class FactCodec
             int port = reader.ReadUInt16();
             int targetPort = reader.ReadUInt16();
             string nic = reader.ReadString(WireLimits.NameBytes);
-            if (!Enum.IsDefined(protocol) || port == 0 || targetPort == 0)
+            if (!Enum.IsDefined(protocol) || port == 0 || targetPort == 0 || (nic.Length > 0 && !ObjectName.IsValid(nic)))
             {
                 throw new WireFormatException("not a port");
             }

@@ -67,7 +67,7 @@ internal static class NetworkRequest
             throw Invalid($"a {NetworkSpec.NameOf(type)} network {(type == NetworkType.Nat ? "without vlan-id " : "")}takes no uplink", $"uplink: {uplink}");
         }
 
-        PortRules ports = PublishText.Parse(request.Publish, request.AllowedTcpPorts, request.AllowedUdpPorts);
+        PortRules ports = PublishText.Parse(request.Publish ?? [], request.AllowedTcpPorts ?? [], request.AllowedUdpPorts ?? []);
         if (type != NetworkType.Nat && !ports.Rules.IsEmpty)
         {
             throw Invalid("only a nat network publishes ports: guests of the others are reached at their own addresses", $"publish: {ports.Text}");

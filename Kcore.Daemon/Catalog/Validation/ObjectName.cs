@@ -7,6 +7,12 @@ internal static class ObjectName
 {
     public const int MaxLength = 63;
 
+    /// <summary>
+    /// Whether a name that came from another node is one <see cref="Check"/> lets through: it becomes a file's name and a
+    /// word in a configuration.
+    /// </summary>
+    public static bool IsValid(string name) => name.Length is >= 1 and <= MaxLength && name.All(IsAllowed);
+
     /// <summary>Trims and checks a name; <paramref name="what"/> is "network" or "NIC".</summary>
     /// <exception cref="RefusedException">InvalidArgument.</exception>
     public static string Check(string? text, string what)
@@ -24,7 +30,7 @@ internal static class ObjectName
 
         foreach (char c in name)
         {
-            if (!(char.IsAsciiLetterOrDigit(c) || c is '_' or '-'))
+            if (!IsAllowed(c))
             {
                 throw new RefusedException(
                     ErrorCode.InvalidArgument,
@@ -35,4 +41,6 @@ internal static class ObjectName
 
         return name;
     }
+
+    private static bool IsAllowed(char c) => char.IsAsciiLetterOrDigit(c) || c is '_' or '-';
 }

@@ -16,6 +16,30 @@ public sealed class HostileClaimTests
         Assert.Equal("first", Assert.Single(view.NetworksByUid).Value.Name);
     }
 
+    [Theory]
+    [InlineData("../../../etc/cron.d/x")]
+    [InlineData("x'\nuser=root")]
+    [InlineData("a.b")]
+    [InlineData("")]
+    public void A_name_that_could_be_a_path_or_a_line_of_a_file_is_no_network_of_a_node(string name)
+    {
+        var node = new NodeId(7);
+        var stamp = new ClaimStamp(1, node, 0);
+        NetworkSpec spec = Said.Overlay() with { Type = NetworkType.Nat };
+        CatalogEntry entry = CatalogEntry.Create(
+            node, FactKeys.Claim(name, node), 1, (ushort)FactKind.Claim, default, FactCodec.Encode(new ClaimFact(name, 42, stamp, stamp, spec) { Home = node }));
+
+        Assert.Empty(CatalogViewBuilder.Build([entry]).LocalNetworks);
+    }
+
+    [Fact]
+    public void An_overlay_of_one_node_and_a_nat_network_of_none_are_nothing()
+    {
+        Assert.Empty(CatalogViewBuilder.Build([Said.Claim(Said.Created(Said.A, "a", 1, 1, Said.Overlay() with { Type = NetworkType.Nat }))]).AllNetworks);
+        ClaimFact claim = Said.Created(Said.A, "a", 1, 1) with { Home = Said.A };
+        Assert.Empty(CatalogViewBuilder.Build([Said.Entry(Said.A, FactKeys.Claim("a", Said.A), FactKind.Claim, FactCodec.Encode(claim))]).AllNetworks);
+    }
+
     private static CatalogEntry Entry(ulong counter, string name, string gateway)
     {
         var node = new NodeId(7);

@@ -39,11 +39,15 @@ internal static class Said
         return new ClaimFact(network, uid, stamp, stamp, spec ?? Overlay());
     }
 
+    /// <summary>A nat network of one node, which anybody may have made.</summary>
+    public static ClaimFact Local(NodeId by, string network, NodeId home, ulong counter, UInt128 uid, NetworkSpec? spec = null) =>
+        Created(by, network, counter, uid, spec ?? Overlay("10.99.0.1") with { Type = NetworkType.Nat }) with { Home = home };
+
     public static ClaimFact Deleted(NodeId by, ClaimFact what, ulong counter) =>
         what with { Spec = null, Stamp = new ClaimStamp(counter, by, 7) };
 
     public static CatalogEntry Claim(ClaimFact claim, NodeId? origin = null) =>
-        Entry(origin ?? claim.Stamp.Node, FactKeys.Claim(claim.Name), FactKind.Claim, FactCodec.Encode(claim));
+        Entry(origin ?? claim.Stamp.Node, FactKeys.Claim(claim.Name, claim.Home), FactKind.Claim, FactCodec.Encode(claim));
 
     public static CatalogEntry Participation(NodeId node, UInt128 network, ObjectState state = ObjectState.Ready) =>
         Entry(node, FactKeys.Participation(network), FactKind.Participation, FactCodec.Encode(new ParticipationFact(network, state, null)));
@@ -100,6 +104,7 @@ internal static class Said
     public static string Text(CatalogView view) => string.Join('\n',
     [
         .. view.Networks.Values.Select(n => $"network {n with { Losers = [] }} losers [{string.Join(';', n.Losers)}]"),
+        .. view.LocalNetworks.Select(n => $"local {n with { Losers = [] }} losers [{string.Join(';', n.Losers)}]"),
         .. view.NetworksByUid.OrderBy(n => n.Key).Select(n => $"uid {n.Key} is {n.Value.Name}"),
         .. view.Verdicts.Select(v => $"verdict {v}"),
         .. view.Nodes.OrderBy(n => n.Key).Select(n => $"node {n.Key} {n.Value}"),

@@ -30,6 +30,7 @@ public sealed class AttachmentTableTests : IDisposable
             Ifname = "eth0",
             Wanted = IPAddress.Parse("10.88.0.2"),
             Releasing = true,
+            Local = true,
         };
         var table = new AttachmentTable(_test.Database);
         table.Change(_ => Record(1, "least"));
@@ -94,6 +95,15 @@ public sealed class AttachmentTableTests : IDisposable
 
         Assert.Empty(table.Current.Current.Records);
         Assert.Empty(new AttachmentTable(_test.Reopen()).Current.Current.Records);
+    }
+
+    [Fact]
+    public void A_row_of_an_earlier_version_is_of_an_overlay()
+    {
+        const string Row = """{"Id":"1","Network":"1","NetworkName":"prod","Name":"web-01","Mac":"5254000B9D9F","Device":"tap-0b9d9f06","Netns":null,"Ifname":null,"Wanted":null,"Address":null,"Releasing":false}""";
+        _test.Database.Write(c => SqlStatement.Run(c, "INSERT INTO attachment (id, body) VALUES (x'01', $0)", System.Text.Encoding.UTF8.GetBytes(Row)));
+
+        Assert.Equal(Record(1), Assert.Single(new AttachmentTable(_test.Database).Current.Current.Records.Values));
     }
 
     [Theory]
