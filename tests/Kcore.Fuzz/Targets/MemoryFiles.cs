@@ -35,6 +35,9 @@ internal sealed class MemoryFiles : IFileLayer
     {
     }
 
+    // Each directory has one user here.
+    public IDisposable Lock() => new MemoryStream();
+
     private sealed class OpenFile(MemoryFiles files, string name) : IStoreFile
     {
         public long Length => files[name].Length;
@@ -64,6 +67,10 @@ internal sealed class MemoryFiles : IFileLayer
         }
 
         public void Sync()
+        {
+        }
+
+        public void SyncData()
         {
         }
 

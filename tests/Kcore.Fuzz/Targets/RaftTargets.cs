@@ -9,6 +9,8 @@ internal static class RaftTargets
 {
     public static readonly Func<FuzzTarget>[] All = [Message, Members, Node];
 
+    private static readonly RaftGroup Group = new(new Guid(9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), 1);
+
     private static readonly Configuration Joint = Configuration.Of([Id(1), Id(2), Id(3)], [Id(1), Id(2)], [Id(4)]);
 
     private static readonly ImmutableArray<RaftEntry> Entries =
@@ -20,17 +22,25 @@ internal static class RaftTargets
 
     public static RaftMessage[] Messages =>
     [
-        new RaftMessage.VoteRequest(true, 7, 3) { From = Id(2), To = Id(1), Term = 4 },
-        new RaftMessage.VoteRequest(false, 7, 3) { From = Id(3), To = Id(1), Term = 5 },
-        new RaftMessage.VoteReply(false, true) { From = Id(2), To = Id(1), Term = 2 },
-        new RaftMessage.VoteReply(true, true) { From = Id(3), To = Id(1), Term = 2 },
-        new RaftMessage.AppendRequest(1, 1, 1, Entries) { From = Id(2), To = Id(1), Term = 4 },
-        new RaftMessage.AppendRequest(0, 0, 0, []) { From = Id(2), To = Id(1), Term = 4 },
-        new RaftMessage.AppendReply(true, 9, 0, 0) { From = Id(2), To = Id(1), Term = 4 },
-        new RaftMessage.AppendReply(false, 9, 8, 7) { From = Id(3), To = Id(1), Term = 4 },
-        new RaftMessage.Heartbeat(12) { From = Id(2), To = Id(1), Term = 4 },
-        new RaftMessage.HeartbeatReply { From = Id(2), To = Id(1), Term = 4 },
-        new RaftMessage.InstallSnapshot(new RaftSnapshot(5, 2, Joint, 4, new byte[] { 3, 4 })) { From = Id(2), To = Id(1), Term = 4 },
+        new RaftMessage.VoteRequest(true, 7, 3) { Group = Group, From = Id(2), To = Id(1), Term = 4 },
+        new RaftMessage.VoteRequest(false, 7, 3) { Group = Group, From = Id(3), To = Id(1), Term = 5 },
+        new RaftMessage.VoteReply(false, true) { Group = Group, From = Id(2), To = Id(1), Term = 2 },
+        new RaftMessage.VoteReply(true, true) { Group = Group, From = Id(3), To = Id(1), Term = 2 },
+        new RaftMessage.AppendRequest(1, 1, 1, Entries) { Group = Group, From = Id(2), To = Id(1), Term = 4 },
+        new RaftMessage.AppendRequest(0, 0, 0, []) { Group = Group, From = Id(2), To = Id(1), Term = 4 },
+        new RaftMessage.AppendReply(true, 9, 0, 0) { Group = Group, From = Id(2), To = Id(1), Term = 4 },
+        new RaftMessage.AppendReply(false, 9, 8, 7) { Group = Group, From = Id(3), To = Id(1), Term = 4 },
+        new RaftMessage.Heartbeat(12) { Group = Group, From = Id(2), To = Id(1), Term = 4 },
+        new RaftMessage.HeartbeatReply { Group = Group, From = Id(2), To = Id(1), Term = 4 },
+        new RaftMessage.VoteRequest(false, 9, 4) { Group = Group, From = Id(3), To = Id(1), Term = 6, IsTransfer = true },
+        new RaftMessage.Heartbeat(1) { Group = Group, From = Id(2), To = Id(1), Term = 5, Round = 3 },
+        new RaftMessage.HeartbeatReply { Group = Group, From = Id(3), To = Id(1), Term = 2, Round = 1, IsStalled = true },
+        new RaftMessage.SnapshotChunk(new RaftSnapshot(5, 2, Joint, 4, default), 6, 0x1234, 0, new byte[] { 3, 4, 5 }) { Group = Group, From = Id(2), To = Id(1), Term = 4 },
+        new RaftMessage.SnapshotChunk(new RaftSnapshot(5, 2, Joint, 4, default), 6, 0x1234, 3, new byte[] { 6, 7, 8 }) { Group = Group, From = Id(2), To = Id(1), Term = 4 },
+        new RaftMessage.SnapshotChunkReply(5, 3) { Group = Group, From = Id(2), To = Id(1), Term = 2 },
+        new RaftMessage.TimeoutNow(1, 1) { Group = Group, From = Id(2), To = Id(1), Term = 4 },
+        new RaftMessage.ReadRequest(77, 5) { Group = Group, From = Id(3), To = Id(1), Term = 2 },
+        new RaftMessage.ReadReply(77, 5, 9) { Group = Group, From = Id(2), To = Id(1), Term = 4 },
     ];
 
     public static MemberId Id(int number) => new(new Guid(number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), new Guid(number, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1));
@@ -101,7 +111,7 @@ internal static class RaftTargets
         var node = new RaftNode(
             new RaftOptions(),
             Id(1),
-            new RaftInitialState(new HardState(1, MemberId.None, 0), RaftSnapshot.Empty, [first]),
+            new RaftInitialState(Group, new HardState(1, MemberId.None, 0), RaftSnapshot.Empty, [first]),
             new Random(seed));
         if (seed % 2 == 0)
         {
