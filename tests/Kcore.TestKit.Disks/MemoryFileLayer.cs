@@ -37,6 +37,9 @@ public sealed class MemoryFileLayer : IFileLayer
     /// <summary>Bytes that fit on the disk.</summary>
     public long CapacityBytes { get; set; } = long.MaxValue;
 
+    /// <summary>True once a bit was flipped.</summary>
+    public bool IsDamaged { get; private set; }
+
     /// <summary>Syncs of files so far, of either kind.</summary>
     public int Syncs { get; private set; }
 
@@ -109,7 +112,7 @@ public sealed class MemoryFileLayer : IFileLayer
             }
         }
 
-        var after = new MemoryFileLayer { CapacityBytes = CapacityBytes };
+        var after = new MemoryFileLayer { CapacityBytes = CapacityBytes, IsDamaged = IsDamaged };
         foreach ((string name, SectorImage image) in names.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
             var survived = new SectorImage(image.Survive(survivors, random));
@@ -124,7 +127,11 @@ public sealed class MemoryFileLayer : IFileLayer
     public MemoryFileLayer AfterKill() => AfterPowerCut(Survivors.All, new Random(0));
 
     /// <summary>Flips one bit of what is durable; doing it twice changes nothing.</summary>
-    public void FlipBit(string name, int offset) => _names[name].Flip(offset, 0x10);
+    public void FlipBit(string name, int offset)
+    {
+        IsDamaged = true;
+        _names[name].Flip(offset, 0x10);
+    }
 
     public byte[] Read(string name) => _names[name].Written.ToArray();
 
@@ -209,7 +216,8 @@ public sealed class MemoryFileLayer : IFileLayer
                     throw new DiskFullException("No space left on device");
                 }
 
-                image.Write((int)offset, layer.FailWrites ? copy.AsSpan(0, copy.Length / 2) : copy);
+                // The kernel gives up between blocks, never within a sector.
+                image.Write((int)offset, layer.FailWrites ? copy.AsSpan(0, copy.Length / 2 / 512 * 512) : copy);
                 FailIf(layer.FailWrites);
             });
         }

@@ -148,6 +148,13 @@ public sealed class RaftStore : IDisposable
         _ballast.Restore();
     }, isRefusalHarmless: true);
 
+    /// <summary>
+    /// While <see cref="IsSpaceLow"/>: looks whether the disk has room for the reserve again. To be asked every now and then,
+    /// because a member that accepts nothing also writes nothing that would show it.
+    /// </summary>
+    /// <exception cref="IOException">The disk refused, now or before.</exception>
+    public void CheckSpace() => Guard(_ballast.Restore);
+
     public void Dispose()
     {
         _log.Dispose();
