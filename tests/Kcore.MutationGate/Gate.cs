@@ -32,9 +32,9 @@ internal sealed class Gate(GateOptions options, string repository, CancellationT
 
             SuiteAnswer answer = await AskAsync(run.folder, run.suite, place);
             Console.WriteLine($"unchanged: {run.folder.Name}, {run.suite}: {(answer.IsCatch ? "FAILS" : answer.Text)}, {answer.Took.TotalSeconds:0.0} s");
-            if (answer.IsCatch)
+            if (answer.IsCatch || !answer.IsEnded)
             {
-                wrong.Add($"{run.suite} fails without any mutation: {answer.Test}: {answer.Text}");
+                wrong.Add($"{run.suite} does not pass without any mutation: {answer.Test} {answer.Text}");
             }
         });
         return [.. wrong.Order(StringComparer.Ordinal)];
