@@ -15,6 +15,7 @@ internal static class GossipTargets
     // Whoever sends these holds no key: at most 64 KiB may be allocated, and nothing may open that was not sealed.
     private static FuzzTarget Opener()
     {
+        const ulong self = 5;
         var scope = new ClusterScope(5, 1);
         byte[] secret = [.. Enumerable.Repeat((byte)9, ClusterSecret.Size)];
         var sealer = new DatagramSealer(77, new BootId(3, 4), new KeyRing(new ClusterSecret(secret)), scope);
@@ -26,26 +27,31 @@ internal static class GossipTargets
         return new FuzzTarget("datagram-opener", new ByteMutator(isBigEndian: true), samples, bytes =>
         {
             now += TimeSpan.FromMilliseconds(20);
-            DropReason reason = opener.TryOpen(bytes, plaintext, now, out _);
-            if (reason != DropReason.None)
+            DropReason reason = opener.TryOpen(bytes, plaintext, now, out OpenedDatagram opened);
+            bool isGenuine = genuine.Contains(Convert.ToHexString(bytes));
+            if (reason is not (DropReason.None or DropReason.Unproven))
             {
-                // A genuine one may have been seen before; then a fresh opener must take it.
-                if (reason is not (DropReason.Replayed or DropReason.TooOld) || !genuine.Contains(Convert.ToHexString(bytes)))
+                if (isGenuine)
                 {
-                    return null;
+                    // It was seen before; the next one meets a fresh opener.
+                    opener.Dispose();
+                    opener = New();
                 }
 
-                opener.Dispose();
-                opener = New();
-                reason = opener.TryOpen(bytes, plaintext, now, out _);
+                return null;
             }
 
-            if (!genuine.Contains(Convert.ToHexString(bytes)))
+            if (!isGenuine)
             {
                 throw new FuzzFailureException("A forged datagram was opened.", bytes);
             }
 
-            if (opener.TryOpen(bytes, plaintext, now, out _) != DropReason.Replayed)
+            if (reason == DropReason.Unproven && !opener.Admit(opened))
+            {
+                throw new FuzzFailureException("A sender nobody has met was not admitted.", bytes);
+            }
+
+            if (opener.TryOpen(bytes, plaintext, now, out _) is DropReason.None or DropReason.Unproven)
             {
                 throw new FuzzFailureException("A datagram was opened twice.", bytes);
             }
@@ -53,7 +59,7 @@ internal static class GossipTargets
             return reason;
         });
 
-        DatagramOpener New() => new(new KeyRing(new ClusterSecret(secret)), scope, new OpenerLimits { Sessions = 16, Senders = 16 });
+        DatagramOpener New() => new(self, new KeyRing(new ClusterSecret(secret)), scope, new OpenerLimits { Sessions = 16, Senders = 16 });
     }
 
     private static byte[] Sealed(DatagramSealer sealer, byte[] payload)

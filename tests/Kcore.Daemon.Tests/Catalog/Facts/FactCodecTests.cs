@@ -12,6 +12,14 @@ public sealed class FactCodecTests
 
     private static readonly NetworkSpec Full = Said.Overlay() with { ExternalIp = IPAddress.Parse("203.0.113.7"), VlanId = 4094, TargetNode = "node-b" };
 
+    private static readonly NetworkSpec Local = Said.Overlay() with
+    {
+        Type = NetworkType.Nat,
+        VlanId = 7,
+        Uplink = "eth1",
+        Ports = new PortRules([new PublishRule(TransportProtocol.Tcp, 8080, "web", 80), new PublishRule(TransportProtocol.Udp, 65535, null, 65535)]),
+    };
+
     public static TheoryData<int> Samples => [.. Enumerable.Range(0, All.Length)];
 
     private static (FactKind Kind, object Fact, ReadOnlyMemory<byte> Bytes)[] All =>
@@ -25,6 +33,8 @@ public sealed class FactCodecTests
         Sample(FactKind.Claim, new ClaimFact("prod", 5, Stamp, Stamp with { Counter = 8 }, Full), FactCodec.Encode),
         Sample(FactKind.Claim, new ClaimFact("prod", 5, Stamp, Stamp, Said.Overlay()), FactCodec.Encode),
         Sample(FactKind.Claim, new ClaimFact("prod", 5, Stamp, Stamp, null), FactCodec.Encode),
+        Sample(FactKind.Claim, new ClaimFact("lan", 5, Stamp, Stamp, Local) { Home = Said.B }, FactCodec.Encode),
+        Sample(FactKind.Claim, new ClaimFact("lan", 5, Stamp, Stamp, null) { Home = Said.B }, FactCodec.Encode),
         Sample(FactKind.Pool, new PoolFact(5, "prod", 14458, IPAddress.Parse("10.88.0.9"), 253, 7, 246), FactCodec.Encode),
         Sample(FactKind.Pool, new PoolFact(5, "prod", 14458, null, 253, 253, 0), FactCodec.Encode),
         Sample(FactKind.Lease, new LeaseFact(1, 2, IPAddress.Parse("10.88.0.2"), Said.Mac(1), Said.B, "web-01", ulong.MaxValue), FactCodec.Encode),
