@@ -258,11 +258,11 @@ public sealed class GossipCore : IMemberListener
     {
         var answer = new StreamAnswer(request.Stream);
         _exchange.Begin(request.From, null, answer);
-        if (request.Body.Length > WireLimits.StreamBodyBytes || request.From == _members.Self.Id || _roster.IsForgotten(request.From))
+        if (request.Body.Length > WireLimits.StreamBodyBytes || request.From == _members.Self.Id)
         {
             _frames.Refuse();
         }
-        else
+        else if (!_roster.IsForgotten(request.From))
         {
             _detector.Heard(request.From);
             _frames.Read(request.Body.Span, _exchange);

@@ -181,7 +181,8 @@ internal sealed class Disseminator(Turn turn, Outbox outbox, MemberTable members
                     frames.Add(Frames.Member(member, rumor.Accusation));
                 }
             }
-            else if (catalog.Find(id)?.Held(key) is { } entry && !(pressed && entry.Raw.Length > AnnouncedBytes))
+            else if (catalog.Find(id) is { } origin && origin.Held(key) is { } entry
+                && entry.Version > origin.GcFloor && !(pressed && entry.Raw.Length > AnnouncedBytes))
             {
                 if (!versions.TryGetValue(id, out SortedSet<ulong>? set))
                 {
@@ -192,6 +193,7 @@ internal sealed class Disseminator(Turn turn, Outbox outbox, MemberTable members
             }
             else
             {
+                // Below the floor of its origin a fact has no place in a delta any more; it is part of a snapshot.
                 announced.Add(id);
             }
         }

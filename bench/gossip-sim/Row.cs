@@ -6,7 +6,7 @@ namespace Kcore.Bench.GossipSim;
 internal sealed record Row(string Goal, int Nodes, string What, string Target, string Median, string P99, string Runs, string Seeds, string Verdict, double Speed)
 {
     public const string Head =
-        "| Goal | N | What | Target | Median | p99 (max) | Runs | Seeds | Verdict | Virtual s / s |\n|---|---:|---|---|---:|---:|---:|---|---|---:|";
+        "| Goal | N | What | Target | Median | p99 (max) | Runs | Seeds | Verdict | Virtual s / CPU s |\n|---|---:|---|---|---:|---:|---:|---|---|---:|";
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture, $"| {Goal} | {Nodes} | {What} | {Target} | {Median} | {P99} | {Runs} | {Seeds} | {Verdict} | {Speed:0.0} |");

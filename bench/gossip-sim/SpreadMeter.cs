@@ -11,12 +11,14 @@ internal sealed class SpreadMeter
     private readonly List<TimeSpan> _arrivals = [];
     private readonly byte[] _needle;
     private readonly string _key;
+    private readonly NodeId _writer;
     private readonly TimeSpan _start;
 
     public SpreadMeter(GossipCluster cluster, SimulatedNode writer, string key, bool countDatagrams)
     {
         _cluster = cluster;
         _key = key;
+        _writer = writer.Id;
         _needle = System.Text.Encoding.UTF8.GetBytes(key);
         _seen = new TimeSpan[cluster.Nodes.Count];
         _start = cluster.Now;
@@ -34,18 +36,18 @@ internal sealed class SpreadMeter
 
     private void OnEffect(SimulatedNode node, GossipEffect effect)
     {
-        if (_seen[node.Index] == TimeSpan.Zero && effect is GossipEffect.CatalogChanged changed)
+        // A repair may bring the fact with its whole origin.
+        bool shown = _seen[node.Index] == TimeSpan.Zero && effect switch
         {
-            foreach (CatalogEntry entry in changed.Changed)
-            {
-                if (entry.Key == _key)
-                {
-                    // Effects come in the order of time, so the list is sorted.
-                    _seen[node.Index] = _cluster.Now;
-                    _arrivals.Add(_cluster.Now);
-                    return;
-                }
-            }
+            GossipEffect.CatalogChanged changed => changed.Changed.Any(e => e.Key == _key),
+            GossipEffect.CatalogResync resync => resync.Origin == _writer && node.Core!.Catalog.Find(_writer)?.Find(_key) is not null,
+            _ => false,
+        };
+        if (shown)
+        {
+            // Effects come in the order of time, so the list is sorted.
+            _seen[node.Index] = _cluster.Now;
+            _arrivals.Add(_cluster.Now);
         }
     }
 

@@ -70,13 +70,13 @@ public sealed partial class GossipCluster
 
         if (stream.RequesterLife != stream.Requester.Life)
         {
-            _streams.Remove(stream.Number);
+            Abort(stream);
             return;
         }
 
         if (Network.StreamDelay(node.Index, stream.Requester.Index, _now) is not { } delay || Network.StreamBreaks())
         {
-            _streams.Remove(stream.Number);
+            Abort(stream);
             Fail(stream.Requester, stream.RequesterNumber, TimeSpan.FromSeconds(1).Ticks);
             return;
         }
@@ -88,12 +88,18 @@ public sealed partial class GossipCluster
         {
             _streams.Remove(stream.Number);
         }
+        else
+        {
+            // Written once the piece before it has left the buffers.
+            _events.Add(stream.LastAt, EventKind.Input, node.Index, node.Life, new GossipInput.StreamWritable(stream.Number));
+        }
     }
 
     private void OnStreamLimit(SimulatedNode requester, OpenStream stream)
     {
-        if (_streams.Remove(stream.Number))
+        if (_streams.ContainsKey(stream.Number))
         {
+            Abort(stream);
             Deliver(requester, new GossipInput.StreamFailed(stream.RequesterNumber));
         }
     }
@@ -109,6 +115,13 @@ public sealed partial class GossipCluster
                 Fail(stream.Requester, stream.RequesterNumber, (node.HostIsUp ? TimeSpan.FromMilliseconds(1) : ReplyLimit).Ticks);
             }
         }
+    }
+
+    /// <summary>Whoever answers learns that nobody reads any more.</summary>
+    private void Abort(OpenStream stream)
+    {
+        _streams.Remove(stream.Number);
+        _events.Add(_now, EventKind.Input, stream.Responder.Index, stream.ResponderLife, new GossipInput.StreamAborted(stream.Number));
     }
 
     private void Fail(SimulatedNode requester, long number, long after) =>

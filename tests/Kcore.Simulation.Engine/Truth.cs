@@ -19,6 +19,8 @@ public sealed class Truth
     /// <summary>Whether an owner's history has no hole: its disk was never lost, set back or copied.</summary>
     public bool IsIntact(NodeId owner) => !_owners.TryGetValue(owner, out OwnerRecord? record) || record.IsIntact;
 
+    public bool AllIntact => _owners.Values.All(o => o.IsIntact);
+
     /// <summary>The largest (epoch, version) the owner has ever reached.</summary>
     public (ulong Epoch, ulong Version) Reached(NodeId owner) => _owners.TryGetValue(owner, out OwnerRecord? record) ? record.Reached : default;
 

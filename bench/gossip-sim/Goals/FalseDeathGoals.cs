@@ -29,7 +29,8 @@ internal static class FalseDeathGoals
         {
             foreach (int nodes in options.Sizes(3, 10, 100))
             {
-                yield return ToleratedStall(options, nodes, "lan", new GossipOptions(), 2.5);
+                yield return ToleratedStall(options, nodes, "lan", GossipOptions.Lan, 2.5);
+                yield return ToleratedStall(options, nodes, "lan-safe", GossipOptions.LanSafe, 8);
             }
         }
     }

@@ -20,6 +20,7 @@ internal sealed class SwarmFaultInjector
     private int _splits;
     private int _moves;
     private int _clones;
+    private int _replaced;
 
     public SwarmFaultInjector(SwarmPlan plan, GossipCluster cluster, SimulatedLog log)
     {
@@ -33,7 +34,7 @@ internal sealed class SwarmFaultInjector
         Offer(SwarmFaults.Crashes, d => CrashFor(d, loseWriteBehind: false, _ => { }));
         Offer(SwarmFaults.PowerCuts, d => CrashFor(d, loseWriteBehind: true, _ => { }));
         Offer(SwarmFaults.LostCatalogs, d => CrashFor(d, loseWriteBehind: true, LoseCatalog));
-        Offer(SwarmFaults.ReplacedDisks, d => CrashFor(d, loseWriteBehind: true, n => n.ReplaceDisk()));
+        Offer(SwarmFaults.ReplacedDisks, ReplaceDisk);
         Offer(SwarmFaults.OldBackups, BackUpOrRestore);
         Offer(SwarmFaults.ClonedDisks, Clone);
         Offer(SwarmFaults.AddressMoves, Move);
@@ -148,6 +149,16 @@ internal sealed class SwarmFaultInjector
         StartAfter(draw.Node, draw.Time);
     }
 
+    /// <summary>Each leaves an identity behind that nobody has any more; more of them than nodes is no cluster, but a graveyard.</summary>
+    private void ReplaceDisk(Draw draw)
+    {
+        if (_replaced < _plan.Nodes / 2)
+        {
+            _replaced++;
+            CrashFor(draw, loseWriteBehind: true, n => n.ReplaceDisk());
+        }
+    }
+
     private void LoseCatalog(SimulatedNode node)
     {
         _cluster.Truth.Forsake(node.Id);
@@ -205,7 +216,8 @@ internal sealed class SwarmFaultInjector
 
     private void Leave(Draw draw)
     {
-        if (draw.Node.Core is null || _gone.Count >= _plan.Nodes - 2)
+        // Three stay: two survivors of five or more bury nobody, on purpose.
+        if (draw.Node.Core is null || _gone.Count >= _plan.Nodes - 3)
         {
             return;
         }

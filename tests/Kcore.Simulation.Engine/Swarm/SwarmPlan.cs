@@ -5,9 +5,6 @@ namespace Kcore.Simulation.Engine.Swarm;
 /// <summary>Everything a seed decides before its run: size, faults, their strength, how long, how fast facts change.</summary>
 public sealed record SwarmPlan
 {
-    /// <summary>Drawn, so that seeds keep their meaning, but not used: the core does not survive these yet.</summary>
-    private const SwarmFaults Withheld = SwarmFaults.ClonedDisks | SwarmFaults.OldBackups | SwarmFaults.Leaves | SwarmFaults.ReplacedDisks | SwarmFaults.AddressSwaps | SwarmFaults.Log;
-
     private static readonly SwarmFaults[] All = Enum.GetValues<SwarmFaults>()[1..];
 
     public required ulong Seed { get; init; }
@@ -53,7 +50,6 @@ public sealed record SwarmPlan
             faults |= random.Chance(share) ? fault : SwarmFaults.None;
         }
 
-        faults &= ~Withheld;
         int drawn = 3 + (int)(10 * Math.Pow(random.NextDouble(), 2));
         TimeSpan tombstones = random.Between(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(40));
         return new SwarmPlan
