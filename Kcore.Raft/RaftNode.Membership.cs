@@ -68,6 +68,10 @@ public sealed partial class RaftNode
         return ProposeOutcome.Appended;
     }
 
+    // Whoever leaves may have to be elected once more: as long as the configuration without it is not committed, nobody else
+    // may have that entry, and no log without it can win the votes of those who have (Raft thesis §4.2.2).
+    private bool MayLead => _configurations.IsVoterSince(_log.Committed, Self);
+
     private void AppendConfiguration(Configuration configuration)
     {
         var entry = new RaftEntry(_log.LastIndex + 1, Term, RaftEntryKind.Configuration, ConfigurationCodec.Encode(configuration));

@@ -74,7 +74,7 @@ public sealed partial class RaftNode
 
     private bool IsPromotable =>
         Fault == RaftFault.None
-        && Configuration.IsVoter(Self)
+        && MayLead
         && _pendingSnapshot is null
         && !IsStorageStalled
         && (!_isStorageSpaceLow || Configuration is { IsJoint: false, Voters.Length: 1 });
@@ -98,6 +98,9 @@ public sealed partial class RaftNode
         _electionElapsed++;
         if (_electionElapsed >= _electionTimeout)
         {
+            // Also who may not campaign itself must stop to stand by a leader that is silent, or its vote is missed.
+            Leader = MemberId.None;
+            FailReads();
             Campaign();
         }
     }

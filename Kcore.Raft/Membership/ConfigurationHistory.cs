@@ -20,6 +20,28 @@ internal sealed class ConfigurationHistory(Configuration first, ulong firstIndex
         return _history[Math.Max(newest, 0)];
     }
 
+    /// <summary>
+    /// True if <paramref name="member"/> votes in the configuration that is in effect at <paramref name="index"/>, or in any
+    /// later one.
+    /// </summary>
+    public bool IsVoterSince(ulong index, MemberId member)
+    {
+        for (int i = _history.Count - 1; i >= 0; i--)
+        {
+            if (_history[i].Configuration.IsVoter(member))
+            {
+                return true;
+            }
+
+            if (_history[i].Index <= index)
+            {
+                return false;
+            }
+        }
+
+        return false;
+    }
+
     public void Append(ulong index, Configuration configuration) => _history.Add((index, configuration));
 
     public void TruncateFrom(ulong index)

@@ -28,6 +28,9 @@ public sealed class MemoryFileLayer : IFileLayer
     /// <summary>Makes every further sync fail with EIO.</summary>
     public bool FailSyncs { get; set; }
 
+    /// <summary>Makes syncs lie: they succeed and nothing becomes durable.</summary>
+    public bool IgnoreSyncs { get; set; }
+
     /// <summary>Makes every further write fail with EIO after half of it.</summary>
     public bool FailWrites { get; set; }
 
@@ -112,7 +115,7 @@ public sealed class MemoryFileLayer : IFileLayer
             }
         }
 
-        var after = new MemoryFileLayer { CapacityBytes = CapacityBytes, IsDamaged = IsDamaged };
+        var after = new MemoryFileLayer { CapacityBytes = CapacityBytes, IsDamaged = IsDamaged, IgnoreSyncs = IgnoreSyncs };
         foreach ((string name, SectorImage image) in names.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
             var survived = new SectorImage(image.Survive(survivors, random));
@@ -240,7 +243,10 @@ public sealed class MemoryFileLayer : IFileLayer
         {
             FailIf(layer.FailSyncs);
             layer.Syncs++;
-            image.Sync();
+            if (!layer.IgnoreSyncs)
+            {
+                image.Sync();
+            }
         });
 
         public void Dispose()

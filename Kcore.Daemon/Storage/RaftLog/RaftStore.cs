@@ -39,6 +39,12 @@ public sealed class RaftStore : IDisposable
             _log.Dispose();
             throw;
         }
+
+        if (recovery.IsLogBehindSnapshot)
+        {
+            RaftSnapshot snapshot = InitialState.Snapshot;
+            _log.Append(new LogBatch(InitialState.HardState, snapshot.Index, snapshot.Term, []));
+        }
     }
 
     public StoreIdentity Identity { get; }

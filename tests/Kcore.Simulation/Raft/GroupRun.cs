@@ -18,7 +18,7 @@ internal static class GroupRun
     private const long CalmBound = 60 * Second;
 
     /// <summary>Faults drawn from the seed, for a while; then calm, in which everything must come to an end.</summary>
-    public static RunSummary WithFaults(int seed, int size, long faultMicros)
+    public static RunSummary WithFaults(int seed, int size, long faultMicros, Action<SimulatedMember>? prepare = null)
     {
         var profile = new GroupProfile { Size = size };
         var group = new SimulatedGroup(seed, profile with
@@ -26,8 +26,9 @@ internal static class GroupRun
             SnapshotEvery = 4 + (seed % 3 * 10),
             KeptBehindSnapshot = seed % 4 * 3,
         });
+        Array.ForEach(group.Members, member => prepare?.Invoke(member));
         var operation = new Operator(group);
-        var clients = new ScriptedClients(group) { Budget = 250, AbandonedPerMille = seed % 2 * 30 };
+        var clients = new ScriptedClients(group) { Budget = 250, ThinkMicros = 250_000, AbandonedPerMille = seed % 2 * 30 };
         group.Start();
         operation.Start();
         clients.Start(size + 2);

@@ -78,7 +78,8 @@ internal sealed class SafetyRecord
     {
         if (_leaders.TryAdd(node.Term, node.Self))
         {
-            if (!node.Configuration.IsVoter(node.Self))
+            // Unless its leaving is not committed yet.
+            if (!node.Configuration.IsVoter(node.Self) && node.IsConfigurationCommitted)
             {
                 throw new InvariantException($"I-12: {node.Self} began to lead term {node.Term} and does not vote.");
             }
