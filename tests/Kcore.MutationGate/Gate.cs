@@ -27,14 +27,14 @@ internal sealed class Gate(GateOptions options, string repository, CancellationT
             string place = Path.Combine(_work, "unchanged", $"{run.folder.Name}-{run.folder.Suites.IndexOf(run.suite)}");
             foreach (string project in run.projects)
             {
-                await (await CompilerAsync(project)).CompileAsync([], place, token);
+                (await CompilerAsync(project)).Compile([], place, token);
             }
 
             SuiteAnswer answer = await AskAsync(run.folder, run.suite, place);
             Console.WriteLine($"unchanged: {run.folder.Name}, {run.suite}: {(answer.IsCatch ? "FAILS" : answer.Text)}, {answer.Took.TotalSeconds:0.0} s");
-            if (answer.IsCatch)
+            if (answer.IsCatch || !answer.IsEnded)
             {
-                wrong.Add($"{run.suite} fails without any mutation: {answer.Test}: {answer.Text}");
+                wrong.Add($"{run.suite} does not pass without any mutation: {answer.Test} {answer.Text}");
             }
         });
         return [.. wrong.Order(StringComparer.Ordinal)];
@@ -57,7 +57,7 @@ internal sealed class Gate(GateOptions options, string repository, CancellationT
         string place = Path.Combine(_work, mutation.Group, mutation.Name);
         try
         {
-            await (await CompilerAsync(mutation.Project)).CompileAsync(mutation.Edits, place, token);
+            (await CompilerAsync(mutation.Project)).Compile(mutation.Edits, place, token);
             List<SuiteAnswer> answers = [];
             foreach (Suite suite in folder.Suites.Where(suite => mutation.Suites.IsEmpty || mutation.Suites.Contains(suite.Project)))
             {

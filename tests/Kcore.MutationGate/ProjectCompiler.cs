@@ -1,5 +1,10 @@
 using System.Collections.Immutable;
+using System.Text;
 using System.Text.Json;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.Diagnostics;
+using Microsoft.CodeAnalysis.Text;
 
 namespace Kcore.MutationGate;
 
@@ -7,25 +12,29 @@ namespace Kcore.MutationGate;
 internal sealed class MutationException(string message) : Exception(message);
 
 /// <summary>
-/// Compiles one project the way its build does – same references, constants and generators, no analyzers – with one
-/// source file exchanged.
+/// Compiles one project the way its build does – same references, constants and generators, no analyzers – with texts
+/// exchanged. The sources are read and bound once for all mutations, by the compiler of the SDK that built the project.
 /// </summary>
 internal sealed class ProjectCompiler
 {
+    private readonly CSharpCommandLineArguments _arguments;
+    private readonly CSharpCompilation _unchanged;
+    private readonly GeneratorDriver _generators;
     private readonly string _directory;
-    private readonly string _compiler;
-    private readonly ImmutableArray<string> _arguments;
-    private readonly ImmutableDictionary<string, string> _sources;
 
-    private ProjectCompiler(string directory, string compiler, ImmutableArray<string> arguments)
+    private ProjectCompiler(string directory, CSharpCommandLineArguments arguments, CancellationToken token)
     {
         _directory = directory;
-        _compiler = compiler;
         _arguments = arguments;
-        Assembly = Path.GetFileName(arguments.Single(argument => argument.StartsWith("/out:", StringComparison.Ordinal))["/out:".Length..]);
-        _sources = arguments
-            .Where(argument => argument.EndsWith(".cs", StringComparison.Ordinal) && argument[0] != '/' && !argument.StartsWith("obj/", StringComparison.Ordinal))
-            .ToImmutableDictionary(path => path, path => File.ReadAllText(Path.Combine(directory, path)));
+        Assembly = arguments.OutputFileName!;
+        _unchanged = CSharpCompilation.Create(
+            arguments.CompilationName,
+            arguments.SourceFiles.Select(file => Parse(file.Path, File.ReadAllText(file.Path))),
+            arguments.MetadataReferences.Select(reference => MetadataReference.CreateFromFile(reference.Reference, reference.Properties)),
+            arguments.CompilationOptions.WithGeneralDiagnosticOption(ReportDiagnostic.Suppress).WithConcurrentBuild(false));
+        _generators = CSharpGeneratorDriver
+            .Create(Generators(arguments), parseOptions: arguments.ParseOptions, optionsProvider: new BuildOptions(arguments))
+            .RunGenerators(_unchanged, token);
     }
 
     /// <summary>File name of what is compiled.</summary>
@@ -40,7 +49,7 @@ internal sealed class ProjectCompiler
             [
                 "msbuild", Path.Combine(directory, project + ".csproj"), "-t:Compile", $"-p:Configuration={configuration}",
                 "-p:SkipCompilerExecution=true", "-p:ProvideCommandLineArgs=true", "-p:BuildProjectReferences=false",
-                "-p:NonExistentFile=none", "-getItem:CscCommandLineArgs", "-getProperty:RoslynTargetsPath",
+                "-p:NonExistentFile=none", "-getItem:CscCommandLineArgs",
             ],
             directory,
             TimeSpan.FromMinutes(2),
@@ -51,77 +60,89 @@ internal sealed class ProjectCompiler
         }
 
         using JsonDocument answer = JsonDocument.Parse(outcome.Output);
-        string roslyn = answer.RootElement.GetProperty("Properties").GetProperty("RoslynTargetsPath").GetString()!;
-        ImmutableArray<string> arguments =
-        [
-            .. answer.RootElement.GetProperty("Items").GetProperty("CscCommandLineArgs").EnumerateArray()
-                .Select(item => item.GetProperty("Identity").GetString()!),
-        ];
-        return arguments.IsEmpty
+        CSharpCommandLineArguments arguments = CSharpCommandLineParser.Default.Parse(
+            answer.RootElement.GetProperty("Items").GetProperty("CscCommandLineArgs").EnumerateArray().Select(item => item.GetProperty("Identity").GetString()!),
+            directory,
+            sdkDirectory: null);
+        return arguments.SourceFiles.IsEmpty
             ? throw new MutationException($"The build gave no command line for {project}.")
-            : new ProjectCompiler(directory, Path.Combine(roslyn, "bincore", "csc.dll"), arguments);
+            : new ProjectCompiler(directory, arguments, token);
     }
 
     /// <summary>Compiles into <paramref name="folder"/>, with the edits applied.</summary>
     /// <exception cref="MutationException">An edit does not apply, or the result is no program.</exception>
-    public async Task CompileAsync(ImmutableArray<Edit> edits, string folder, CancellationToken token)
+    public void Compile(ImmutableArray<Edit> edits, string folder, CancellationToken token)
     {
+        CSharpCompilation changed = edits.Aggregate(_unchanged, Apply);
+        _generators.RunGeneratorsAndUpdateCompilation(changed, out Compilation whole, out _, token);
         Directory.CreateDirectory(folder);
-        ImmutableDictionary<string, string> changed = Apply(edits, folder);
-        string[] arguments =
-        [
-            .. _arguments
-                .Where(argument => !IsOutput(argument))
-                .Select(argument => changed.TryGetValue(argument, out string? path) ? path : argument)
-                .Select(Quoted),
-            Quoted("/out:" + Path.Combine(folder, Assembly)), "/skipanalyzers+", "/warnaserror-", "/nologo",
-        ];
-        string response = Path.Combine(folder, "csc.rsp");
-        await File.WriteAllLinesAsync(response, arguments.Where(argument => argument != "/noconfig"), token);
-        ChildOutcome outcome = await Child.RunAsync("dotnet", [_compiler, "/noconfig", "@" + response], _directory, TimeSpan.FromMinutes(2), token);
-        if (outcome.ExitCode != 0)
+        string path = Path.Combine(folder, Assembly);
+        using FileStream output = File.Create(path);
+        using FileStream symbols = File.Create(Path.ChangeExtension(path, ".pdb"));
+        Microsoft.CodeAnalysis.Emit.EmitResult result = whole.Emit(
+            output,
+            symbols,
+            manifestResources: _arguments.ManifestResources,
+            options: _arguments.EmitOptions.WithPdbFilePath(Path.ChangeExtension(path, ".pdb")),
+            cancellationToken: token);
+        if (result.Diagnostics.FirstOrDefault(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error) is { } error)
         {
-            string error = outcome.Output.Split('\n').FirstOrDefault(line => line.Contains(": error ", StringComparison.Ordinal), outcome.Output);
-            throw new MutationException($"It does not compile: {error.Trim()}");
+            throw new MutationException($"It does not compile: {error.GetMessage()} ({error.Location.GetLineSpan()})");
         }
     }
 
-    private ImmutableDictionary<string, string> Apply(ImmutableArray<Edit> edits, string folder)
+    private CSharpCompilation Apply(CSharpCompilation compilation, Edit edit)
     {
-        ImmutableDictionary<string, string> texts = _sources;
-        foreach (Edit edit in edits)
+        (SyntaxTree Tree, string Text)[] places =
+        [
+            .. compilation.SyntaxTrees
+                .Where(tree => !Path.GetRelativePath(_directory, tree.FilePath).StartsWith("obj/", StringComparison.Ordinal))
+                .Select(tree => (tree, tree.ToString()))
+                .Where(source => source.Item2.Contains(edit.Find, StringComparison.Ordinal)),
+        ];
+        string shown = edit.Find.Split('\n')[0].Trim();
+        if (places is not [var (tree, text)])
         {
-            string[] places =
-            [
-                .. texts.Where(source => source.Value.Contains(edit.Find, StringComparison.Ordinal)).Select(source => source.Key),
-            ];
-            if (places is not [var path] || texts[path].IndexOf(edit.Find, StringComparison.Ordinal) != texts[path].LastIndexOf(edit.Find, StringComparison.Ordinal))
-            {
-                throw new MutationException(places.Length == 0
-                    ? $"Nowhere in the project stands: {edit.Find.Split('\n')[0].Trim()}"
-                    : $"More than once in the project stands ({string.Join(", ", places)}): {edit.Find.Split('\n')[0].Trim()}");
-            }
-
-            texts = texts.SetItem(path, texts[path].Replace(edit.Find, edit.Replace, StringComparison.Ordinal));
+            throw new MutationException(places.Length == 0 ? $"Nowhere in the project stands: {shown}" : $"In {places.Length} files stands: {shown}");
         }
 
-        var changed = ImmutableDictionary.CreateBuilder<string, string>();
-        foreach ((string path, string text) in texts.Where(source => !ReferenceEquals(source.Value, _sources[source.Key])))
-        {
-            string copy = Path.Combine(folder, Path.GetFileName(path));
-            File.WriteAllText(copy, text);
-            changed[path] = copy;
-        }
-
-        return changed.ToImmutable();
+        return text.IndexOf(edit.Find, StringComparison.Ordinal) == text.LastIndexOf(edit.Find, StringComparison.Ordinal)
+            ? compilation.ReplaceSyntaxTree(tree, Parse(tree.FilePath, text.Replace(edit.Find, edit.Replace, StringComparison.Ordinal)))
+            : throw new MutationException($"More than once in {Path.GetFileName(tree.FilePath)} stands: {shown}");
     }
 
-    private static bool IsOutput(string argument) =>
-        argument.StartsWith("/out:", StringComparison.Ordinal)
-        || argument.StartsWith("/refout:", StringComparison.Ordinal)
-        || argument.StartsWith("/doc:", StringComparison.Ordinal)
-        || argument.StartsWith("/warnaserror", StringComparison.Ordinal);
+    private SyntaxTree Parse(string path, string text) =>
+        CSharpSyntaxTree.ParseText(SourceText.From(text, Encoding.UTF8), _arguments.ParseOptions, path);
 
-    // A response file is split at blanks.
-    private static string Quoted(string argument) => argument.Contains(' ') && !argument.Contains('"') ? $"\"{argument}\"" : argument;
+    // The build's analyzers come from packages; its generators from the framework, where they lie beside the references.
+    private static IEnumerable<ISourceGenerator> Generators(CSharpCommandLineArguments arguments) => arguments.AnalyzerReferences
+        .Where(reference => reference.FilePath.Contains(".App.Ref/", StringComparison.Ordinal))
+        .SelectMany(reference => new AnalyzerFileReference(reference.FilePath, new Loader()).GetGenerators(LanguageNames.CSharp));
+
+    private sealed class Loader : IAnalyzerAssemblyLoader
+    {
+        public void AddDependencyLocation(string fullPath)
+        {
+        }
+
+        public System.Reflection.Assembly LoadFromPath(string fullPath) => System.Runtime.Loader.AssemblyLoadContext.Default.LoadFromAssemblyPath(fullPath);
+    }
+
+    /// <summary>What the build tells generators, by project and by file.</summary>
+    private sealed class BuildOptions(CSharpCommandLineArguments arguments) : AnalyzerConfigOptionsProvider
+    {
+        private readonly AnalyzerConfigSet _set = AnalyzerConfigSet.Create(
+            arguments.AnalyzerConfigPaths.Select(path => AnalyzerConfig.Parse(File.ReadAllText(path), path)).ToImmutableArray());
+
+        public override AnalyzerConfigOptions GlobalOptions => new Values(_set.GlobalConfigOptions.AnalyzerOptions);
+
+        public override AnalyzerConfigOptions GetOptions(SyntaxTree tree) => new Values(_set.GetOptionsForSourcePath(tree.FilePath).AnalyzerOptions);
+
+        public override AnalyzerConfigOptions GetOptions(AdditionalText textFile) => new Values(_set.GetOptionsForSourcePath(textFile.Path).AnalyzerOptions);
+
+        private sealed class Values(ImmutableDictionary<string, string> values) : AnalyzerConfigOptions
+        {
+            public override bool TryGetValue(string key, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out string? value) => values.TryGetValue(key, out value);
+        }
+    }
 }

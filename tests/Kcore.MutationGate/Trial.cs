@@ -20,7 +20,8 @@ internal enum Verdict
 /// <param name="Test">The test that failed, or null when all passed.</param>
 /// <param name="Seed">The seed at which a simulation failed, where the failure names one.</param>
 /// <param name="Text">The first line of the failure.</param>
-internal sealed partial record SuiteAnswer(Suite Suite, string? Test, int? Seed, string Text, TimeSpan Took)
+/// <param name="IsEnded">False when it was stopped at its time limit.</param>
+internal sealed partial record SuiteAnswer(Suite Suite, string? Test, int? Seed, string Text, TimeSpan Took, bool IsEnded = true)
 {
     public bool IsCatch => Test is not null;
 
@@ -42,7 +43,7 @@ internal sealed partial record SuiteAnswer(Suite Suite, string? Test, int? Seed,
             0 => new SuiteAnswer(suite, null, null, lines is [.., var last] ? last : "", took),
 
             // A busy machine looks the same, so it proves nothing.
-            null => new SuiteAnswer(suite, null, null, $"stopped after {limit.TotalSeconds:0} s", took),
+            null => new SuiteAnswer(suite, null, null, $"stopped after {limit.TotalSeconds:0} s", took, IsEnded: false),
             2 => throw new MutationException($"{suite}: no test was found or none passed"),
             _ => new SuiteAnswer(suite, "(the process died)", null, lines is [var first, ..] ? first : $"exit code {outcome.ExitCode}", took),
         };

@@ -94,7 +94,7 @@ public sealed class ReplicationTests
     {
         RaftNode leader = Members.Leader(new RaftOptions { UncommittedBytesMax = 1000 });
         int accepted = 0;
-        while (leader.Propose(new byte[100], out _) == ProposeOutcome.Appended)
+        while (accepted < 100 && leader.Propose(new byte[100], out _) == ProposeOutcome.Appended)
         {
             accepted++;
         }

@@ -120,6 +120,11 @@ internal sealed class GossipRecorder
                 case GossipEffect.Respond respond:
                     Answers.Add(respond.Body.ToArray());
                     Post((int)(respond.Stream % Nodes), new GossipInput.StreamReply(respond.Stream / Nodes, respond.Body, respond.Last));
+                    if (!respond.Last)
+                    {
+                        Post(node, new GossipInput.StreamWritable(respond.Stream));
+                    }
+
                     break;
                 default:
                     break;
