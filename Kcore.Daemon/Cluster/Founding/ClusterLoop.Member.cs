@@ -62,7 +62,7 @@ internal sealed partial class ClusterLoop
         return new GossipLoop(new GossipLoopParts
         {
             Core = new GossipCore(
-                new GossipOptions(), self, new CatalogState(heads, entries), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), TimeSpan.Zero),
+                parts.Membership.Profile == "lan-safe" ? GossipOptions.LanSafe : GossipOptions.Lan, self, new CatalogState(heads, entries), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), TimeSpan.Zero),
             Sealer = new DatagramSealer(parts.Identity.Id.Value, boot, parts.Ring, scope),
             Opener = new DatagramOpener(parts.Ring, scope),
             Socket = socket,
