@@ -76,6 +76,7 @@ internal static class Node
         var cluster = new ClusterLoop(new ClusterLoopParts
         {
             Options = options.Cluster,
+            Membership = options.Membership,
             NodeName = name,
             Identity = identity,
             Ring = ring,

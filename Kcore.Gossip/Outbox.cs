@@ -10,7 +10,9 @@ internal sealed class Outbox(Turn turn, MemberTable members, CatalogState catalo
     public StateDigest DigestFor(NodeId? peer)
     {
         OriginState? theirs = peer is { } id ? catalog.Find(id) : null;
-        return new StateDigest(catalog.Root, members.Root, theirs?.Epoch ?? 0, theirs?.Version ?? 0);
+        return theirs is null ? new StateDigest(catalog.Root, members.Root, 0, 0)
+            : theirs.HeardEpoch > theirs.Epoch ? new StateDigest(catalog.Root, members.Root, theirs.HeardEpoch, 0)
+            : new StateDigest(catalog.Root, members.Root, theirs.Epoch, theirs.Version);
     }
 
     public void Send(NodeId? to, IPEndPoint endpoint, byte[] frame) =>

@@ -74,6 +74,12 @@ public sealed class OriginState
 
     internal TimeSpan? StaleSince { get; set; }
 
+    /// <summary>
+    /// The latest epoch that anybody has mentioned. Where nobody holds it (its writer is gone or gave up the id) the owner is
+    /// told, which alone can overtake it.
+    /// </summary>
+    internal ulong HeardEpoch { get; set; }
+
     /// <summary>How fast it may write before its facts are no longer passed on one by one; null until it writes.</summary>
     internal Allowance? Rate { get; set; }
 

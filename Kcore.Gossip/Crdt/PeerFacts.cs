@@ -28,7 +28,7 @@ internal sealed class PeerFacts(Turn turn, MemberTable members, Roster roster, C
 
         if (epoch > origin.Epoch)
         {
-            replica.MarkStale(origin);
+            replica.MarkStale(origin, epoch);
         }
 
         // Of an epoch that is not ours any more there is nothing to add to: a snapshot it is.

@@ -50,8 +50,9 @@ internal sealed class Replica(Turn turn, CatalogState catalog, Disseminator rumo
     }
 
     /// <summary>A peer knows a later epoch of the origin than we hold anything of.</summary>
-    public void MarkStale(OriginState origin)
+    public void MarkStale(OriginState origin, ulong epoch)
     {
+        origin.HeardEpoch = Math.Max(origin.HeardEpoch, epoch);
         if (!origin.IsStale)
         {
             origin.StaleSince = turn.Now;

@@ -69,6 +69,20 @@ internal sealed class ContactGate(Turn turn, MemberTable members)
         members.ActiveCount <= 2
         || (_since is { } since && turn.Now - since >= min && IsFresh(subject));
 
+    /// <summary>The active member heard of last, besides the one in question.</summary>
+    public NodeId? Latest(NodeId except)
+    {
+        foreach ((NodeId id, _) in _latest.AsSpan(0, _known))
+        {
+            if (id != except && members.IsActive(id))
+            {
+                return id;
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>
     /// Asks those for a sign of life who gave one last. Where most members are gone the round robin comes to the living too
     /// seldom to keep contact with them.

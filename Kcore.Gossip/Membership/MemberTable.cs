@@ -11,6 +11,9 @@ internal sealed class MemberTable
 {
     private readonly Dictionary<NodeId, MemberSlot> _slots = [];
     private readonly List<NodeId> _others = [];
+
+    /// <summary>Which active other member has a name; of several the first.</summary>
+    private readonly Dictionary<string, NodeId> _names = new(StringComparer.Ordinal);
     private readonly ulong[] _buckets = new ulong[BucketSet.Most];
     private readonly MemberSlot _self;
     private MemberSlot[]? _sorted;
@@ -59,6 +62,10 @@ internal sealed class MemberTable
 
     public ulong AcknowledgedBy(NodeId id) => _slots.TryGetValue(id, out MemberSlot? slot) ? slot.Acknowledged : 0;
 
+    /// <summary>The active member, this node included, that has the name; null when nobody has.</summary>
+    public NodeId? HolderOf(string name) =>
+        name == Self.Name ? Self.Id : _names.TryGetValue(name, out NodeId holder) ? holder : null;
+
     /// <summary>A new epoch of the own origin: what was acknowledged of the old one says nothing.</summary>
     public void ForgetAcknowledgements()
     {
@@ -74,6 +81,7 @@ internal sealed class MemberTable
         if (_slots.TryGetValue(member.Id, out MemberSlot? slot))
         {
             Count(slot.Record, member, add: false);
+            Unname(slot.Record);
             slot.Record = member;
         }
         else
@@ -98,6 +106,7 @@ internal sealed class MemberTable
             Root = unchecked(Root - Digest.OfMember(slot.Record));
             _buckets[BucketSet.Finest(id)] -= Digest.OfMember(slot.Record);
             Delist(slot);
+            Unname(slot.Record);
             _sorted = null;
             Changed();
         }
@@ -108,11 +117,22 @@ internal sealed class MemberTable
         if (!slot.Record.IsActive)
         {
             Delist(slot);
+            return;
         }
-        else if (slot.Place < 0)
+
+        _names.TryAdd(slot.Record.Name, slot.Record.Id);
+        if (slot.Place < 0)
         {
             slot.Place = _others.Count;
             _others.Add(slot.Record.Id);
+        }
+    }
+
+    private void Unname(Member member)
+    {
+        if (_names.TryGetValue(member.Name, out NodeId holder) && holder == member.Id)
+        {
+            _names.Remove(member.Name);
         }
     }
 

@@ -116,7 +116,20 @@ internal sealed class Prober
         }
 
         byte[] request = Frames.PingRequest(probe.Sequence, probe.Target, target.Endpoint, probe.Verdict - _turn.Now);
-        foreach (NodeId helper in PeerChoice.Some(_turn.Random, _members, _turn.Options.IndirectProbes, except: probe.Target, aliveOnly: true))
+        // One helper is known to live: among many that died at once a choice at random may find none, and silence of the
+        // helpers would be taken for a trouble of ours.
+        List<NodeId> helpers = PeerChoice.Some(_turn.Random, _members, _turn.Options.IndirectProbes, except: probe.Target, aliveOnly: true);
+        if (_gate.Latest(probe.Target) is { } living && !helpers.Contains(living))
+        {
+            if (helpers.Count == _turn.Options.IndirectProbes)
+            {
+                helpers.RemoveAt(0);
+            }
+
+            helpers.Add(living);
+        }
+
+        foreach (NodeId helper in helpers)
         {
             probe.Helpers.Add(helper);
             _outbox.SendTo(helper, request);

@@ -123,6 +123,12 @@ internal sealed class Roster(Turn turn, MemberTable members, Disseminator rumors
         var reader = new MessagePackReader(payload[Frames.HeaderBytes..]);
         reader.BeginArray(2);
         Member member = MemberCodec.Read(ref reader);
+        if (member.Id != members.Self.Id)
+        {
+            // A ping for a suspect tells first what is said of it; only a record of ours says anything about us.
+            return false;
+        }
+
         if (member.BootNonce == members.Self.BootNonce)
         {
             return true;
@@ -212,17 +218,10 @@ internal sealed class Roster(Turn turn, MemberTable members, Disseminator rumors
             return;
         }
 
-        if (after.Name == members.Self.Name)
+        // Asked after the record was taken: of several the first to be known has the name.
+        if (members.HolderOf(after.Name) is { } holder && holder != after.Id)
         {
-            turn.Emit(new GossipEffect.NameConflict(after.Name, members.Self.Id, after.Id));
-        }
-
-        foreach (NodeId id in members.Others)
-        {
-            if (id != after.Id && members.Find(id)!.Name == after.Name)
-            {
-                turn.Emit(new GossipEffect.NameConflict(after.Name, id, after.Id));
-            }
+            turn.Emit(new GossipEffect.NameConflict(after.Name, holder, after.Id));
         }
     }
 }

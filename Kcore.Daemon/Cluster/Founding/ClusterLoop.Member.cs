@@ -58,7 +58,7 @@ internal sealed partial class ClusterLoop
         return new GossipLoop(new GossipLoopParts
         {
             Core = new GossipCore(
-                new GossipOptions(), self, new CatalogState(heads, entries), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), TimeSpan.Zero),
+                parts.Membership.Profile == "lan-safe" ? GossipOptions.LanSafe : GossipOptions.Lan, self, new CatalogState(heads, entries), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), TimeSpan.Zero),
             Socket = new SealedSocket(
                 parts.Options.GossipPort, parts.Identity.Id, parts.Identity.BootEpoch, parts.Ring, scope, parts.PeerKeys, parts.Time, started, _logger),
             Connector = parts.Connector,

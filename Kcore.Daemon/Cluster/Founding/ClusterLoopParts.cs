@@ -16,6 +16,8 @@ internal sealed record ClusterLoopParts
 {
     public required ClusterOptions Options { get; init; }
 
+    public MembershipOptions Membership { get; init; } = new();
+
     public required string NodeName { get; init; }
 
     public required NodeIdentity Identity { get; init; }
