@@ -64,7 +64,7 @@ internal static class Node
 
         UnderlayWatch underlay = await UnderlayWatch.StartAsync(options.Node.Advertise, time, logger, stoppingToken);
         var events = new EventLog(database, time, name, logger);
-        var twins = new TwinWatch(identity, events, logger);
+        var twins = new TwinWatch(identity, name, events, logger);
         var gossipReports = new GossipReports(events, twins.Suspect, time, logger);
         var connector = new PeerConnector(tls, time);
         MdnsDiscovery? discovery = options.Cluster.Discovery == "mdns"

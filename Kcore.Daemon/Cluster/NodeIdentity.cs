@@ -19,6 +19,7 @@ internal sealed partial class NodeIdentity
     private const string MachineKey = "node.machine";
     private const string ClusterKey = "cluster.id";
     private const string EpochKey = "cluster.epoch";
+    private const string NameKey = "node.name";
     private const string EverKey = "cluster.ever";
     private const string MachineIdFile = "/etc/machine-id";
 
@@ -52,6 +53,9 @@ internal sealed partial class NodeIdentity
 
     /// <summary>A node that was a member once never founds a cluster by itself again.</summary>
     public bool WasEverMember => _meta.Number(EverKey) is > 0;
+
+    /// <summary>The name under which this identity first was a member: a copy of the disk tells it, too. Null before.</summary>
+    public string? FirstName => _meta.Text(NameKey);
 
     /// <summary>Reads or makes the identity and counts this start.</summary>
     public static NodeIdentity Load(MetaStore meta, ILogger logger) => Load(meta, ReadMachineId(), logger);
@@ -97,6 +101,15 @@ internal sealed partial class NodeIdentity
         List<string> contacts = RememberedContacts();
         _meta.StartAfresh((UidKey, Uid.NewRandom()), (BootKey, 0UL), (MachineKey, MachineId), (EverKey, 1UL));
         RememberContacts(contacts);
+    }
+
+    /// <summary>Keeps the name the node first was a member under.</summary>
+    public void RememberName(string name)
+    {
+        if (FirstName is null)
+        {
+            _meta.Set((NameKey, name));
+        }
     }
 
     /// <summary>The cluster ended; the node looks for another and founds none.</summary>

@@ -14,6 +14,7 @@ internal sealed partial class ClusterLoop
     /// <summary>Takes part in the cluster until it dissolves.</summary>
     private async Task BeMemberAsync(ClusterRef cluster, SightingFeed sightings, CancellationToken token)
     {
+        parts.Identity.RememberName(parts.NodeName);
         using CancellationTokenSource membership = CancellationTokenSource.CreateLinkedTokenSource(token);
         using GossipLoop gossip = MakeGossip(cluster);
         _gossip = gossip;

@@ -122,7 +122,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
         else
         {
-            parts.Twins.Met(hello.Endpoint, hello.BootNonce);
+            parts.Twins.Met(hello.Endpoint, hello.Name, hello.BootNonce);
         }
 
         // A twin of the asking node cannot be heard by it: we tell where we know it.

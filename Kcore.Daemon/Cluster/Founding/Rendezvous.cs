@@ -160,7 +160,7 @@ internal sealed partial class Rendezvous(PeerConnector connector, NodeId self, R
                 return new Encounter(candidate.Endpoint, peer, answer);
             }
 
-            twins.Met(candidate.Endpoint, answer.BootNonce);
+            twins.Met(candidate.Endpoint, answer.Name, answer.BootNonce);
             return null;
         }
         catch (Exception e) when (e is IOException or WireFormatException)

@@ -11,10 +11,11 @@ internal sealed class IdentityReplacedException() : Exception("another node runs
 
 /// <summary>
 /// Two daemons with one uid: a disk was copied, with its machine id. Both prove the uid over TLS and each says which start it
-/// is, so there is no doubt and no waiting: the one with the larger boot nonce, most often the copy, becomes a
-/// new node and joins again. The other keeps everything. Nothing is shut down.
+/// is, so there is no doubt and no waiting: one becomes a new node and joins again, the other keeps everything. Nothing is
+/// shut down. Who has the name the identity came with keeps it, for the cluster has it down under that name; between two
+/// of one name it is the one with the smaller boot nonce, which most often is not the copy.
 /// </summary>
-internal sealed partial class TwinWatch(NodeIdentity identity, EventLog events, ILogger logger)
+internal sealed partial class TwinWatch(NodeIdentity identity, string name, EventLog events, ILogger logger)
 {
     private readonly Channel<(NodeId Node, IPEndPoint Other)> _suspects = Channel.CreateBounded<(NodeId, IPEndPoint)>(
         new BoundedChannelOptions(64) { FullMode = BoundedChannelFullMode.DropOldest });
@@ -34,14 +35,15 @@ internal sealed partial class TwinWatch(NodeIdentity identity, EventLog events, 
     public bool Yields => Volatile.Read(ref _yields);
 
     /// <summary>Somebody proved this node's uid on a stream and said which start he is; it may be this very process.</summary>
-    public void Met(IPEndPoint endpoint, ulong bootNonce)
+    public void Met(IPEndPoint endpoint, string otherName, ulong bootNonce)
     {
         if (bootNonce == 0 || bootNonce == identity.BootNonce || Interlocked.Exchange(ref _told, bootNonce) == bootNonce)
         {
             return;
         }
 
-        bool yields = identity.BootNonce > bootNonce;
+        bool isOurs = identity.FirstName == name, isTheirs = identity.FirstName == otherName;
+        bool yields = isOurs == isTheirs ? identity.BootNonce > bootNonce : isTheirs;
         Log.Twin(logger, endpoint, yields ? "this one becomes a new node" : "that one becomes a new node");
         events.Add(
             "Conflict",

@@ -41,6 +41,7 @@ public sealed class NodeIdentityTests : IDisposable
         NodeIdentity before = Load();
         before.JoinCluster(Home);
         before.RememberContacts(["192.0.2.1:7946"]);
+        before.RememberName("node-a");
         before.Replace();
         _test.Reopen();
         NodeIdentity after = Load();
@@ -49,6 +50,7 @@ public sealed class NodeIdentityTests : IDisposable
         Assert.Equal(1u, after.BootEpoch);
         Assert.Null(after.Cluster);
         Assert.True(after.WasEverMember);
+        Assert.Null(after.FirstName);
         Assert.Equal(["192.0.2.1:7946"], after.RememberedContacts());
     }
 
