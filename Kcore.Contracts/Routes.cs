@@ -6,9 +6,9 @@ namespace Kcore.Contracts;
 /// <remarks>
 /// <list type="bullet">
 /// <item><c>GET /v1/status</c> → <see cref="StatusReport"/></item>
-/// <item><c>GET /v1/networks</c> → array of <see cref="NetworkSummary"/>, sorted by name</item>
+/// <item><c>GET /v1/networks[?all=true]</c> → array of <see cref="NetworkSummary"/>, sorted by name</item>
 /// <item><c>POST /v1/networks</c> <see cref="CreateNetworkRequest"/> → <see cref="ChangeReceipt"/></item>
-/// <item><c>GET /v1/networks/{name}</c> → <see cref="NetworkDetail"/></item>
+/// <item><c>GET /v1/networks/{name}[?targetNode=N]</c> → <see cref="NetworkDetail"/></item>
 /// <item><c>DELETE /v1/networks/{name}[?targetNode=N]</c> → <see cref="ChangeReceipt"/></item>
 /// <item><c>GET /v1/nodes</c> → array of <see cref="NodeSummary"/>; <c>GET /v1/nodes/{nameOrId}</c> → <see cref="NodeDetail"/></item>
 /// <item><c>GET /v1/nics[?network=N]</c> → array of <see cref="NicInfo"/></item>

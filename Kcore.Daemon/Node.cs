@@ -14,10 +14,13 @@ using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Apply;
 using Kcore.Daemon.Dataplane.Facts;
 using Kcore.Daemon.Dataplane.Nics;
+using Kcore.Daemon.Dhcp;
+using Kcore.Daemon.Dhcp.Supervision;
 using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Ipam.Pools;
+using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
 using Kcore.Daemon.Storage.Events;
 using Kcore.Daemon.Systemd;
@@ -109,21 +112,36 @@ internal static class Node
         var leases = new LeaseLoop(attachments, proposals, catalog, time, logger);
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
         var reports = new DataplaneReports(self, events, logger);
+        var services = new Published<ServiceStatus>(ServiceStatus.None);
         var kernel = new DataplaneLoop(
-            HomeNamespace.OfProcess, SysctlJournal.Open(Path.Combine(data, "sysctl.json")), reports, time, NewRandom(), log.Factory.CreateLogger<DataplaneLoop>());
+            HomeNamespace.OfProcess,
+            SysctlJournal.Open(Path.Combine(data, "sysctl.json")),
+            UplinkJournal.Open(Path.Combine(data, "uplinks.json")),
+            reports, time, NewRandom(), log.Factory.CreateLogger<DataplaneLoop>());
         var feed = new DataplaneFeed(
-            self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, time, logger);
+            self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, services, time, logger);
+        var dhcp = new DhcpLoop(
+            new DhcpFiles(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(options.Node.Socket))!, "dhcp")),
+            SupervisorOf(options.Node) == SupervisorKind.Systemd ? new UnitSupervisor(time) : new ChildSupervisor(HomeNamespace.OfProcess, time),
+            feed.Intended,
+            reports.Status,
+            services,
+            HomeNamespace.OfProcess,
+            reports,
+            time,
+            logger);
 
         using CancellationTokenSource running = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
         CancellationToken token = running.Token;
-        using var networks = new NetworkService(cluster, catalog, self, events);
-        var nics = new NicService(self, catalog, attachments, leases, reports, events, time);
+        using var networks = new NetworkService(
+            cluster, catalog, self, new HostDevices(underlay.Current, options.Dataplane.GatewayInterface, HostInterfaceReader.Read), events);
+        var nics = new NicService(self, catalog, attachments, leases, reports, services, events, time);
         var endpoints = new ApiEndpoints(
             networks,
             nics,
-            new NetworkReports(catalog, underlay.Current),
+            new NetworkReports(self, catalog, underlay.Current, options.Dataplane.GatewayInterface),
             new NodeReports(self, catalog, underlay.Current, reports),
-            new StatusReports(self, cluster, catalog, ledger, attachments, reports, gossipReports, time),
+            new StatusReports(self, cluster, catalog, ledger, attachments, reports, services, gossipReports, time),
             new PlanReports(kernel),
             new KeyReports(keyLoop, peerKeys, cluster, new RingFingerprints(ring), catalog, self),
             events,
@@ -153,6 +171,8 @@ internal static class Node
             pools.RunAsync(token),
             kernel.RunAsync(token),
             feed.RunAsync(token),
+            dhcp.RunAsync(token),
+            networks.KeepDefaultAsync(options.Dataplane.DefaultNetwork, time, token),
         ];
         if (discovery is not null)
         {
@@ -208,14 +228,21 @@ internal static class Node
     private static bool IsVxlanDisabled(DataplaneOptions options, AttachmentSet attachments, ILogger logger)
     {
         bool asked = options.DisableVxlan || File.Exists(options.DisableMarker);
-        if (asked && attachments.Wanted.Any())
+        if (asked && attachments.Wanted.Any(a => !a.Local))
         {
-            NodeLog.VxlanInUse(logger, string.Join(", ", attachments.Wanted.Select(a => $"{a.Name} on {a.NetworkName}")));
+            NodeLog.VxlanInUse(logger, string.Join(", ", attachments.Wanted.Where(a => !a.Local).Select(a => $"{a.Name} on {a.NetworkName}")));
             return false;
         }
 
         return asked;
     }
+
+    private static SupervisorKind SupervisorOf(NodeOptions options) => options.Supervisor switch
+    {
+        "systemd" => SupervisorKind.Systemd,
+        "process" => SupervisorKind.Process,
+        _ => SupervisorDetection.Detect(),
+    };
 
     private static string NameOf(NodeOptions options)
     {

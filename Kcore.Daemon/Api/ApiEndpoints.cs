@@ -40,8 +40,8 @@ internal sealed class ApiEndpoints(
         });
         routes.MapGet(Routes.Neighbours, context => Reply(context, keys.Neighbours(), ApiJson.Default.ImmutableArrayLanNeighbour));
 
-        routes.MapGet(Routes.Networks, context => Reply(context, networkReports.List(), ApiJson.Default.ImmutableArrayNetworkSummary));
-        routes.MapGet(Routes.Networks + "/{name}", context => Reply(context, networkReports.Describe(Value(context, "name")), ApiJson.Default.NetworkDetail));
+        routes.MapGet(Routes.Networks, context => Reply(context, networkReports.List(context.Request.Query["all"] == "true"), ApiJson.Default.ImmutableArrayNetworkSummary));
+        routes.MapGet(Routes.Networks + "/{name}", context => Reply(context, networkReports.Describe(Value(context, "name"), context.Request.Query["targetNode"]), ApiJson.Default.NetworkDetail));
         routes.MapPost(Routes.Networks, async context =>
         {
             CreateNetworkRequest request = await Body(context, ApiJson.Default.CreateNetworkRequest);

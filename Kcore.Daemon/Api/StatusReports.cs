@@ -9,6 +9,7 @@ using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Facts;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
+using Kcore.Daemon.Reconciliation;
 using Kcore.Gossip;
 using Kcore.Raft;
 
@@ -22,6 +23,7 @@ internal sealed class StatusReports(
     ClusterLedger ledger,
     AttachmentTable attachments,
     DataplaneReports kernel,
+    Published<ServiceStatus> services,
     GossipReports gossip,
     TimeProvider time)
 {
@@ -54,7 +56,7 @@ internal sealed class StatusReports(
                 pass.Took.TotalMilliseconds,
                 kernel.Repairs,
                 pass.HeldBack > 0,
-                [.. Failures(pass)]),
+                [.. Failures(pass, services.Current)]),
             Degraded = [.. Degraded(now, state, consensus, differs, pass)],
         };
     }
@@ -82,7 +84,7 @@ internal sealed class StatusReports(
         _ => "candidate",
     };
 
-    private static IEnumerable<string> Failures(ReconcileStatus pass)
+    private static IEnumerable<string> Failures(ReconcileStatus pass, ServiceStatus beside)
     {
         foreach ((string network, NetworkHealth health) in pass.Networks)
         {
@@ -97,6 +99,14 @@ internal sealed class StatusReports(
                 {
                     yield return $"NIC {nic} on {network}: {reason}";
                 }
+            }
+        }
+
+        foreach ((string network, DhcpHealth dhcp) in beside.Dhcp)
+        {
+            if (dhcp.Failure is { } failure)
+            {
+                yield return $"network {network}: {failure}";
             }
         }
     }
@@ -155,7 +165,7 @@ internal sealed class StatusReports(
             yield return $"data plane: {error}";
         }
 
-        foreach (string failure in Failures(pass))
+        foreach (string failure in Failures(pass, services.Current))
         {
             yield return failure;
         }

@@ -27,7 +27,7 @@ _kctl() {
         cluster:) words='keys rotate-key token join' ;;
         cluster:rotate-key) words='--retire-after' ;;
         completion:) words='bash zsh fish' ;;
-        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --wait --timeout' ;;
+        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --wait --timeout' ;;
         get:network*) words='--all' ;;
         get:nic*) words='--network' ;;
         describe:network*|delete:network*) words="--target-node $(kctl get networks -o name 2>/dev/null)" ;;

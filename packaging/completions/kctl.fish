@@ -22,7 +22,7 @@ complete -c kctl -n '__kctl_bare detach' -a nic
 complete -c kctl -n '__kctl_bare cluster' -a 'keys rotate-key token join'
 complete -c kctl -n '__kctl_kind cluster rotate-key' -l retire-after -x
 complete -c kctl -n '__kctl_bare completion' -a 'bash zsh fish'
-for flag in external-ip gateway-ip internal-netmask vlan-id timeout
+for flag in external-ip gateway-ip internal-netmask vlan-id uplink publish timeout
     complete -c kctl -n '__kctl_kind create network' -l $flag -x
 end
 complete -c kctl -n '__kctl_kind create network' -l type -x -a 'nat bridge vxlan'

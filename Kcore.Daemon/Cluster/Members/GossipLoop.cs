@@ -72,13 +72,41 @@ internal sealed partial class GossipLoop : IDisposable
         long stream = Interlocked.Increment(ref _nextServerStream);
         var answer = new OpenAnswer(Channel.CreateUnbounded<(ReadOnlyMemory<byte>, bool)>(new UnboundedChannelOptions { SingleReader = true }));
         await _inbox.Writer.WriteAsync(new Work(new GossipInput.StreamRequest(stream, peer, body), null, answer), token);
-        await foreach ((ReadOnlyMemory<byte> piece, bool last) in answer.Pieces.Reader.ReadAllAsync(token))
+        bool whole = false;
+        try
         {
-            await reply(piece, last);
-            if (last)
+            await foreach ((ReadOnlyMemory<byte> piece, bool last) in answer.Pieces.Reader.ReadAllAsync(token))
             {
-                return;
+                await reply(piece, last);
+                whole = last;
+                if (last)
+                {
+                    return;
+                }
+
+                // The core makes the next piece only now, so that a slow peer costs no memory.
+                await _inbox.Writer.WriteAsync(new Work(new GossipInput.StreamWritable(stream), null), token);
             }
+        }
+        finally
+        {
+            if (!whole)
+            {
+                await AbandonAsync(stream);
+            }
+        }
+    }
+
+    /// <summary>Tells the core that nobody reads the rest; waits for room, because a lost word would keep the answer for ever.</summary>
+    private async Task AbandonAsync(long stream)
+    {
+        try
+        {
+            await _inbox.Writer.WriteAsync(new Work(new GossipInput.StreamAborted(stream), null));
+        }
+        catch (ChannelClosedException)
+        {
+            // The loop has ended, and with it everything it held.
         }
     }
 
@@ -181,6 +209,11 @@ internal sealed partial class GossipLoop : IDisposable
         if (answer is not null && input is GossipInput.StreamRequest request)
         {
             _answers[request.Stream] = answer;
+        }
+
+        if (input is GossipInput.StreamAborted aborted)
+        {
+            _answers.Remove(aborted.Stream);
         }
 
         _core.Handle(input, Now, effects);

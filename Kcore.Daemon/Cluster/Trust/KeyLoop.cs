@@ -9,7 +9,6 @@ using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
 using Kcore.Gossip;
 using Kcore.Gossip.Wire;
-using Kcore.Gossip.Wire.Sealing;
 using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Cluster.Trust;
@@ -165,10 +164,10 @@ internal sealed partial class KeyLoop(KeyLoopParts parts)
 
         if (own?.Id == joining.Cluster)
         {
-            // The own cluster has moved on. The old keys stay until everybody agrees, as in any rotation.
-            RingContent kept = Content.Without(key.Name);
-            kept = kept.Keys.Length < KeyRing.MaxSecrets ? kept : kept.Without(kept.Keys[0].Name);
-            return Change(kept.With(key) with { Active = key.Secret.KeyId }) ? null : NotStored();
+            // The own cluster has moved on; nobody of it speaks the keys from before any more.
+            return key.Name < Content.Holding.Newest
+                ? new KeyRefusal("the token is older than the key this node holds", [$"token: key {key.Name.Text}, generation {key.Generation}"])
+                : Change(new RingContent([key], key.Secret.KeyId)) ? null : NotStored();
         }
 
         ImmutableArray<string> others = [.. view.Members.Members.Where(m => m.Id != parts.Self && m.Status != MemberStatus.Left).Select(m => $"member {m.Name}")];

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Kcore.Daemon.Catalog;
@@ -53,7 +54,7 @@ internal sealed class LoneNode : IAsyncDisposable
             KeyWasMade = true,
             Connector = connector,
             Discovery = null,
-            Underlay = new Published<Underlay>(new Underlay(new AdvertisedAddress.Chosen(IPAddress.Loopback, "lo", "a test"), 1500)),
+            Underlay = new Published<Underlay>(Underlay),
             Catalog = new CatalogStore(_test.Database),
             Ledger = _ledger,
             Observer = new GossipReports(_events, twins.Suspect, time, logger),
@@ -65,6 +66,8 @@ internal sealed class LoneNode : IAsyncDisposable
         _ledger.Connect(Cluster, Catalog, new ProposalClient(_ledger, Cluster, Catalog, connector, time));
         Self = new LocalNode(identity.Id, "node-a", false, "0.1.0");
     }
+
+    private static Underlay Underlay => new(new AdvertisedAddress.Chosen(IPAddress.Loopback, "lo", "a test"), 1500);
 
     public ClusterLoop Cluster { get; }
 
@@ -82,7 +85,20 @@ internal sealed class LoneNode : IAsyncDisposable
         await Catalog.Current.WhenAsync(s => s.Gossip.Members.Members.Length == 1, default).WaitAsync(TimeSpan.FromSeconds(30));
     }
 
-    public NetworkService Networks(bool vxlanDisabled) => new(Cluster, Catalog, Self with { VxlanDisabled = vxlanDisabled }, _events);
+    public NetworkService Networks(bool vxlanDisabled) => new(
+        Cluster,
+        Catalog,
+        Self with { VxlanDisabled = vxlanDisabled },
+        new HostDevices(new Published<Underlay>(Underlay), null, () => Devices),
+        _events);
+
+    /// <summary>What the host has, for uplinks.</summary>
+    public ImmutableArray<HostInterface> Devices { get; set; } =
+    [
+        new("lo", InterfaceKind.Loopback, true, [IPAddress.Loopback]),
+        new("eth0", InterfaceKind.Link, true, [], DefaultRouteMetric: 0),
+        new("eth1", InterfaceKind.Link, true, []),
+    ];
 
     public async ValueTask DisposeAsync()
     {

@@ -18,6 +18,9 @@ public sealed record DaemonSettings
     /// <summary>64 hexadecimal digits to start with instead of the LAN's key.</summary>
     public string? Key { get; init; }
 
+    /// <summary>The node has the network 'default' of its own.</summary>
+    public bool DefaultNetwork { get; init; }
+
     public ImmutableArray<string> Join { get; init; } = [];
 
     public ImmutableArray<string> Extra { get; init; } = [];
@@ -89,6 +92,11 @@ public sealed class LanNode : IAsyncDisposable
             "--discovery", Settings.Mdns ? "mdns" : "off",
             "--log-level", "Information",
         ];
+        if (!Settings.DefaultNetwork)
+        {
+            arguments.Add("--no-default-network");
+        }
+
         if (!Settings.Join.IsEmpty)
         {
             arguments.AddRange(["--join", string.Join(',', Settings.Join)]);
