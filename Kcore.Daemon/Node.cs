@@ -67,7 +67,8 @@ internal static class Node
 
         UnderlayWatch underlay = await UnderlayWatch.StartAsync(options.Node.Advertise, time, logger, stoppingToken);
         var events = new EventLog(database, time, name, logger);
-        var gossipReports = new GossipReports(events, time, logger);
+        var twins = new TwinWatch(identity, name, events, logger);
+        var gossipReports = new GossipReports(events, twins.Suspect, time, logger);
         var connector = new PeerConnector(tls, time);
         MdnsDiscovery? discovery = options.Cluster.Discovery == "mdns"
             ? new MdnsDiscovery(new LinuxMdnsNetwork(), time, NewRandom(), log.Factory.CreateLogger<MdnsDiscovery>())
@@ -88,6 +89,7 @@ internal static class Node
             Catalog = new CatalogStore(database),
             Ledger = ledger,
             Observer = gossipReports,
+            Twins = twins,
             Time = time,
             Logger = logger,
         });
@@ -142,7 +144,7 @@ internal static class Node
             new NodeReports(self, catalog, underlay.Current, reports),
             new StatusReports(self, cluster, catalog, ledger, attachments, reports, services, gossipReports, time),
             new PlanReports(kernel),
-            new KeyReports(keyLoop, peerKeys, catalog),
+            new KeyReports(keyLoop, peerKeys, cluster, new RingFingerprints(ring), catalog, self),
             events,
             self,
             token);

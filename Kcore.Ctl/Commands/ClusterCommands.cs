@@ -9,7 +9,53 @@ namespace Kcore.Ctl.Commands;
 internal static class ClusterCommands
 {
     public static Command Build(Func<ParseResult, Session> open) =>
-        new("cluster", "Look after the cluster's keys.") { Keys(open), RotateKey(open) };
+        new("cluster", "Look after the cluster and its keys.") { Keys(open), RotateKey(open), Token(open), Join(open) };
+
+    public static Command BuildDiscover(Func<ParseResult, Session> open)
+    {
+        var command = new Command("discover", "List the nodes heard on the LAN, of this cluster and of others.");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            session.PrintList(session.Client.Get(Routes.Neighbours), Replies.Json.ImmutableArrayLanNeighbour, KeyText.WriteNeighbours, n => n.Id);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Token(Func<ParseResult, Session> open)
+    {
+        var command = new Command("token", "Print the line that lets another node join; as secret as the cluster's key.");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            byte[] body = session.Client.Post(Routes.ClusterToken);
+            session.Print(body, Replies.Json.JoinTokenReply, (output, reply) => output.WriteLine(Printable.Of(reply.Token)), reply => reply.Token);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Join(Func<ParseResult, Session> open)
+    {
+        var token = new Argument<string?>("TOKEN") { Arity = ArgumentArity.ZeroOrOne, Description = "what kctl cluster token prints on a member; - reads it from standard input" };
+        var command = new Command("join", "Take this node to the cluster a token is for.") { token };
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            string? given = parsed.GetValue(token)?.Trim();
+            given = given == "-" ? Console.In.ReadLine()?.Trim() : given;
+            if (string.IsNullOrEmpty(given))
+            {
+                throw CommandFailure.Invalid("a token is required", "kctl cluster token, on a member, prints one");
+            }
+
+            byte[] body = session.Client.Post(Routes.ClusterJoin, new JoinClusterRequest { Token = given }, Replies.Json.JoinClusterRequest);
+            session.Print(body, Replies.Json.ChangeReceipt, Receipts.Write, r => r.Name);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
 
     private static Command Keys(Func<ParseResult, Session> open)
     {

@@ -29,6 +29,19 @@ internal static class KeyText
         }
     }
 
+    public static void WriteNeighbours(TextWriter output, ImmutableArray<LanNeighbour> neighbours) => Table.Write(
+        output,
+        [new("ID", 8), new("ADDRESS", 16), new("KEY", 16), new("OURS", 5), new("CLUSTER", 8), new("HEARD", 20)],
+        neighbours.Select(n => (ImmutableArray<string>)
+        [
+            n.Id is { Length: > 8 } id ? id[..8] : n.Id ?? "",
+            string.Join(' ', n.Addresses.OrEmpty()),
+            n.Fingerprint ?? "",
+            n.SharesKey ? "yes" : "no",
+            n.SameCluster ? "this" : n.ClusterId is { Length: > 8 } cluster ? cluster[..8] : n.ClusterId ?? "",
+            EventText.Time(n.Heard),
+        ]));
+
     private static ImmutableArray<string> Row(ClusterKey key, bool wide)
     {
         ImmutableArray<string> row =

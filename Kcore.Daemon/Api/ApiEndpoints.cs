@@ -32,6 +32,14 @@ internal sealed class ApiEndpoints(
             await Reply(context, await keys.RotateAsync(request, context.RequestAborted), ApiJson.Default.ClusterKeys);
         });
 
+        routes.MapPost(Routes.ClusterToken, context => Reply(context, keys.Token(), ApiJson.Default.JoinTokenReply));
+        routes.MapPost(Routes.ClusterJoin, async context =>
+        {
+            JoinClusterRequest request = await Body(context, ApiJson.Default.JoinClusterRequest);
+            await Reply(context, await keys.JoinAsync(request, context.RequestAborted), ApiJson.Default.ChangeReceipt);
+        });
+        routes.MapGet(Routes.Neighbours, context => Reply(context, keys.Neighbours(), ApiJson.Default.ImmutableArrayLanNeighbour));
+
         routes.MapGet(Routes.Networks, context => Reply(context, networkReports.List(context.Request.Query["all"] == "true"), ApiJson.Default.ImmutableArrayNetworkSummary));
         routes.MapGet(Routes.Networks + "/{name}", context => Reply(context, networkReports.Describe(Value(context, "name"), context.Request.Query["targetNode"]), ApiJson.Default.NetworkDetail));
         routes.MapPost(Routes.Networks, async context =>

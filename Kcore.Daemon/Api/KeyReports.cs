@@ -1,14 +1,17 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using System.Globalization;
 using Kcore.Contracts;
 using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Cluster;
+using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Cluster.Trust;
 using Kcore.Gossip;
 
 namespace Kcore.Daemon.Api;
 
 /// <summary>The cluster's keys as <c>kctl cluster keys</c> shows them, and the beginning of a rotation.</summary>
-internal sealed class KeyReports(KeyLoop loop, PeerKeys peers, CatalogHub catalog)
+internal sealed class KeyReports(KeyLoop loop, PeerKeys peers, ClusterLoop cluster, RingFingerprints fingerprints, CatalogHub catalog, LocalNode self)
 {
     public async Task<ClusterKeys> RotateAsync(RotateKeyRequest request, CancellationToken token)
     {
@@ -20,10 +23,64 @@ internal sealed class KeyReports(KeyLoop loop, PeerKeys peers, CatalogHub catalo
                 $"retireAfterSeconds is {request.RetireAfterSeconds}, not {RingKey.MinOverlap.TotalSeconds} to {RingKey.MaxOverlap.TotalSeconds}");
         }
 
-        RotationRefusal? refusal = await loop.RotateAsync(overlap, token);
+        KeyRefusal? refusal = await loop.RotateAsync(overlap, token);
         return refusal is null
             ? Report()
             : throw new RefusedException(ErrorCode.FailedPrecondition, $"the key is not rotated: {refusal.Text}", refusal.Details, "kctl cluster keys");
+    }
+
+    /// <summary>The key in words: whoever may open the socket may have it.</summary>
+    public JoinTokenReply Token()
+    {
+        if (cluster.State.Current.Cluster is not { } own)
+        {
+            throw new RefusedException(ErrorCode.FailedPrecondition, "this node is in no cluster yet", next: "kctl status");
+        }
+
+        try
+        {
+            return new JoinTokenReply(new JoinToken(loop.Status.Current.Content.ActiveKey, own.Id).Print());
+        }
+        catch (ObjectDisposedException)
+        {
+            throw new RefusedException(ErrorCode.Unavailable, "the key has just been rotated", next: "kctl cluster token");
+        }
+    }
+
+    public async Task<ChangeReceipt> JoinAsync(JoinClusterRequest request, CancellationToken token)
+    {
+        if (!JoinToken.TryParse(request.Token ?? "", out JoinToken? joining))
+        {
+            throw new RefusedException(
+                ErrorCode.InvalidArgument, "this is no join token, or not all of it", next: "kctl cluster token, on a member, prints one: kcore1-... in one line");
+        }
+
+        bool there = cluster.State.Current.Cluster?.Id == joining.Cluster && loop.Status.Current.Content.Active == joining.Key.Secret.KeyId;
+        return await loop.JoinAsync(joining, token) is { } refusal
+            ? throw new RefusedException(
+                ErrorCode.FailedPrecondition,
+                $"this node does not take the key of another cluster: {refusal.Text}",
+                refusal.Details,
+                "stop kcored, write the key to its key file, delete its data directory and start it: what it holds is lost")
+            : new ChangeReceipt(there ? "unchanged" : "joining", "Cluster", joining.Cluster.ToString("N"), self.Name);
+    }
+
+    /// <summary>Nodes heard on the LAN. What they say of themselves is not authenticated.</summary>
+    public ImmutableArray<LanNeighbour> Neighbours()
+    {
+        UInt128? own = cluster.State.Current.Cluster is { } here ? Uid.FromGuid(here.Id) : null;
+        return
+        [
+            .. cluster.Neighbours.Current.Where(n => n.Sighting.Node.NodeUid != self.Id.Value).Select(n => new LanNeighbour(
+                new NodeId(n.Sighting.Node.NodeUid).ToString(),
+                [.. n.Sighting.Addresses.Select(a => a.ToString())],
+                n.Sighting.Node.GossipPort,
+                n.Sighting.Node.KeyFingerprint,
+                n.Sighting.Node.Fingerprints.Any(fingerprints.Contains),
+                n.Sighting.Node.ClusterId?.ToString("x32", CultureInfo.InvariantCulture),
+                n.Sighting.Node.ClusterId is { } theirs && theirs == own,
+                n.Heard)),
+        ];
     }
 
     public ClusterKeys Report()
@@ -109,7 +166,7 @@ internal sealed class KeyReports(KeyLoop loop, PeerKeys peers, CatalogHub catalo
             }
             else if (!member.IsActive && !holds)
             {
-                yield return $"node {member.Name} is dead and does not hold key {newest.Text}: back after the others have retired, it needs the key file of a member";
+                yield return $"node {member.Name} is dead and does not hold key {newest.Text}: back after the others have retired, it needs kctl cluster join TOKEN";
             }
         }
     }

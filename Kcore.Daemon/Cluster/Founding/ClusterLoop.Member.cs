@@ -14,6 +14,7 @@ internal sealed partial class ClusterLoop
     /// <summary>Takes part in the cluster until it dissolves.</summary>
     private async Task BeMemberAsync(ClusterRef cluster, SightingFeed sightings, CancellationToken token)
     {
+        parts.Identity.RememberName(parts.NodeName);
         using CancellationTokenSource membership = CancellationTokenSource.CreateLinkedTokenSource(token);
         using GossipLoop gossip = MakeGossip(cluster);
         _gossip = gossip;
@@ -36,7 +37,7 @@ internal sealed partial class ClusterLoop
         finally
         {
             _gossip = null;
-            await parts.Ledger.CloseAsync(discard: dissolved);
+            await parts.Ledger.CloseAsync(discard: dissolved || parts.Twins.Yields);
             await membership.CancelAsync();
             await running;
         }
@@ -88,7 +89,8 @@ internal sealed partial class ClusterLoop
                 throw new InvalidOperationException("the gossip loop ended by itself");
             }
 
-            if (parts.Ledger.DissolvedInto is { } target)
+            // A cluster never ends for itself: right after a change of clusters the old one's end may still be in the view.
+            if (parts.Ledger.DissolvedInto is { } target && target != cluster.Id)
             {
                 Log.Dissolved(_logger, cluster.Id, target);
                 _ended.Add(cluster.Id);
@@ -99,6 +101,7 @@ internal sealed partial class ClusterLoop
             {
                 announced = (cluster, parts.Ledger.IsVirgin, parts.Ring.Version);
                 Announce(cluster);
+                LookAround();
             }
 
             if (parts.Underlay.Current.Advertised != advertised)
@@ -113,9 +116,29 @@ internal sealed partial class ClusterLoop
                 resolveAt = Now() + SeedPace;
             }
 
+            YieldToTwin();
             TakeCallers();
+            await IntroduceTwinsAsync(token);
             await MeetOthersAsync(cluster, gossip, token);
             await sightings.WaitAsync(MemberPace, parts.Time, token);
+        }
+    }
+
+    /// <summary>Has two starts of one node look for each other: they can tell what of it is true.</summary>
+    private async Task IntroduceTwinsAsync(CancellationToken token)
+    {
+        while (parts.Twins.Suspects.TryRead(out (NodeId Node, IPEndPoint Other) suspect))
+        {
+            if (suspect.Node == parts.Identity.Id)
+            {
+                _rendezvous.Add(suspect.Other);
+            }
+            else if (View.Current.Members.Find(suspect.Node) is { } known && !known.Endpoint.Equals(suspect.Other))
+            {
+                await Task.WhenAll(
+                    _rendezvous.TellAsync(known.Endpoint, OwnHello() with { Twin = suspect.Other }, token),
+                    _rendezvous.TellAsync(suspect.Other, OwnHello() with { Twin = known.Endpoint }, token));
+            }
         }
     }
 

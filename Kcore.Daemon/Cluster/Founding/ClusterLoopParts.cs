@@ -42,6 +42,8 @@ internal sealed record ClusterLoopParts
 
     public required IGossipObserver Observer { get; init; }
 
+    public required TwinWatch Twins { get; init; }
+
     public required TimeProvider Time { get; init; }
 
     public required ILogger Logger { get; init; }

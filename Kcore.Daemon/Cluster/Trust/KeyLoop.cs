@@ -13,9 +13,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Cluster.Trust;
 
-/// <summary>A rotation was not begun.</summary>
-/// <param name="Details">Who stands in the way.</param>
-internal sealed record RotationRefusal(string Text, ImmutableArray<string> Details);
+/// <summary>A rotation was not begun, or another key not taken.</summary>
+/// <param name="Details">Who or what stands in the way.</param>
+internal sealed record KeyRefusal(string Text, ImmutableArray<string> Details);
 
 /// <summary>
 /// Owns the keys of this node: looks at what the members state about theirs, takes the step that
@@ -44,12 +44,13 @@ internal sealed partial class KeyLoop(KeyLoopParts parts)
     private RingContent Content => Status.Current.Content;
 
     /// <summary>Makes a new key and stages it here; the members take it from there. Null when done, else why not.</summary>
-    public async Task<RotationRefusal?> RotateAsync(TimeSpan overlap, CancellationToken token)
-    {
-        var work = new Work(overlap, new TaskCompletionSource<RotationRefusal?>(TaskCreationOptions.RunContinuationsAsynchronously));
-        await _work.Writer.WriteAsync(work, token);
-        return await work.Done.Task.WaitAsync(token);
-    }
+    public Task<KeyRefusal?> RotateAsync(TimeSpan overlap, CancellationToken token) => SubmitAsync(view => Rotate(overlap, view), token);
+
+    /// <summary>
+    /// Takes the key of another cluster, or of the own one after it was rotated without this node. A node that is alone and
+    /// has nothing to lose then finds that cluster and gives its own up for it. Null when done, else why not.
+    /// </summary>
+    public Task<KeyRefusal?> JoinAsync(JoinToken joining, CancellationToken token) => SubmitAsync(view => Join(joining, view), token);
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
@@ -59,7 +60,7 @@ internal sealed partial class KeyLoop(KeyLoopParts parts)
             parts.Peers.Stated = StatedIn(view);
             while (_work.Reader.TryRead(out Work? work))
             {
-                Begin(work, view);
+                work.Done.TrySetResult(work.Act(view));
             }
 
             bool stepped = await StepAsync(view, stoppingToken);
@@ -126,36 +127,72 @@ internal sealed partial class KeyLoop(KeyLoopParts parts)
 
     private List<Member> OthersIn(GossipView view) => [.. view.Members.Members.Where(m => m.IsActive && m.Id != parts.Self)];
 
-    private void Begin(Work work, GossipView view)
+    private async Task<KeyRefusal?> SubmitAsync(Func<GossipView, KeyRefusal?> act, CancellationToken token)
     {
-        RotationRefusal? refusal = Obstacle(view);
-        if (refusal is null)
-        {
-            uint newest = parts.Peers.Stated.Values.SelectMany(h => h.Held).Concat(Content.Holding.Held).Max().Generation;
-            var key = new RingKey(newest + 1, ClusterKeyFile.NewSecret(), work.Overlap, null);
-            refusal = Change(Content.With(key))
-                ? null
-                : new RotationRefusal("the new key could not be stored", [Status.Current.Fault ?? ""]);
-            if (refusal is null)
-            {
-                Log.Staged(_logger, key.Name.Text);
-                parts.Events.Add("KeyStaged", $"a rotation to cluster key {key.Name.Text} begins", parts.Self.ToString());
-            }
-        }
-
-        work.Done.TrySetResult(refusal);
+        var work = new Work(act, new TaskCompletionSource<KeyRefusal?>(TaskCreationOptions.RunContinuationsAsynchronously));
+        await _work.Writer.WriteAsync(work, token);
+        return await work.Done.Task.WaitAsync(token);
     }
 
-    private RotationRefusal? Obstacle(GossipView view)
+    private KeyRefusal? Rotate(TimeSpan overlap, GossipView view)
+    {
+        if (Obstacle(view) is { } refusal)
+        {
+            return refusal;
+        }
+
+        uint newest = parts.Peers.Stated.Values.SelectMany(h => h.Held).Concat(Content.Holding.Held).Max().Generation;
+        var key = new RingKey(newest + 1, ClusterKeyFile.NewSecret(), overlap, null);
+        if (!Change(Content.With(key)))
+        {
+            return NotStored();
+        }
+
+        Log.Staged(_logger, key.Name.Text);
+        parts.Events.Add("KeyStaged", $"a rotation to cluster key {key.Name.Text} begins", parts.Self.ToString());
+        return null;
+    }
+
+    private KeyRefusal? Join(JoinToken joining, GossipView view)
+    {
+        RingKey key = joining.Key with { ActiveSince = parts.Time.GetUtcNow() };
+        ClusterRef? own = parts.Cluster.State.Current.Cluster;
+        if (Content.Active == key.Secret.KeyId)
+        {
+            return null;
+        }
+
+        if (own?.Id == joining.Cluster)
+        {
+            // The own cluster has moved on; nobody of it speaks the keys from before any more.
+            return key.Name < Content.Holding.Newest
+                ? new KeyRefusal("the token is older than the key this node holds", [$"token: key {key.Name.Text}, generation {key.Generation}"])
+                : Change(new RingContent([key], key.Secret.KeyId)) ? null : NotStored();
+        }
+
+        ImmutableArray<string> others = [.. view.Members.Members.Where(m => m.Id != parts.Self && m.Status != MemberStatus.Left).Select(m => $"member {m.Name}")];
+        if (own is not null && (!others.IsEmpty || !parts.Cluster.IsVirgin))
+        {
+            return new KeyRefusal(
+                $"this node is at home in cluster {own.Value.Id:N}",
+                others.IsEmpty ? ["networks with addresses"] : others);
+        }
+
+        return Change(new RingContent([key], key.Secret.KeyId)) ? null : NotStored();
+    }
+
+    private KeyRefusal NotStored() => new("the key could not be stored", [Status.Current.Fault ?? parts.Path]);
+
+    private KeyRefusal? Obstacle(GossipView view)
     {
         if (parts.Cluster.State.Current.Phase != ClusterPhase.Member)
         {
-            return new RotationRefusal("this node is in no cluster yet", []);
+            return new KeyRefusal("this node is in no cluster yet", []);
         }
 
         if (Content.Keys.Length > 1)
         {
-            return new RotationRefusal("a rotation is under way", [.. Content.Keys.Select(k => $"key {k.Name.Text}, generation {k.Generation}")]);
+            return new KeyRefusal("a rotation is under way", [.. Content.Keys.Select(k => $"key {k.Name.Text}, generation {k.Generation}")]);
         }
 
         ImmutableArray<string> behind =
@@ -164,7 +201,7 @@ internal sealed partial class KeyLoop(KeyLoopParts parts)
                 .Where(m => !parts.Peers.Stated.TryGetValue(m.Id, out KeyHolding? h) || h.Held.Length != 1 || h.Active.Id != Content.Active)
                 .Select(m => $"node {m.Name}"),
         ];
-        return behind.IsEmpty ? null : new RotationRefusal("the rotation before is not over on every member", behind);
+        return behind.IsEmpty ? null : new KeyRefusal("the rotation before is not over on every member", behind);
     }
 
     /// <summary>True when something changed, so that there may be more to do.</summary>
@@ -352,7 +389,7 @@ internal sealed partial class KeyLoop(KeyLoopParts parts)
         }
     }
 
-    private sealed record Work(TimeSpan Overlap, TaskCompletionSource<RotationRefusal?> Done);
+    private sealed record Work(Func<GossipView, KeyRefusal?> Act, TaskCompletionSource<KeyRefusal?> Done);
 
     private static partial class Log
     {

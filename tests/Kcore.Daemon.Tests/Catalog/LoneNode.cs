@@ -43,6 +43,7 @@ internal sealed class LoneNode : IAsyncDisposable
         var connector = new PeerConnector(_tls, time);
         _events = new EventLog(_test.Database, time, "node-a", logger);
         _ledger = new ClusterLedger(Path.Combine(_directory.FullName, "raft"), identity, _events, time, new Random(1), logger);
+        var twins = new TwinWatch(identity, "node-a", _events, logger);
         Cluster = new ClusterLoop(new ClusterLoopParts
         {
             Options = new ClusterOptions { GossipPort = FreePort(), RaftPort = 7947 },
@@ -56,7 +57,8 @@ internal sealed class LoneNode : IAsyncDisposable
             Underlay = new Published<Underlay>(Underlay),
             Catalog = new CatalogStore(_test.Database),
             Ledger = _ledger,
-            Observer = new GossipReports(_events, time, logger),
+            Observer = new GossipReports(_events, twins.Suspect, time, logger),
+            Twins = twins,
             Time = time,
             Logger = logger,
         });

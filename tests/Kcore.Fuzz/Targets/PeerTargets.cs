@@ -4,16 +4,18 @@ using Kcore.Daemon.Cluster.Consensus;
 using Kcore.Daemon.Cluster.Discovery;
 using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Cluster.Streams;
+using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Fuzz.Mutators;
 using Kcore.Gossip.Wire;
+using Kcore.Gossip.Wire.Sealing;
 
 namespace Kcore.Fuzz.Targets;
 
 /// <summary>What nodes say to each other on streams, and what anybody says on the LAN.</summary>
 internal static class PeerTargets
 {
-    public static readonly Func<FuzzTarget>[] All = [Frame, Hello, Join, Joined, Propose, Proposed, Dns];
+    public static readonly Func<FuzzTarget>[] All = [Frame, Hello, Join, Joined, AskKey, GiveKey, Propose, Proposed, Dns];
 
     private static readonly ClusterRef Home = new(Guid.Parse("00112233-4455-6677-8899-aabbccddeeff"), 3);
 
@@ -47,7 +49,7 @@ internal static class PeerTargets
 
     private static FuzzTarget Hello() => Message(
         "hello",
-        [new HelloMessage("node-a", Home, true, Endpoint).Encode(), new HelloMessage("", null, false, new IPEndPoint(IPAddress.IPv6Loopback, 1)).Encode()],
+        [new HelloMessage("node-a", Home, true, Endpoint).Encode(), new HelloMessage("", null, false, new IPEndPoint(IPAddress.IPv6Loopback, 1)) { BootNonce = 7, Twin = Endpoint }.Encode()],
         bytes => HelloMessage.Decode(bytes),
         value => ((HelloMessage)value).Encode());
 
@@ -62,6 +64,18 @@ internal static class PeerTargets
         [new JoinReply(Home, ["192.0.2.1:7946", "192.0.2.2:7946"], null).Encode(), new JoinReply(null, [], "no").Encode()],
         bytes => JoinReply.Decode(bytes),
         value => ((JoinReply)value).Encode());
+
+    private static FuzzTarget AskKey() => Message(
+        "key-request",
+        [new KeyRequest(Home.Id, 0x12345678).Encode()],
+        bytes => KeyRequest.Decode(bytes),
+        value => ((KeyRequest)value).Encode());
+
+    private static FuzzTarget GiveKey() => Message(
+        "key-reply",
+        [new KeyReply(new RingKey(3, new ClusterSecret(new byte[32]), RingKey.DefaultOverlap, null), null).Encode(), new KeyReply(null, "no").Encode()],
+        bytes => KeyReply.Decode(bytes),
+        value => ((KeyReply)value).Encode());
 
     private static FuzzTarget Propose() => Message(
         "propose-request",

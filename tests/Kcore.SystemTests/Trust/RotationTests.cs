@@ -86,14 +86,14 @@ public sealed class RotationTests(ITestOutputHelper output)
         await Until.SeenAsync(TimeSpan.FromSeconds(40), "the locked out node says so and what helps", async () =>
         {
             StatusReport status = await away.StatusAsync();
-            return status.Degraded.Any(d => d.Contains("another key", StringComparison.Ordinal) && d.Contains("/etc/kcore/cluster.key", StringComparison.Ordinal))
+            return status.Degraded.Any(d => d.Contains("another key", StringComparison.Ordinal) && d.Contains("kctl cluster join", StringComparison.Ordinal))
                 ? null
                 : string.Join("; ", status.Degraded);
         });
-        await away.TerminateAsync();
-        File.Copy(others[0].KeyPath, away.KeyPath, overwrite: true);
-        away.Start();
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(40));
+        string token = (await others[0].KctlAsync("cluster", "token")).OrThrow().Stdout.Trim();
+        (await away.KctlAsync("cluster", "join", token)).OrThrow();
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
+        await Until.SeenAsync(TimeSpan.FromSeconds(60), "the old keys of the one that came back go, too", () => AllUseAsync(lan.Nodes, 1));
     });
 
     private static Task<TimeSpan> DeadAsync(IEnumerable<LanNode> observers, LanNode dead) => Until.SeenAsync(

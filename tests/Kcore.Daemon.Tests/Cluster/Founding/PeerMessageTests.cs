@@ -2,8 +2,11 @@ using System.Net;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Consensus;
 using Kcore.Daemon.Cluster.Founding;
+using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Ipam.Ledger;
+using Kcore.Gossip;
 using Kcore.Gossip.Wire;
+using Kcore.Gossip.Wire.Sealing;
 
 namespace Kcore.Daemon.Tests.Cluster.Founding;
 
@@ -17,9 +20,39 @@ public sealed class PeerMessageTests
     [Fact]
     public void A_hello_is_read_as_it_was_said()
     {
-        HelloMessage[] messages = [new("node-a", Home, true, Endpoint), new("", null, false, Endpoint), new("node-a", Home with { Epoch = uint.MaxValue }, false, Endpoint)];
+        HelloMessage[] messages = [new("node-a", Home, true, Endpoint) { BootNonce = 77, Twin = new IPEndPoint(IPAddress.Loopback, 5) }, new("node-a", Home, true, Endpoint), new("", null, false, Endpoint), new("node-a", Home with { Epoch = uint.MaxValue }, false, Endpoint)];
 
         Assert.All(messages, m => Assert.Equal(m, HelloMessage.Decode(m.Encode().Span)));
+    }
+
+    [Fact]
+    public void A_key_is_read_as_it_was_given_and_a_refusal_gives_its_reason()
+    {
+        var key = new RingKey(3, new ClusterSecret([.. Enumerable.Range(0, 32).Select(i => (byte)i)]), TimeSpan.FromHours(2), null);
+        RingKey read = KeyReply.Decode(new KeyReply(key, null).Encode()).Key!;
+
+        Assert.Equal((key.Name, key.Overlap), (read.Name, read.Overlap));
+        Assert.True(read.Secret.HasSameBytes(key.Secret));
+        Assert.Equal("not a member", KeyReply.Decode(new KeyReply(null, "not a member").Encode()).Refusal);
+        Assert.Equal(new KeyRequest(Home.Id, 9), KeyRequest.Decode(new KeyRequest(Home.Id, 9).Encode().Span));
+    }
+
+    [Fact]
+    public void What_a_node_states_of_its_keys_is_read_back_and_nonsense_is_nothing()
+    {
+        var holding = new KeyHolding([new KeyName(0, 9), new KeyName(1, 3)], new KeyName(1, 3));
+        CatalogEntry Entry(ReadOnlyMemory<byte> value, string key = KeyHolding.Key) =>
+            CatalogEntry.Create(new NodeId(1), key, 1, KeyHolding.Kind, EntryFlags.None, value);
+
+        Assert.Equal(holding, KeyHolding.Read(Entry(holding.Encode())));
+        Assert.Null(KeyHolding.Read(Entry(holding.Encode(), "other")));
+        Assert.Null(KeyHolding.Read(Entry(new KeyHolding([new KeyName(0, 9)], new KeyName(1, 3)).Encode())));
+        Assert.Null(KeyHolding.Read(Entry(new KeyHolding([new KeyName(uint.MaxValue, 9)], new KeyName(uint.MaxValue, 9)).Encode())));
+        byte[] bytes = holding.Encode().ToArray();
+        for (int length = 0; length < bytes.Length; length++)
+        {
+            Assert.Null(KeyHolding.Read(Entry(bytes.AsMemory(0, length))));
+        }
     }
 
     [Fact]
