@@ -8,6 +8,7 @@ internal sealed class SafetyRecord
 {
     private readonly Dictionary<ulong, MemberId> _leaders = [];
     private readonly HashSet<ulong> _completeLeaders = [];
+    private readonly HashSet<ulong> _committingTerms = [];
     private readonly Dictionary<(ulong Index, ulong Term), ulong> _entries = [];
     private readonly List<Committed> _committed = [];
     private readonly Dictionary<ulong, string> _snapshots = [];
@@ -62,6 +63,7 @@ internal sealed class SafetyRecord
         }
 
         CommittedMax = leader.CommitIndex;
+        _committingTerms.Add(leader.Term);
     }
 
     /// <summary>I-7: nobody knows of a commit that no leader made.</summary>
@@ -106,8 +108,11 @@ internal sealed class SafetyRecord
         _completeLeaders.Add(node.Term);
     }
 
-    /// <summary>I-9: a new configuration follows only a committed one, and every step keeps a common majority.</summary>
-    public static void CheckChange(RaftNode leader, (ulong Index, Configuration Configuration) before, ulong committedBefore)
+    /// <summary>
+    /// I-9: a new configuration follows only a committed one and an entry of the leader's own term, and every step keeps a
+    /// common majority.
+    /// </summary>
+    public void CheckChange(RaftNode leader, (ulong Index, Configuration Configuration) before, ulong committedBefore)
     {
         if (leader.ConfigurationIndex == before.Index)
         {
@@ -120,7 +125,7 @@ internal sealed class SafetyRecord
         bool isStep = old.IsJoint ? now.Equals(old.Left)
             : now.IsJoint ? now.OldVoters.SequenceEqual(old.Voters)
             : now.Voters.SequenceEqual(old.Voters);
-        if (!isStep || before.Index > Math.Max(committedBefore, leader.CommitIndex))
+        if (!isStep || !_committingTerms.Contains(leader.Term) || before.Index > Math.Max(committedBefore, leader.CommitIndex))
         {
             throw new InvariantException($"I-9: {leader.Self} appended configuration {leader.ConfigurationIndex} after {before.Index}, committed up to {leader.CommitIndex}.");
         }

@@ -186,7 +186,7 @@ internal sealed partial class SimulatedGroup
             Record.NoteLeader(node, member.Shadow);
             if (wasLeader)
             {
-                SafetyRecord.CheckChange(node, life.LastConfiguration, life.LastSeen.Commit);
+                Record.CheckChange(node, life.LastConfiguration, life.LastSeen.Commit);
             }
         }
         else if (wasLeader && node.CommitIndex > life.LastSeen.Commit)
