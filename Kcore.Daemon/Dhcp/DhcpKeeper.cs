@@ -11,6 +11,9 @@ namespace Kcore.Daemon.Dhcp;
 internal sealed partial class DhcpKeeper(
     string network, DhcpFiles files, IDhcpSupervisor supervisor, IDataplaneObserver observer, TimeProvider time, ILogger logger)
 {
+    /// <summary>Ends this close to the start, in a row, are a failure of the network and no accident.</summary>
+    private const int Hopeless = 3;
+
     /// <summary>A server that ends sooner has failed to start.</summary>
     private static readonly TimeSpan _settled = TimeSpan.FromSeconds(2);
 
@@ -39,18 +42,29 @@ internal sealed partial class DhcpKeeper(
         string configuration = DnsmasqText.Configuration(server, files, files.IsOpenToAll() ? null : "root");
         string path = files.ConfigurationOf(network, DnsmasqText.Version(configuration));
         string hosts = DnsmasqText.Hosts(server);
-        bool lost = _running is { IsAlive: false };
-        if (_running is null || lost || look)
+        bool gone = _running is { IsAlive: false };
+        if (_running is null || gone || look)
         {
             Find(processes.Value);
         }
 
-        lost &= _running is null;
+        bool lost = gone && _running is null;
+        if (gone && !lost)
+        {
+            // Whoever keeps it was quicker than this look.
+            Repaired(server, "server", now);
+        }
+
         _missingSince = _running is null ? _missingSince ?? now : null;
         if (lost)
         {
             Log.Ended(logger, network);
             _failures = now - _startedAt < _settled ? _failures + 1 : 0;
+            if (_failures >= Hopeless)
+            {
+                Health = new DhcpHealth($"dnsmasq ends again and again ({files.LogOf(network)})", []);
+            }
+
             _notBefore = now + supervisor.Grace + Pause();
         }
 

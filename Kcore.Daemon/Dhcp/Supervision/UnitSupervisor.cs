@@ -10,6 +10,7 @@ namespace Kcore.Daemon.Dhcp.Supervision;
 internal sealed class UnitSupervisor(TimeProvider time) : IDhcpSupervisor
 {
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan _proof = TimeSpan.FromMilliseconds(300);
 
     /// <summary>systemd starts a unit again after half a second (below).</summary>
     public TimeSpan Grace => TimeSpan.FromSeconds(1.2);
@@ -39,7 +40,16 @@ internal sealed class UnitSupervisor(TimeProvider time) : IDhcpSupervisor
         // A unit of that name that is loaded still, failed or between two starts, would be in the way.
         _ = await RunAsync("systemctl", ["stop", UnitOf(network)], token);
         _ = await RunAsync("systemctl", ["reset-failed", UnitOf(network)], token);
-        return await RunAsync("systemd-run", StartArguments(network, configuration), token);
+        if (await RunAsync("systemd-run", StartArguments(network, configuration), token) is { } refused)
+        {
+            return refused;
+        }
+
+        // That the program was executed says nothing yet: one that cannot serve ends at once and is started again for ever.
+        await Task.Delay(_proof, time, token);
+        return await RunAsync("systemctl", ["is-active", "--quiet", UnitOf(network)], token) is null
+            ? null
+            : $"dnsmasq does not stay up (journalctl -u {UnitOf(network)})";
     }
 
     public async Task StopAsync(string network, ServerProcess? server, CancellationToken token)
