@@ -15,6 +15,12 @@ internal sealed class Course(IAgents agents, NodeLan lan, Options options, Resul
     {
         (long busy, long all) = Usage.Machine();
         await JoinAsync();
+        if (options.Split is { } split)
+        {
+            await SplitAsync(split);
+            return;
+        }
+
         await IdleAsync();
         await UpdatesAsync();
         for (int i = 0; i < (options.Quick ? 1 : 2); i++)
@@ -43,7 +49,7 @@ internal sealed class Course(IAgents agents, NodeLan lan, Options options, Resul
         Add("all started at once to full view, s", Seconds(begun, await FullViewAsync(begun)));
     }
 
-    public async Task SplitAsync(TimeSpan during)
+    private async Task SplitAsync(TimeSpan during)
     {
         LanNode[] left = [.. lan.Nodes.Take(N / 2)], right = [.. lan.Nodes.Skip(N / 2)];
         await lan.SplitAsync(left, right);

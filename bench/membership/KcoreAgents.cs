@@ -13,7 +13,7 @@ namespace Kcore.Bench.Membership;
 /// </summary>
 internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(180);
     private readonly Dictionary<int, HttpClient> _clients = [];
     private readonly Dictionary<int, string> _ids = [];
     private readonly Dictionary<int, long> _sequence = [];
@@ -45,12 +45,12 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
 
     public async Task IsUpAsync(int agent)
     {
-        using CancellationTokenSource limit = new(Patience);
-        while (true)
+        long begun = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(begun) < Patience)
         {
             try
             {
-                StatusReport? status = await Client(agent).GetFromJsonAsync(Routes.Status, ApiJson.Default.StatusReport, limit.Token);
+                StatusReport? status = await Client(agent).GetFromJsonAsync(Routes.Status, ApiJson.Default.StatusReport);
                 if (status is { Phase: "member" })
                 {
                     _ids[agent] = status.NodeId;
@@ -67,8 +67,10 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
                 throw new InvalidOperationException($"The daemon of {lan.Nodes[agent].Name} has ended. Its last words:\n{lan.Nodes[agent].LogTail(20)}");
             }
 
-            await Task.Delay(50, limit.Token);
+            await Task.Delay(50);
         }
+
+        throw new TimeoutException($"{lan.Nodes[agent].Name} is no member after {Patience.TotalSeconds} s. Its last words:\n{lan.Nodes[agent].LogTail(20)}");
     }
 
     public async Task KillAsync(int agent)

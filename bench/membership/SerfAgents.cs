@@ -7,7 +7,7 @@ namespace Kcore.Bench.Membership;
 /// <summary>Real Serf agents with their defaults (profile lan). What they log is what they know, without the three seconds their event handlers coalesce.</summary>
 internal sealed partial class SerfAgents(NodeLan lan) : IAgents
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(180);
     private readonly Dictionary<int, Process> _processes = [];
     private readonly Dictionary<int, Task> _readers = [];
     private readonly Dictionary<int, TaskCompletionSource> _up = [];
