@@ -21,5 +21,7 @@ namespace Kcore.Contracts;
 [JsonSerializable(typeof(StatusReport))]
 [JsonSerializable(typeof(PlanReport))]
 [JsonSerializable(typeof(EventInfo))]
+[JsonSerializable(typeof(ClusterKeys))]
+[JsonSerializable(typeof(RotateKeyRequest))]
 [JsonSerializable(typeof(VersionInfo))]
 public sealed partial class ApiJson : JsonSerializerContext;

@@ -25,7 +25,20 @@ public sealed record CreateNetworkRequest
     /// <summary><c>--no-outbound-nat</c>; both at once is an error, not last-one-wins.</summary>
     public bool NoOutboundNat { get; init; }
 
+    /// <summary>The node of a <c>nat</c> or <c>bridge</c> network; null is the node that serves the call.</summary>
     public string? TargetNode { get; init; }
+
+    /// <summary>Device of the node that a <c>bridge</c> network leads to, or that carries the VLAN; null is the gateway interface.</summary>
+    public string? Uplink { get; init; }
+
+    /// <summary><c>PORT:NIC:PORT[/udp]</c>: what arrives at the external address goes to that NIC. Only for <c>nat</c>.</summary>
+    public ImmutableArray<string> Publish { get; init; } = [];
+
+    /// <summary>Ports that go to the network's only NIC, unchanged. Only for <c>nat</c>.</summary>
+    public ImmutableArray<int> AllowedTcpPorts { get; init; } = [];
+
+    /// <inheritdoc cref="AllowedTcpPorts"/>
+    public ImmutableArray<int> AllowedUdpPorts { get; init; } = [];
 }
 
 /// <summary>Outcome of a write: what happened to which object, seen from the node that served it.</summary>
@@ -76,6 +89,18 @@ public sealed record NetworkDetail
 
     public string? ExternalIp { get; init; }
 
+    /// <summary>Port of the bridge, or carrier of its VLAN; only for <c>bridge</c> and networks with a VLAN.</summary>
+    public string? Uplink { get; init; }
+
+    /// <summary>The VLAN's device on its node.</summary>
+    public string? VlanDevice { get; init; }
+
+    /// <summary><c>ADDRESS:PORT/PROTOCOL -> NIC:PORT</c>, in order.</summary>
+    public ImmutableArray<string> Published { get; init; } = [];
+
+    /// <summary>First and last address given to guests of a <c>nat</c> network.</summary>
+    public string? DhcpRange { get; init; }
+
     /// <summary>Overlays only.</summary>
     public int? Vni { get; init; }
 
@@ -98,4 +123,5 @@ public sealed record PoolUsage(long Size, long Used, long Free, string? Next);
 
 /// <param name="State"><c>Ready</c>, <c>Pending</c> or <c>Failed</c>, as that node says of itself.</param>
 /// <param name="Health">Membership's view of the node: <c>alive</c>, <c>suspect</c>, <c>dead</c> or <c>left</c>.</param>
-public sealed record NetworkNode(string Node, string NodeId, string? Vtep, string State, string? Reason, string Health);
+/// <param name="External">Address the guests of a <c>nat</c> network appear under on this node.</param>
+public sealed record NetworkNode(string Node, string NodeId, string? Vtep, string State, string? Reason, string Health, string? External = null);

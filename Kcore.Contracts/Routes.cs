@@ -7,9 +7,9 @@ namespace Kcore.Contracts;
 /// <list type="bullet">
 /// <item><c>GET /v1/status</c> → <see cref="StatusReport"/></item>
 /// <item><c>GET /v1/digest[?not=HEX]</c> → the catalog's digest as 16 hex digits; with <c>not</c>, as soon as it is another one, at the latest after 30 s</item>
-/// <item><c>GET /v1/networks</c> → array of <see cref="NetworkSummary"/>, sorted by name</item>
+/// <item><c>GET /v1/networks[?all=true]</c> → array of <see cref="NetworkSummary"/>, sorted by name</item>
 /// <item><c>POST /v1/networks</c> <see cref="CreateNetworkRequest"/> → <see cref="ChangeReceipt"/></item>
-/// <item><c>GET /v1/networks/{name}</c> → <see cref="NetworkDetail"/></item>
+/// <item><c>GET /v1/networks/{name}[?targetNode=N]</c> → <see cref="NetworkDetail"/></item>
 /// <item><c>DELETE /v1/networks/{name}[?targetNode=N]</c> → <see cref="ChangeReceipt"/></item>
 /// <item><c>GET /v1/nodes</c> → array of <see cref="NodeSummary"/>; <c>GET /v1/nodes/{nameOrId}</c> → <see cref="NodeDetail"/></item>
 /// <item><c>GET /v1/nics[?network=N]</c> → array of <see cref="NicInfo"/></item>
@@ -17,6 +17,7 @@ namespace Kcore.Contracts;
 /// <item><c>DELETE /v1/nics/{network}/{name}</c> → <see cref="ChangeReceipt"/></item>
 /// <item><c>GET /v1/plan</c> → <see cref="PlanReport"/></item>
 /// <item><c>GET /v1/events[?since=SEQUENCE][&amp;follow=true]</c> → <see cref="EventInfo"/>, one JSON object a line</item>
+/// <item><c>GET /v1/cluster/keys</c> → <see cref="ClusterKeys"/>; <c>POST /v1/cluster/keys</c> <see cref="RotateKeyRequest"/> begins a rotation → <see cref="ClusterKeys"/></item>
 /// <item><c>GET /v1/version</c> → <see cref="VersionInfo"/></item>
 /// </list>
 /// </remarks>
@@ -29,6 +30,7 @@ public static class Routes
     public const string Nics = "/v1/nics";
     public const string Plan = "/v1/plan";
     public const string Events = "/v1/events";
+    public const string ClusterKeys = "/v1/cluster/keys";
     public const string Version = "/v1/version";
 
     /// <summary>Where the daemon listens unless told otherwise.</summary>

@@ -14,10 +14,13 @@ using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Apply;
 using Kcore.Daemon.Dataplane.Facts;
 using Kcore.Daemon.Dataplane.Nics;
+using Kcore.Daemon.Dhcp;
+using Kcore.Daemon.Dhcp.Supervision;
 using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Ipam.Pools;
+using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
 using Kcore.Daemon.Storage.Events;
 using Kcore.Daemon.Systemd;
@@ -51,11 +54,12 @@ internal static class Node
         using StateDatabase database = OpenDatabase(Path.Combine(data, "state.db"));
         var meta = new MetaStore(database);
         NodeIdentity identity = NodeIdentity.Load(meta, logger);
-        ClusterSecret? found = ClusterKeyFile.Read(options.Cluster.KeyFile);
-        ClusterSecret secret = found ?? MakeKey(options.Cluster.KeyFile, logger);
-        using var ring = new KeyRing(secret);
-        using var certificates = new ClusterCertificates(ring, identity.Id.Value, time);
-        var tls = new TlsOptions(certificates);
+        RingContent? found = ClusterKeyFile.Read(options.Cluster.KeyFile);
+        RingContent keys = found ?? MakeKey(options.Cluster.KeyFile, logger);
+        using var ring = new KeyRing(keys.ActiveKey.Secret);
+        keys.ApplyTo(ring);
+        var peerKeys = new PeerKeys();
+        using var tls = new ClusterTls(ring, identity.Id.Value, time);
         var attachments = new AttachmentTable(database);
         bool vxlanDisabled = IsVxlanDisabled(options.Dataplane, attachments.Current.Current, logger);
         var self = new LocalNode(identity.Id, name, vxlanDisabled, version);
@@ -74,8 +78,8 @@ internal static class Node
             Options = options.Cluster,
             NodeName = name,
             Identity = identity,
-            Secret = secret,
             Ring = ring,
+            PeerKeys = peerKeys,
             KeyWasMade = found is null,
             Connector = connector,
             Discovery = discovery,
@@ -86,6 +90,19 @@ internal static class Node
             Time = time,
             Logger = logger,
         });
+        var keyLoop = new KeyLoop(new KeyLoopParts
+        {
+            Self = identity.Id,
+            Path = options.Cluster.KeyFile,
+            Content = keys,
+            Ring = ring,
+            Peers = peerKeys,
+            Cluster = cluster,
+            Connector = connector,
+            Events = events,
+            Time = time,
+            Logger = logger,
+        });
         var catalog = new CatalogHub(cluster);
         var proposals = new ProposalClient(ledger, cluster, catalog, connector, time);
         ledger.Connect(cluster, catalog, proposals);
@@ -93,22 +110,38 @@ internal static class Node
         var leases = new LeaseLoop(attachments, proposals, catalog, time, logger);
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
         var reports = new DataplaneReports(self, events, logger);
+        var services = new Published<ServiceStatus>(ServiceStatus.None);
         var kernel = new DataplaneLoop(
-            HomeNamespace.OfProcess, SysctlJournal.Open(Path.Combine(data, "sysctl.json")), reports, time, NewRandom(), log.Factory.CreateLogger<DataplaneLoop>());
+            HomeNamespace.OfProcess,
+            SysctlJournal.Open(Path.Combine(data, "sysctl.json")),
+            UplinkJournal.Open(Path.Combine(data, "uplinks.json")),
+            reports, time, NewRandom(), log.Factory.CreateLogger<DataplaneLoop>());
         var feed = new DataplaneFeed(
-            self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, time, logger);
+            self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, services, time, logger);
+        var dhcp = new DhcpLoop(
+            new DhcpFiles(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(options.Node.Socket))!, "dhcp")),
+            SupervisorOf(options.Node) == SupervisorKind.Systemd ? new UnitSupervisor(time) : new ChildSupervisor(HomeNamespace.OfProcess, time),
+            feed.Intended,
+            reports.Status,
+            services,
+            HomeNamespace.OfProcess,
+            reports,
+            time,
+            logger);
 
         using CancellationTokenSource running = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
         CancellationToken token = running.Token;
-        using var networks = new NetworkService(cluster, catalog, self, events);
-        var nics = new NicService(self, catalog, attachments, leases, reports, events, time);
+        using var networks = new NetworkService(
+            cluster, catalog, self, new HostDevices(underlay.Current, options.Dataplane.GatewayInterface, HostInterfaceReader.Read), events);
+        var nics = new NicService(self, catalog, attachments, leases, reports, services, events, time);
         var endpoints = new ApiEndpoints(
             networks,
             nics,
-            new NetworkReports(catalog, underlay.Current),
+            new NetworkReports(self, catalog, underlay.Current, options.Dataplane.GatewayInterface),
             new NodeReports(self, catalog, underlay.Current, reports),
-            new StatusReports(self, cluster, catalog, ledger, attachments, reports, gossipReports, time),
+            new StatusReports(self, cluster, catalog, ledger, attachments, reports, services, gossipReports, time),
             new PlanReports(kernel),
+            new KeyReports(keyLoop, peerKeys, catalog),
             events,
             self,
             token);
@@ -121,6 +154,7 @@ internal static class Node
                 [StreamKind.Gossip] = cluster.HandleGossipAsync,
                 [StreamKind.Hello] = cluster.HandleHelloAsync,
                 [StreamKind.Join] = cluster.HandleJoinAsync,
+                [StreamKind.Keys] = keyLoop.HandleAsync,
             }, time, logger).RunAsync(token),
             new PeerListener(new IPEndPoint(IPAddress.Any, options.Cluster.RaftPort), tls, new Dictionary<StreamKind, StreamHandler>
             {
@@ -129,11 +163,14 @@ internal static class Node
             events.RunAsync(token),
             underlay.RunAsync(token),
             cluster.RunAsync(token),
+            keyLoop.RunAsync(token),
             catalog.RunAsync(token),
             leases.RunAsync(token),
             pools.RunAsync(token),
             kernel.RunAsync(token),
             feed.RunAsync(token),
+            dhcp.RunAsync(token),
+            networks.KeepDefaultAsync(options.Dataplane.DefaultNetwork, time, token),
         ];
         if (discovery is not null)
         {
@@ -189,14 +226,21 @@ internal static class Node
     private static bool IsVxlanDisabled(DataplaneOptions options, AttachmentSet attachments, ILogger logger)
     {
         bool asked = options.DisableVxlan || File.Exists(options.DisableMarker);
-        if (asked && attachments.Wanted.Any())
+        if (asked && attachments.Wanted.Any(a => !a.Local))
         {
-            NodeLog.VxlanInUse(logger, string.Join(", ", attachments.Wanted.Select(a => $"{a.Name} on {a.NetworkName}")));
+            NodeLog.VxlanInUse(logger, string.Join(", ", attachments.Wanted.Where(a => !a.Local).Select(a => $"{a.Name} on {a.NetworkName}")));
             return false;
         }
 
         return asked;
     }
+
+    private static SupervisorKind SupervisorOf(NodeOptions options) => options.Supervisor switch
+    {
+        "systemd" => SupervisorKind.Systemd,
+        "process" => SupervisorKind.Process,
+        _ => SupervisorDetection.Detect(),
+    };
 
     private static string NameOf(NodeOptions options)
     {
@@ -219,14 +263,14 @@ internal static class Node
         return database;
     }
 
-    private static ClusterSecret MakeKey(string path, ILogger logger)
+    private static RingContent MakeKey(string path, ILogger logger)
     {
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            ClusterSecret secret = ClusterKeyFile.Create(path);
+            RingContent keys = ClusterKeyFile.Create(path);
             NodeLog.KeyMade(logger, path);
-            return secret;
+            return keys;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -18,10 +18,12 @@ internal static class CreateNetwork
         var vlan = new Option<int>("--vlan-id") { Description = "802.1Q id of the uplink; 0 is none", HelpName = "ID" };
         var enableNat = new Option<bool>("--enable-outbound-nat") { Description = "masquerade what guests send out (default except for bridge)" };
         var noNat = new Option<bool>("--no-outbound-nat") { Description = "do not masquerade" };
-        var target = new Option<string?>("--target-node") { Description = "create it on this node", HelpName = "NODE" };
+        var target = new Option<string?>("--target-node") { Description = "nat and bridge: the node it is on; default: this one", HelpName = "NODE" };
+        var uplink = new Option<string?>("--uplink") { Description = "device a bridge network leads to, or that carries the VLAN", HelpName = "IFACE" };
+        var publish = new Option<string[]>("--publish") { Description = "PORT:NIC:PORT[/udp], send a port of the external address to a NIC; repeatable", HelpName = "RULE" };
         var wait = new Option<bool>("--wait") { Description = "return when every live node says it is ready" };
         var timeout = new Option<string?>("--timeout") { Description = "how long --wait waits (default 60s)", HelpName = "DURATION" };
-        var command = new Command("network", "Create a network.") { name, type, externalIp, gatewayIp, netmask, vlan, enableNat, noNat, target, wait, timeout };
+        var command = new Command("network", "Create a network.") { name, type, externalIp, gatewayIp, netmask, vlan, enableNat, noNat, target, uplink, publish, wait, timeout };
         command.Aliases.Add("networks");
         command.SetAction(parsed => (int)Run(
             open(parsed),
@@ -36,6 +38,8 @@ internal static class CreateNetwork
                 EnableOutboundNat = parsed.GetValue(enableNat),
                 NoOutboundNat = parsed.GetValue(noNat),
                 TargetNode = parsed.GetValue(target),
+                Uplink = parsed.GetValue(uplink),
+                Publish = [.. parsed.GetValue(publish) ?? []],
             },
             parsed.GetValue(wait) ? Durations.Parse(parsed.GetValue(timeout) ?? "60s") : null));
         return command;
@@ -55,7 +59,10 @@ internal static class CreateNetwork
             return ExitCode.Done;
         }
 
-        ReadyWait.Outcome outcome = new ReadyWait(session, request.Name, everywhere: string.IsNullOrWhiteSpace(request.TargetNode)).Run(timeout);
+        // Other nodes may have networks of this name; the receipt says on which node this one is.
+        bool overlay = string.Equals(request.Type?.Trim(), "vxlan", StringComparison.OrdinalIgnoreCase);
+        string? home = overlay ? null : Replies.Read(body, Replies.Json.ChangeReceipt).Node;
+        ReadyWait.Outcome outcome = new ReadyWait(session, request.Name, home, everywhere: string.IsNullOrWhiteSpace(request.TargetNode)).Run(timeout);
         if (session.IsText)
         {
             foreach (NetworkNode node in outcome.Network.Nodes.OrEmpty())

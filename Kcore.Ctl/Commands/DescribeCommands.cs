@@ -23,7 +23,7 @@ internal static class DescribeCommands
         {
             Session session = open(parsed);
             string wanted = parsed.Required(name);
-            byte[] body = session.Client.Get(Paths.Network(wanted));
+            byte[] body = session.Client.Get(Paths.With(Paths.Network(wanted), "targetNode", parsed.GetValue(target)));
             if (parsed.GetValue(target) is { Length: > 0 } node)
             {
                 body = OnlyNode(body, wanted, node);

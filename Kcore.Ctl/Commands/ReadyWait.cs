@@ -8,11 +8,12 @@ namespace Kcore.Ctl.Commands;
 /// <summary>
 /// Waits until a network works on every live node.
 /// </summary>
+/// <param name="home">The one node the network is on; null for an overlay.</param>
 /// <param name="everywhere">
 /// No node was named. An overlay is then wanted on every live node that allows VXLAN, also on those that have not heard
 /// of it yet and so are not in the description.
 /// </param>
-internal sealed class ReadyWait(Session session, string name, bool everywhere)
+internal sealed class ReadyWait(Session session, string name, string? home, bool everywhere)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
@@ -30,7 +31,7 @@ internal sealed class ReadyWait(Session session, string name, bool everywhere)
         {
             try
             {
-                byte[] body = session.Client.Get(Paths.Network(name));
+                byte[] body = session.Client.Get(Paths.With(Paths.Network(name), "targetNode", home));
                 NetworkDetail network = Replies.Read(body, Replies.Json.NetworkDetail);
                 ImmutableArray<NetworkNode> nodes = [.. network.Nodes.OrEmpty().Where(n => n is not null)];
                 missing = Missing(network, nodes);

@@ -40,6 +40,21 @@ internal static class NetworkText
             .Add("Outbound NAT", network.OutboundNat ? "enabled" : "disabled")
             .Add("Allowed TCP ports", Ports(network.AllowedTcpPorts))
             .Add("Allowed UDP ports", Ports(network.AllowedUdpPorts));
+        if (network.Uplink is { } uplink)
+        {
+            labels.Add("Uplink", network.VlanDevice is { } vlan ? $"{vlan} on {uplink}" : uplink);
+        }
+
+        if (!network.Published.OrEmpty().IsEmpty)
+        {
+            labels.Add("Published ports", $"{network.Published.Length}").Indent(network.Published);
+        }
+
+        if (network.DhcpRange is { } range)
+        {
+            labels.Add("DHCP range", range);
+        }
+
         if (network.Overlay)
         {
             labels.Add("VNI", network.Vni is { } vni ? $"{vni}" : "-").Add("VXLAN device", network.VxlanDevice ?? "-");
@@ -70,7 +85,7 @@ internal static class NetworkText
     public static string NodeLine(NetworkDetail network, NetworkNode node)
     {
         string place = network.Overlay ? $" (vtep: {node.Vtep ?? "unknown"})"
-            : network.ExternalIp is { } external ? $" (external: {external})"
+            : (node.External ?? network.ExternalIp) is { } external ? $" (external: {external})"
             : "";
         string health = node.Health == "alive" ? "" : $", node is {node.Health}";
         string reason = node.Reason is null ? "" : $": {node.Reason}";

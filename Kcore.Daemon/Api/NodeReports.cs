@@ -40,7 +40,7 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
             RaftPort = member.RaftPort,
             Networks =
             [
-                .. now.View.Networks.Values.SelectMany(n => now.View.ParticipantsOf(n.Uid)
+                .. now.View.AllNetworks.SelectMany(n => now.View.ParticipantsOf(n.Uid)
                     .Where(p => p.Node == member.Id)
                     .Select(p => new NodeNetwork(n.Name, p.Fact.State.ToString(), p.Fact.Reason))),
             ],
@@ -58,7 +58,7 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
             member.Status.ToString().ToLowerInvariant(),
             now.View.Voters.Contains(member.Id) ? "voter" : "observer",
             fact?.VxlanDisabled ?? false,
-            now.View.Networks.Values.Count(n => now.View.ParticipantsOf(n.Uid).Any(p => p.Node == member.Id)),
+            now.View.AllNetworks.Count(n => now.View.ParticipantsOf(n.Uid).Any(p => p.Node == member.Id)),
             fact?.Version ?? "");
     }
 }

@@ -9,6 +9,7 @@ using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Facts;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
+using Kcore.Daemon.Reconciliation;
 using Kcore.Gossip;
 using Kcore.Raft;
 
@@ -22,6 +23,7 @@ internal sealed class StatusReports(
     ClusterLedger ledger,
     AttachmentTable attachments,
     DataplaneReports kernel,
+    Published<ServiceStatus> services,
     GossipReports gossip,
     TimeProvider time)
 {
@@ -76,7 +78,7 @@ internal sealed class StatusReports(
                 pass.Took.TotalMilliseconds,
                 kernel.Repairs,
                 pass.HeldBack > 0,
-                [.. Failures(pass)]),
+                [.. Failures(pass, services.Current)]),
             Degraded = [.. Degraded(now, state, consensus, differs, pass)],
         };
     }
@@ -104,7 +106,7 @@ internal sealed class StatusReports(
         _ => "candidate",
     };
 
-    private static IEnumerable<string> Failures(ReconcileStatus pass)
+    private static IEnumerable<string> Failures(ReconcileStatus pass, ServiceStatus beside)
     {
         foreach ((string network, NetworkHealth health) in pass.Networks)
         {
@@ -119,6 +121,14 @@ internal sealed class StatusReports(
                 {
                     yield return $"NIC {nic} on {network}: {reason}";
                 }
+            }
+        }
+
+        foreach ((string network, DhcpHealth dhcp) in beside.Dhcp)
+        {
+            if (dhcp.Failure is { } failure)
+            {
+                yield return $"network {network}: {failure}";
             }
         }
     }
@@ -157,6 +167,11 @@ internal sealed class StatusReports(
             yield return $"the catalog differs from that of {difference}";
         }
 
+        if (cluster.LockedOut is { } lockedOut)
+        {
+            yield return lockedOut;
+        }
+
         if (gossip.IsIsolated)
         {
             yield return "no other member answers this node";
@@ -172,7 +187,7 @@ internal sealed class StatusReports(
             yield return $"data plane: {error}";
         }
 
-        foreach (string failure in Failures(pass))
+        foreach (string failure in Failures(pass, services.Current))
         {
             yield return failure;
         }

@@ -11,6 +11,9 @@ namespace Kcore.Daemon.Dataplane;
 /// <param name="HasRefusals">Something foreign is in the way, so any device that changes may have been it.</param>
 internal sealed record ChangeFilter(FrozenSet<int> OwnIndexes, FrozenSet<string> Names, bool HasRefusals)
 {
+    /// <summary>Ports behind which a physical network is: what their bridge learns there is not ours.</summary>
+    public FrozenSet<int> Learning { get; init; } = [];
+
     public static ChangeFilter Everything { get; } = new([], [], HasRefusals: true);
 
     public bool Concerns(KernelChange change) => change switch
@@ -20,6 +23,7 @@ internal sealed record ChangeFilter(FrozenSet<int> OwnIndexes, FrozenSet<string>
         KernelChange.BridgePort port => OwnIndexes.Contains(port.LinkIndex) || Names.Contains(port.Name),
         KernelChange.Address address => OwnIndexes.Contains(address.Info.LinkIndex),
         // ARP comes and goes with every guest's traffic; only what we set ourselves is permanent.
+        KernelChange.Neighbour { Info: { Table: NeighbourTable.Fdb } learnt } when Learning.Contains(learnt.LinkIndex) => learnt.State.HasFlag(NeighbourState.NoArp),
         KernelChange.Neighbour neighbour => OwnIndexes.Contains(neighbour.Info.LinkIndex)
             && (neighbour.Info.Table == NeighbourTable.Fdb
                 || neighbour.Info.Protocol == KcoreMark.Protocol

@@ -18,6 +18,7 @@ namespace Kcore.Daemon.Dataplane;
 internal sealed partial class DataplaneLoop(
     HomeNamespace home,
     SysctlJournal journal,
+    UplinkJournal uplinks,
     IDataplaneObserver observer,
     TimeProvider time,
     Random random,
@@ -115,7 +116,7 @@ internal sealed partial class DataplaneLoop(
         using RouteSocket socket = home.OpenRoute();
         SysctlFiles sysctls = new(home, journal);
         NftProcess nft = new(home, time);
-        DataplanePass pass = new(new KernelReader(socket, sysctls), new StepExecutor(home, socket, sysctls, nft), nft);
+        DataplanePass pass = new(new KernelReader(socket, sysctls, uplinks), new StepExecutor(home, socket, sysctls, uplinks, nft), nft);
         DataplaneIntent? intent = null;
         TimeSpan next = TimeSpan.Zero;
         TimeSpan fullAt = TimeSpan.Zero;

@@ -95,8 +95,14 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
 
     private static ChangeFilter Filter(DesiredState desired, ObservedState observed, DataplanePlan plan) => new(
         observed.Owned.Links.Select(l => observed.Indexes[l.Name]).ToFrozenSet(),
-        desired.Links.Select(l => l.Value.Name).Concat(observed.Owned.Links.Select(l => l.Name)).ToFrozenSet(StringComparer.Ordinal),
-        !plan.Refusals.IsEmpty);
+        desired.Links.Select(l => l.Value.Name)
+            .Concat(desired.Uplinks.Select(u => u.Value.Device))
+            .Concat(observed.Owned.Links.Select(l => l.Name))
+            .ToFrozenSet(StringComparer.Ordinal),
+        !plan.Refusals.IsEmpty)
+    {
+        Learning = [.. desired.Ports.Where(p => p.Value.Learning && observed.Indexes.ContainsKey(p.Value.Device)).Select(p => observed.Indexes[p.Value.Device])],
+    };
 }
 
 /// <summary>How a pass ended.</summary>
@@ -123,28 +129,29 @@ internal sealed record PassResult(
     public ReconcileStatus ToStatus(DataplaneIntent intent, DateTimeOffset at, TimeSpan took) => new(
         at,
         took,
-        intent.Self.VxlanDisabled
-            ? ImmutableSortedDictionary<string, NetworkHealth>.Empty
-            : intent.Overlays.DistinctBy(o => o.Name, StringComparer.Ordinal).ToImmutableSortedDictionary(o => o.Name, Health, StringComparer.Ordinal),
+        (intent.Self.VxlanDisabled ? [] : intent.Overlays.Select(o => (o.Name, o.LocalNics)))
+            .Concat(intent.Locals.Select(n => (n.Name, n.LocalNics)))
+            .DistinctBy(n => n.Name, StringComparer.Ordinal)
+            .ToImmutableSortedDictionary(n => n.Name, n => Health(n.Name, n.LocalNics), StringComparer.Ordinal),
         null,
         Plan.HeldBack.Length,
         Plan.HeldBackReason,
         Plan.Advisories);
 
-    private NetworkHealth Health(OverlayIntent overlay)
+    private NetworkHealth Health(string network, ImmutableArray<LocalNicIntent> nics)
     {
         string? failure = NftError
-            ?? Plan.Refusals.FirstOrDefault(r => r.Overlay == overlay.Name && r is { Nic: null, Blocks: true })?.Reason
-            ?? Failures.FirstOrDefault(f => f.Step.Origin is { Nic: null } origin && (origin.Overlay == overlay.Name || origin.Overlay.Length == 0))?.Error;
+            ?? Plan.Refusals.FirstOrDefault(r => r.Overlay == network && r is { Nic: null, Blocks: true })?.Reason
+            ?? Failures.FirstOrDefault(f => f.Step.Origin is { Nic: null } origin && (origin.Overlay == network || origin.Overlay.Length == 0))?.Error;
         return new NetworkHealth(
             failure,
-            overlay.LocalNics.DistinctBy(n => n.Name, StringComparer.Ordinal).ToImmutableSortedDictionary(
+            nics.DistinctBy(n => n.Name, StringComparer.Ordinal).ToImmutableSortedDictionary(
                 n => n.Name,
                 n => new NicHealth(
                     n.AttachmentId,
                     failure
-                        ?? Plan.Refusals.FirstOrDefault(r => r.Overlay == overlay.Name && r.Nic == n.Name)?.Reason
-                        ?? Failures.FirstOrDefault(f => f.Step.Origin.Overlay == overlay.Name && f.Step.Origin.Nic == n.Name)?.Error),
+                        ?? Plan.Refusals.FirstOrDefault(r => r.Overlay == network && r.Nic == n.Name)?.Reason
+                        ?? Failures.FirstOrDefault(f => f.Step.Origin.Overlay == network && f.Step.Origin.Nic == n.Name)?.Error),
                 StringComparer.Ordinal));
     }
 }

@@ -19,6 +19,9 @@ internal sealed record NetworkState
 
     public ImmutableArray<InterfaceAddress> Addresses { get; init; } = [];
 
+    /// <summary>Devices of the host that are ports of our bridges.</summary>
+    public ImmutableArray<UplinkPort> Uplinks { get; init; } = [];
+
     /// <summary>Forwarding entries of tunnel devices: which VTEP a MAC is behind.</summary>
     public ImmutableArray<TunnelEntry> TunnelEntries { get; init; } = [];
 
@@ -54,6 +57,12 @@ internal abstract record Link(string Name, int Mtu, bool Up, string? Alias)
         public override string? MasterName => Master;
     }
 
+    /// <summary>An 802.1Q device; a null master means that it is a port of no bridge.</summary>
+    public sealed record Vlan(string Name, int Mtu, bool Up, string? Alias, string? Parent, int Id, string? Master) : Link(Name, Mtu, Up, Alias)
+    {
+        public override string? MasterName => Master;
+    }
+
     public sealed record Tap(string Name, int Mtu, bool Up, string? Alias, string? Master) : Link(Name, Mtu, Up, Alias)
     {
         public override string? MasterName => Master;
@@ -74,6 +83,9 @@ internal sealed record AltName(string Device, string Name);
 /// <param name="Floods">Frames for everybody and for unknown MACs leave here as well.</param>
 internal sealed record PortFlags(
     string Device, bool Learning, bool Locked, bool NeighSuppress, bool Isolated = false, bool Floods = true);
+
+/// <summary>A device of the host, which stays the host's, as port of a bridge of ours.</summary>
+internal sealed record UplinkPort(string Device, string Bridge, bool Up);
 
 internal sealed record InterfaceAddress(string Device, IPAddress Local, int PrefixLength);
 
@@ -110,12 +122,13 @@ internal sealed record Sysctl(string Path, string Value, string? Device);
 
 /// <summary>The end of a veth pair that lives in the guest's namespace, fully configured.</summary>
 /// <param name="HostDevice">Our end.</param>
+/// <param name="Address">Null when somebody else gives it one, and with it the way to the gateway.</param>
 internal sealed record GuestInterface(
     string HostDevice,
     string NamespacePath,
     string Name,
     PhysicalAddress Mac,
     int Mtu,
-    IPAddress Address,
+    IPAddress? Address,
     int PrefixLength,
     IPAddress Gateway);

@@ -38,7 +38,8 @@ internal static class CommandLine
     {
         var config = new Option<string?>("--config") { Description = $"Configuration file (YAML); default: {DefaultConfigFile} when it exists" };
         var disableVxlan = new Option<bool>("--disable-vxlan") { Description = "Take no part in overlays" };
-        var root = new RootCommand("Kcore daemon: one shared network for hosts that run VMs, without a controller.") { config, disableVxlan };
+        var noDefaultNetwork = new Option<bool>("--no-default-network") { Description = "Make no network 'default' on this node" };
+        var root = new RootCommand("Kcore daemon: one shared network for hosts that run VMs, without a controller.") { config, disableVxlan, noDefaultNetwork };
         var options = new List<(Option<string?> Option, string Key)>();
         foreach ((string flag, string key, string help) in Settings)
         {
@@ -61,6 +62,11 @@ internal static class CommandLine
             if (parsed.GetValue(disableVxlan))
             {
                 values["Dataplane:DisableVxlan"] = "true";
+            }
+
+            if (parsed.GetValue(noDefaultNetwork))
+            {
+                values["Dataplane:DefaultNetwork"] = "false";
             }
 
             string? file = parsed.GetValue(config) ?? (File.Exists(DefaultConfigFile) ? DefaultConfigFile : null);

@@ -20,7 +20,7 @@ internal sealed class DaemonLog : IDisposable
     {
         bool journal = Environment.GetEnvironmentVariable("JOURNAL_STREAM") is not null;
         _logger = new LoggerConfiguration()
-            .MinimumLevel.Is(Enum.Parse<LogEventLevel>(level, ignoreCase: true))
+            .MinimumLevel.Is(Level(level))
             .MinimumLevel.Override("Microsoft", LogEventLevel.Warning)
             .Enrich.With<EventNumber>()
             .WriteTo.Console(outputTemplate: journal ? JournalTemplate : Template, formatProvider: CultureInfo.InvariantCulture)
@@ -32,6 +32,17 @@ internal sealed class DaemonLog : IDisposable
     public ILoggerProvider Provider { get; }
 
     public ILoggerFactory Factory { get; }
+
+    /// <summary>The level a word of the configuration stands for: people write <c>info</c>, the library says <c>Information</c>.</summary>
+    public static LogEventLevel Level(string word) => word.ToUpperInvariant() switch
+    {
+        "TRACE" or "VERBOSE" => LogEventLevel.Verbose,
+        "DEBUG" => LogEventLevel.Debug,
+        "INFO" or "INFORMATION" => LogEventLevel.Information,
+        "WARN" or "WARNING" => LogEventLevel.Warning,
+        "ERROR" => LogEventLevel.Error,
+        _ => throw new ArgumentOutOfRangeException(nameof(word), word, "not a log level"),
+    };
 
     public void Dispose()
     {

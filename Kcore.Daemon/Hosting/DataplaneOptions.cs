@@ -17,4 +17,7 @@ internal sealed class DataplaneOptions
     /// <summary>Device guests leave the host by; null takes the device of the advertised address.</summary>
     [RegularExpression("^[^/\\s]{1,15}$", ErrorMessage = "dataplane.gatewayInterface: a device name of at most 15 characters")]
     public string? GatewayInterface { get; set; }
+
+    /// <summary>The node has the nat network <c>default</c> of its own.</summary>
+    public bool DefaultNetwork { get; set; } = true;
 }

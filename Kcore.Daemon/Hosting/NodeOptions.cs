@@ -22,9 +22,9 @@ internal sealed class NodeOptions
     [Required]
     public string Socket { get; set; } = Contracts.Routes.DefaultSocket;
 
-    /// <summary>Minimum level of the log: Verbose, Debug, Information, Warning, Error.</summary>
-    [RegularExpression("^(?i:verbose|debug|information|warning|error)$", ErrorMessage = "node.logLevel: one of Verbose, Debug, Information, Warning, Error")]
-    public string LogLevel { get; set; } = "Information";
+    /// <summary>Minimum level of the log: debug, info, warn or error; the long words and trace (verbose) are understood too.</summary>
+    [RegularExpression("^(?i:verbose|trace|debug|info|information|warn|warning|error)$", ErrorMessage = "node.logLevel: one of trace, debug, info, warn, error")]
+    public string LogLevel { get; set; } = "info";
 
     /// <summary>Who keeps helper processes: <c>systemd</c> or <c>process</c>; null asks whether systemd is process 1.</summary>
     [RegularExpression("^(systemd|process)$", ErrorMessage = "node.supervisor: systemd or process")]

@@ -3,7 +3,7 @@ namespace Kcore.Daemon.Systemd;
 /// <summary>Who keeps dnsmasq, wireguard-go and the hypervisors running.</summary>
 internal enum SupervisorKind
 {
-    /// <summary>The daemon's own children, which end with it: containers and network namespaces.</summary>
+    /// <summary>The daemon's own children, which it leaves running when it ends: containers and network namespaces.</summary>
     Process,
 
     /// <summary>Transient units, which outlive a restart of the daemon.</summary>

@@ -72,6 +72,9 @@ internal static class Ifla
     internal const ushort BridgeStp = 5;
     internal const ushort BridgeSnooping = 23;
 
+    internal const ushort VlanId = 1;
+    internal const ushort VlanProtocol = 5;
+
     internal const ushort VxlanId = 1;
     internal const ushort VxlanGroup = 2;
     internal const ushort VxlanLink = 3;

@@ -88,6 +88,7 @@ internal static class LinkDecoder
             Kind = kind,
             Bridge = kind == "bridge" ? Bridge(data) : null,
             Vxlan = kind == "vxlan" ? Vxlan(data) : null,
+            Vlan = kind == "vlan" ? Vlan(data) : null,
             Port = portKind == "bridge" ? Port(portData) : null,
         };
     }
@@ -108,6 +109,22 @@ internal static class LinkDecoder
         }
 
         return bridge;
+    }
+
+    private static VlanInfo Vlan(AttributeReader data)
+    {
+        var vlan = new VlanInfo(0, 0);
+        while (data.TryRead(out NetlinkAttribute attribute))
+        {
+            vlan = attribute.Type switch
+            {
+                Ifla.VlanId => vlan with { Id = attribute.AsUInt16() },
+                Ifla.VlanProtocol => vlan with { Protocol = attribute.AsUInt16BigEndian() },
+                _ => vlan,
+            };
+        }
+
+        return vlan;
     }
 
     private static VxlanInfo Vxlan(AttributeReader data)

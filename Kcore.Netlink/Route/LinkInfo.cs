@@ -60,6 +60,8 @@ public sealed record LinkInfo
 
     public VxlanInfo? Vxlan { get; init; }
 
+    public VlanInfo? Vlan { get; init; }
+
     /// <summary>The flags of this port, when the master is a bridge.</summary>
     public BridgePortInfo? Port { get; init; }
 
@@ -70,6 +72,10 @@ public sealed record LinkInfo
 /// <param name="ForwardDelay">In the kernel's hundredths of a second.</param>
 /// <param name="Ageing">In the kernel's hundredths of a second.</param>
 public sealed record BridgeInfo(bool Stp, uint ForwardDelay, bool MulticastSnooping, uint Ageing);
+
+/// <summary>Settings of a VLAN device; the device it is on is <see cref="LinkInfo.LinkedIndex"/>.</summary>
+/// <param name="Protocol">0x8100 for 802.1Q, 0x88a8 for 802.1ad.</param>
+public sealed record VlanInfo(ushort Id, ushort Protocol);
 
 /// <summary>Settings of a VXLAN device.</summary>
 public sealed record VxlanInfo

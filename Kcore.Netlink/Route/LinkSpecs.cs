@@ -62,6 +62,19 @@ public sealed record VxlanSpec : LinkSpec
     public int? Underlay { get; init; }
 }
 
+/// <summary>An 802.1Q VLAN device on another device. EOPNOTSUPP where the kernel has no VLANs.</summary>
+public sealed record VlanSpec : LinkSpec
+{
+    /// <summary>Index of the device that carries the tagged frames.</summary>
+    public required int Parent { get; init; }
+
+    /// <summary>1 to 4094.</summary>
+    public required ushort Id { get; init; }
+
+    /// <summary>Bytes; the parent's when null.</summary>
+    public int? Mtu { get; init; }
+}
+
 /// <summary>What can be changed on a live VXLAN device; index, MTU and FDB survive. Null leaves a value alone.</summary>
 public sealed record VxlanChange
 {

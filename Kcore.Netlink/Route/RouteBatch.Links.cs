@@ -7,6 +7,9 @@ namespace Kcore.Netlink.Route;
 
 public sealed partial class RouteBatch
 {
+    /// <summary>ETH_P_8021Q (linux/if_ether.h).</summary>
+    private const ushort Ethernet8021Q = 0x8100;
+
     private const ushort CreateNew = Nlm.Create | Nlm.Exclusive;
     private const byte AddressGenerationAutomatic = 0;
     private const byte AddressGenerationNone = 1;
@@ -53,6 +56,27 @@ public sealed partial class RouteBatch
             writer.PutByte(Ifla.VxlanTtl, spec.Ttl);
             writer.PutByte(Ifla.VxlanLearning, 0);
             writer.PutUInt16BigEndian(Ifla.VxlanPort, spec.Port);
+            writer.EndNested(data);
+            writer.EndNested(info);
+        });
+    }
+
+    /// <summary>Makes an 802.1Q device. EEXIST when name, index or the id on this parent is taken; EOPNOTSUPP without VLANs in the kernel.</summary>
+    public int CreateVlan(VlanSpec spec)
+    {
+        Check(spec);
+        CheckIndex(spec.Parent);
+        CheckMtu(spec.Mtu);
+        ArgumentOutOfRangeException.ThrowIfZero(spec.Id);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(spec.Id, (ushort)4094);
+        return Add($"create the VLAN device {spec.Name}", 0, Nlm.NewLink, CreateNew, (ref writer) =>
+        {
+            PutLink(ref writer, spec);
+            writer.PutInt32(Ifla.Link, spec.Parent);
+            PutMtu(ref writer, spec.Mtu);
+            NestToken info = BeginInfo(ref writer, "vlan", out NestToken data);
+            writer.PutUInt16(Ifla.VlanId, spec.Id);
+            writer.PutUInt16BigEndian(Ifla.VlanProtocol, Ethernet8021Q);
             writer.EndNested(data);
             writer.EndNested(info);
         });

@@ -10,6 +10,9 @@ internal sealed class ConfigurationHistory(Configuration first, ulong firstIndex
 
     public Configuration Current => _history[^1].Configuration;
 
+    /// <summary>The index of the entry that made <see cref="Current"/>.</summary>
+    public ulong CurrentIndex => _history[^1].Index;
+
     /// <summary>The configuration in effect at <paramref name="index"/>, with the index of its entry.</summary>
     public (ulong Index, Configuration Configuration) At(ulong index)
     {

@@ -18,14 +18,16 @@ _kctl() {
     esac
     local words=''
     case $verb:$noun in
-        :) words='create get describe delete attach detach status plan events version completion --version' ;;
+        :) words='create get describe delete attach detach cluster status plan events version completion --version' ;;
         create:) words='network' ;;
         get:) words='networks nodes nics' ;;
         describe:) words='network node' ;;
         delete:) words='network' ;;
         attach:|detach:) words='nic' ;;
+        cluster:) words='keys rotate-key' ;;
+        cluster:rotate-key) words='--retire-after' ;;
         completion:) words='bash zsh fish' ;;
-        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --wait --timeout' ;;
+        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --wait --timeout' ;;
         get:network*) words='--all' ;;
         get:nic*) words='--network' ;;
         describe:network*|delete:network*) words="--target-node $(kctl get networks -o name 2>/dev/null)" ;;

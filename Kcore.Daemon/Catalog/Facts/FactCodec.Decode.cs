@@ -1,7 +1,9 @@
 using System.Buffers.Binary;
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.NetworkInformation;
+using Kcore.Daemon.Catalog.Naming;
 using Kcore.Gossip;
 using Kcore.Gossip.Wire;
 
@@ -125,7 +127,7 @@ internal static partial class FactCodec
     private static ClaimFact DecodeClaim(ReadOnlySpan<byte> bytes)
     {
         string? name = null;
-        UInt128? uid = null;
+        UInt128? uid = null, home = null;
         ClaimStamp? created = null, stamp = null;
         NetworkSpec? spec = null;
         var reader = new MessagePackReader(bytes);
@@ -138,11 +140,17 @@ internal static partial class FactCodec
                 case 3: created = ReadStamp(ref reader); break;
                 case 4: stamp = ReadStamp(ref reader); break;
                 case 5: spec = ReadSpec(ref reader); break;
+                case 6: home = ReadUid(ref reader); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new ClaimFact(Need(name), Need(uid), Need(created), Need(stamp), spec);
+        if (spec is not null && (spec.Type == NetworkType.Vxlan) != home is null)
+        {
+            throw new WireFormatException("an overlay is on no one node, every other network is");
+        }
+
+        return new ClaimFact(Need(name), Need(uid), Need(created), Need(stamp), spec) { Home = home is { } node ? new NodeId(node) : null };
     }
 
     private static PoolFact DecodePool(ReadOnlySpan<byte> bytes)
@@ -241,7 +249,8 @@ internal static partial class FactCodec
         IPAddress? gateway = null, external = null;
         int prefix = 0, vlan = 0;
         bool nat = false;
-        string? target = null;
+        string? target = null, uplink = null;
+        PortRules ports = PortRules.None;
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
             switch (reader.ReadUInt64())
@@ -253,8 +262,15 @@ internal static partial class FactCodec
                 case 5: vlan = (int)reader.ReadUInt64(4094); break;
                 case 6: nat = reader.ReadBoolean(); break;
                 case 7: target = reader.ReadString(WireLimits.NameBytes); break;
+                case 8: uplink = reader.ReadString(DeviceName.MaxLength); break;
+                case 9: ports = ReadPorts(ref reader); break;
                 default: reader.Skip(); break;
             }
+        }
+
+        if (uplink is not null && !DeviceName.IsUsable(uplink))
+        {
+            throw new WireFormatException("not a device name");
         }
 
         if (prefix is < 8 or > 30 || !Enum.IsDefined(type) || Need(gateway).GetAddressBytes().Length != 4)
@@ -262,7 +278,43 @@ internal static partial class FactCodec
             throw new WireFormatException("not a network this version knows");
         }
 
-        return new NetworkSpec { Type = type, Gateway = gateway!, PrefixLength = prefix, ExternalIp = external, VlanId = vlan, OutboundNat = nat, TargetNode = target };
+        return new NetworkSpec
+        {
+            Type = type,
+            Gateway = gateway!,
+            PrefixLength = prefix,
+            ExternalIp = external,
+            VlanId = vlan,
+            OutboundNat = nat,
+            TargetNode = target,
+            Uplink = uplink,
+            Ports = ports,
+        };
+    }
+
+    private static PortRules ReadPorts(ref MessagePackReader reader)
+    {
+        var rules = ImmutableArray.CreateBuilder<PublishRule>();
+        for (int left = reader.ReadArrayHeader(PortRules.Max); left > 0; left--)
+        {
+            if (reader.ReadArrayHeader(4) != 4)
+            {
+                throw new WireFormatException("not a port rule");
+            }
+
+            var protocol = (TransportProtocol)reader.ReadUInt64(255);
+            int port = reader.ReadUInt16();
+            int targetPort = reader.ReadUInt16();
+            string nic = reader.ReadString(WireLimits.NameBytes);
+            if (!Enum.IsDefined(protocol) || port == 0 || targetPort == 0)
+            {
+                throw new WireFormatException("not a port");
+            }
+
+            rules.Add(new PublishRule(protocol, port, nic.Length == 0 ? null : nic, targetPort));
+        }
+
+        return new PortRules(rules.DrainToImmutable());
     }
 
     private static ClaimStamp ReadStamp(ref MessagePackReader reader)

@@ -56,7 +56,7 @@ internal static partial class FactCodec
 
     public static ReadOnlyMemory<byte> Encode(ClaimFact fact) => Write(fact, static (w, f) =>
     {
-        w.WriteMapHeader(f.Spec is null ? 4 : 5);
+        w.WriteMapHeader(4 + Present(f.Spec) + Present(f.Home));
         Text(w, 1, f.Name);
         Uid(w, 2, f.Uid);
         Stamp(w, 3, f.Created);
@@ -65,6 +65,11 @@ internal static partial class FactCodec
         {
             w.WriteUInt64(5);
             WriteSpec(w, spec);
+        }
+
+        if (f.Home is { } home)
+        {
+            Uid(w, 6, home.Value);
         }
     });
 
@@ -112,7 +117,7 @@ internal static partial class FactCodec
 
     private static void WriteSpec(MessagePackWriter writer, NetworkSpec spec)
     {
-        writer.WriteMapHeader(5 + Present(spec.ExternalIp) + Present(spec.TargetNode));
+        writer.WriteMapHeader(5 + Present(spec.ExternalIp) + Present(spec.TargetNode) + Present(spec.Uplink) + (spec.Ports.Rules.IsEmpty ? 0 : 1));
         Number(writer, 1, (ulong)spec.Type);
         Address(writer, 2, spec.Gateway);
         Number(writer, 3, (ulong)spec.PrefixLength);
@@ -124,6 +129,20 @@ internal static partial class FactCodec
         Number(writer, 5, (ulong)spec.VlanId);
         Flag(writer, 6, spec.OutboundNat);
         OptionalText(writer, 7, spec.TargetNode);
+        OptionalText(writer, 8, spec.Uplink);
+        if (!spec.Ports.Rules.IsEmpty)
+        {
+            writer.WriteUInt64(9);
+            writer.WriteArrayHeader(spec.Ports.Rules.Length);
+            foreach (PublishRule rule in spec.Ports.Rules)
+            {
+                writer.WriteArrayHeader(4);
+                writer.WriteUInt64((ulong)rule.Protocol);
+                writer.WriteUInt64((ulong)rule.Port);
+                writer.WriteUInt64((ulong)rule.TargetPort);
+                writer.WriteString(rule.Nic ?? "");
+            }
+        }
     }
 
     private static ReadOnlyMemory<byte> Write<T>(T fact, Body<T> body)

@@ -13,7 +13,8 @@ internal static class FactKeys
 
     public static string Nic(UInt128 attachment) => "i" + Hex(attachment);
 
-    public static string Claim(string network) => "c" + network;
+    /// <param name="home">The one node a network of type nat or bridge is on. No name holds an '@'.</param>
+    public static string Claim(string network, NodeId? home = null) => home is { } node ? $"c{network}@{Hex(node.Value)}" : "c" + network;
 
     public static string Pool(UInt128 network) => "o" + Hex(network);
 

@@ -15,6 +15,9 @@ internal enum FactKind : ushort
     Lease = 17,
     Admission = 18,
     Dissolved = 20,
+
+    /// <summary>Which cluster keys a node holds: <see cref="Cluster.Trust.KeyHolding"/>, no concern of the catalog's.</summary>
+    Keys = Cluster.Trust.KeyHolding.Kind,
 }
 
 /// <summary>A node about itself.</summary>
@@ -70,7 +73,14 @@ internal readonly record struct ClaimStamp(ulong Counter, NodeId Node, ulong Con
 /// <param name="Created">Stamp of the creation; decides who keeps a VNI.</param>
 /// <param name="Stamp">Stamp of this word.</param>
 /// <param name="Spec">Null when the claim is a deletion.</param>
-internal sealed record ClaimFact(string Name, UInt128 Uid, ClaimStamp Created, ClaimStamp Stamp, NetworkSpec? Spec);
+internal sealed record ClaimFact(string Name, UInt128 Uid, ClaimStamp Created, ClaimStamp Stamp, NetworkSpec? Spec)
+{
+    /// <summary>
+    /// The one node a network of type nat or bridge is on: two nodes may each have one of the same name. Null for an
+    /// overlay, of which there is one per name.
+    /// </summary>
+    public NodeId? Home { get; init; }
+}
 
 /// <summary>The address pool of an overlay, as Raft committed it.</summary>
 /// <param name="Next">Next address in order; null when the pool is exhausted.</param>

@@ -32,6 +32,12 @@ internal sealed record NetworkSpec
 
     public string? TargetNode { get; init; }
 
+    /// <summary>Device of the node that a bridge network leads to, or that carries the VLAN; null is the gateway interface.</summary>
+    public string? Uplink { get; init; }
+
+    /// <summary>What arrives at the external address and goes to guests. Only for nat.</summary>
+    public PortRules Ports { get; init; } = PortRules.None;
+
     public IPNetwork Subnet
     {
         get
@@ -69,6 +75,8 @@ internal sealed record NetworkSpec
         Compare("vlanId", VlanId.ToString(CultureInfo.InvariantCulture), other.VlanId.ToString(CultureInfo.InvariantCulture));
         Compare("enableOutboundNat", OutboundNat ? "true" : "false", other.OutboundNat ? "true" : "false");
         Compare("targetNode", TargetNode, other.TargetNode);
+        Compare("uplink", Uplink, other.Uplink);
+        Compare("publish", Ports.Text, other.Ports.Text);
         return fields.DrainToImmutable();
 
         void Compare(string field, string? mine, string? theirs)

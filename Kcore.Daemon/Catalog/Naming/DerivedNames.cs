@@ -34,6 +34,13 @@ internal static class DerivedNames
     public static string Bridge(string network) =>
         network.Length + 4 <= DeviceName.MaxLength ? "kbr-" + network : "kb-" + Hex8(network);
 
+    /// <summary><c>PARENT.ID</c> when the kernel takes it, else <c>kvlID-</c> and 4 hex digits of the parent's SHA-256 (behaviour 8).</summary>
+    public static string VlanDevice(string parent, int id)
+    {
+        string name = string.Create(CultureInfo.InvariantCulture, $"{parent}.{id}");
+        return name.Length <= DeviceName.MaxLength ? name : string.Create(CultureInfo.InvariantCulture, $"kvl{id}-{Hex8(parent)[..4]}");
+    }
+
     /// <summary>The name NIC <paramref name="index"/> of a VM is derived from: <c>vm</c>, <c>vm#1</c>, <c>vm#2</c>, …</summary>
     public static string NicSeed(string vm, int index) =>
         index == 0 ? vm : string.Create(CultureInfo.InvariantCulture, $"{vm}#{index}");

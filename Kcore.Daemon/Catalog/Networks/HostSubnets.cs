@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using System.Numerics;
 using Kcore.Daemon.Cluster.Addressing;
 
 namespace Kcore.Daemon.Catalog.Networks;
@@ -33,6 +35,32 @@ internal static class HostSubnets
             {
                 // It vanished while we were reading.
             }
+        }
+
+        return found.DrainToImmutable();
+    }
+
+    /// <summary>What this host routes elsewhere, default routes aside: /proc/net/route has destination and mask as the kernel's little-endian words.</summary>
+    public static ImmutableArray<IPNetwork> Routes()
+    {
+        var found = ImmutableArray.CreateBuilder<IPNetwork>();
+        try
+        {
+            foreach (string line in File.ReadLines("/proc/thread-self/net/route").Skip(1).Take(4096))
+            {
+                if (line.Split('\t', StringSplitOptions.TrimEntries) is [{ } device, { } destination, _, _, _, _, _, { } mask, ..]
+                    && !InterfaceNames.IsOwn(device)
+                    && uint.TryParse(destination, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint network)
+                    && uint.TryParse(mask, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint bits)
+                    && bits != 0)
+                {
+                    found.Add(new IPNetwork(Masked(new IPAddress(network), BitOperations.PopCount(bits)), BitOperations.PopCount(bits)));
+                }
+            }
+        }
+        catch (IOException)
+        {
+            // A kernel without the file has no IPv4 routes to tell of.
         }
 
         return found.DrainToImmutable();

@@ -19,8 +19,11 @@ namespace Kcore.Daemon.Catalog.Networks;
 /// Creates and deletes networks: a claim in this node's own origin, so it works in any minority. Everything is checked
 /// before anything is written (behaviour 107).
 /// </summary>
-internal sealed class NetworkService(ClusterLoop cluster, CatalogHub catalog, LocalNode self, EventLog events) : IDisposable
+internal sealed partial class NetworkService(ClusterLoop cluster, CatalogHub catalog, LocalNode self, HostDevices devices, EventLog events) : IDisposable
 {
+    /// <summary>The nat network every node has of its own.</summary>
+    public const string DefaultName = "default";
+
     // Two creates of one name through this node must not overwrite each other's claim.
     private readonly SemaphoreSlim _turn = new(1, 1);
 
@@ -31,17 +34,37 @@ internal sealed class NetworkService(ClusterLoop cluster, CatalogHub catalog, Lo
         try
         {
             CatalogSnapshot now = catalog.Current.Current;
-            CheckTarget(spec.TargetNode, now);
-            spec = spec with { TargetNode = null };
-            if (Existing(name, spec, now.View))
+            NodeId? target = Target(spec.TargetNode, now);
+            NodeId? home = spec.Type == NetworkType.Vxlan ? null : target ?? self.Id;
+            if (home is null && target is { } asked && now.View.Nodes.TryGetValue(asked, out NodeFact? fact) && fact.VxlanDisabled)
             {
-                return new ChangeReceipt("unchanged", "Network", name, self.Name);
+                throw VxlanDisabled(fact.Name, asked);
             }
 
-            CheckPlace(name, spec, now);
-            await ClaimAsync(name, Uid.NewRandom(), spec, now.View, token);
-            events.Add("NetworkCreated", $"network '{name}' created", self.Id.ToString(), name, ("type", spec.TypeName), ("cidr", spec.Subnet.ToString()));
-            return new ChangeReceipt("created", "Network", name, self.Name);
+            spec = spec with { TargetNode = null };
+            string place = home is { } node ? now.NameOf(node) : self.Name;
+            if (Existing(name, home, spec, now.View))
+            {
+                return new ChangeReceipt("unchanged", "Network", name, place);
+            }
+
+            if (home is null)
+            {
+                CheckOverlay(name, spec, now);
+            }
+            else
+            {
+                LocalPlace.Check(name, spec, home.Value, now);
+            }
+
+            if (home is null || home == self.Id)
+            {
+                CheckHost(spec);
+            }
+
+            await ClaimAsync(name, home, Uid.NewRandom(), spec, null, now.View, token);
+            events.Add("NetworkCreated", $"network '{name}' created", (home ?? self.Id).ToString(), name, ("type", spec.TypeName), ("cidr", spec.Subnet.ToString()));
+            return new ChangeReceipt("created", "Network", name, place);
         }
         finally
         {
@@ -52,7 +75,7 @@ internal sealed class NetworkService(ClusterLoop cluster, CatalogHub catalog, Lo
     public async Task<ChangeReceipt> DeleteAsync(string? requested, string? targetNode, CancellationToken token)
     {
         string name = ObjectName.Check(requested, "network");
-        if (string.Equals(name, "default", StringComparison.OrdinalIgnoreCase))
+        if (string.Equals(name, DefaultName, StringComparison.OrdinalIgnoreCase))
         {
             throw new RefusedException(ErrorCode.InvalidArgument, "network 'default' cannot be deleted: every node has its own");
         }
@@ -61,16 +84,7 @@ internal sealed class NetworkService(ClusterLoop cluster, CatalogHub catalog, Lo
         try
         {
             CatalogSnapshot now = catalog.Current.Current;
-            Network network = now.View.Find(name);
-            if (!string.IsNullOrWhiteSpace(targetNode))
-            {
-                CheckTarget(targetNode.Trim(), now);
-                throw new RefusedException(
-                    ErrorCode.FailedPrecondition,
-                    $"network '{name}' is one overlay on all nodes; it cannot be taken from a single node",
-                    next: $"kctl delete network {name} deletes it everywhere");
-            }
-
+            Network network = Meant(name, Target(targetNode, now), now);
             ImmutableArray<string> users = UsersOf(network, now);
             if (!users.IsEmpty)
             {
@@ -81,9 +95,9 @@ internal sealed class NetworkService(ClusterLoop cluster, CatalogHub catalog, Lo
                     $"kctl detach nic NAME --network {name}, on the node of the NIC");
             }
 
-            await ClaimAsync(network.Name, network.Uid, null, now.View, token);
-            events.Add("NetworkDeleted", $"network '{name}' deleted", self.Id.ToString(), name);
-            return new ChangeReceipt("deleted", "Network", network.Name, self.Name);
+            await ClaimAsync(network.Name, network.Home, network.Uid, null, network.Created, now.View, token);
+            events.Add("NetworkDeleted", $"network '{name}' deleted", (network.Home ?? self.Id).ToString(), name);
+            return new ChangeReceipt("deleted", "Network", network.Name, network.Home is { } home ? now.NameOf(home) : self.Name);
         }
         finally
         {
@@ -101,62 +115,72 @@ internal sealed class NetworkService(ClusterLoop cluster, CatalogHub catalog, Lo
             .Order(StringComparer.Ordinal),
     ];
 
-    /// <summary>True when exactly this network exists already.</summary>
-    private static bool Existing(string name, NetworkSpec spec, CatalogView view)
+    /// <summary>The one network a deletion names (A8, behaviours 95 and 96).</summary>
+    private Network Meant(string name, NodeId? target, CatalogSnapshot now)
     {
-        Network? existing = view.Networks.Values.FirstOrDefault(n => string.Equals(n.Name, name, StringComparison.OrdinalIgnoreCase));
-        if (existing is null)
+        ImmutableArray<Network> copies = now.View.Copies(name, self.Id);
+        if (target is not { } node)
         {
-            return false;
+            return copies is [var only] ? only : throw new RefusedException(
+                ErrorCode.FailedPrecondition,
+                $"{copies.Length} nodes have a network '{name}' of their own: say which with --target-node",
+                [.. copies.Select(n => $"{n.Spec.TypeName} {n.Spec.Subnet} on node {(n.Home is { } home ? now.NameOf(home) : "all")}")],
+                $"kctl delete network {name} --target-node NODE");
         }
 
-        if (!string.Equals(existing.Name, name, StringComparison.Ordinal))
-        {
-            throw new RefusedException(ErrorCode.InvalidArgument, $"network '{name}' differs only in case from network '{existing.Name}'");
-        }
+        return copies.FirstOrDefault(n => n.Home == node) ?? throw (copies.Any(n => n.Home is null)
+            ? new RefusedException(
+                ErrorCode.FailedPrecondition,
+                $"network '{name}' is one overlay on all nodes; it cannot be taken from a single node",
+                next: $"kctl delete network {name} deletes it everywhere")
+            : new RefusedException(ErrorCode.NotFound, $"network '{name}' is not on node {now.NameOf(node)}", next: $"kctl describe network {name}"));
+    }
 
-        ImmutableArray<string> differences = spec.DifferencesFrom(existing.Spec);
-        return differences.IsEmpty ? true : throw new RefusedException(
+    /// <summary>True when exactly this network exists already.</summary>
+    private static bool Existing(string name, NodeId? home, NetworkSpec spec, CatalogView view)
+    {
+        foreach (Network existing in view.AllNetworks.Where(n => string.Equals(n.Name, name, StringComparison.OrdinalIgnoreCase)))
+        {
+            if (!string.Equals(existing.Name, name, StringComparison.Ordinal))
+            {
+                throw new RefusedException(ErrorCode.InvalidArgument, $"network '{name}' differs only in case from network '{existing.Name}'");
+            }
+
+            // Two nodes may each have a network of one name; an overlay is on all of them.
+            if (home is not null && existing.Home is not null && home != existing.Home)
+            {
+                continue;
+            }
+
+            ImmutableArray<string> differences = spec.DifferencesFrom(existing.Spec);
+            return differences.IsEmpty ? true : throw new RefusedException(
                 ErrorCode.InvalidArgument,
                 $"network '{name}' exists with another specification, and its fields are immutable",
                 differences,
                 $"delete it first: kctl delete network {name}");
-    }
-
-    private static void CheckTarget(string? target, CatalogSnapshot now)
-    {
-        if (target is null)
-        {
-            return;
         }
 
-        NodeId id = now.FindNode(target) ?? throw new RefusedException(ErrorCode.NotFound, $"node '{target}' is not known", next: "kctl get nodes");
-        if (now.View.Nodes.TryGetValue(id, out NodeFact? fact) && fact.VxlanDisabled)
-        {
-            throw VxlanDisabled(fact.Name, id);
-        }
+        return false;
     }
+
+    private static NodeId? Target(string? target, CatalogSnapshot now) => string.IsNullOrWhiteSpace(target)
+        ? null
+        : now.FindNode(target.Trim()) ?? throw new RefusedException(ErrorCode.NotFound, $"node '{target.Trim()}' is not known", next: "kctl get nodes");
 
     private static RefusedException VxlanDisabled(string name, NodeId id) => new(
         ErrorCode.FailedPrecondition,
         $"VXLAN is disabled on node {name} ({id})",
         next: "run the command on another node, or remove /etc/kcore/disable-vxlan and --disable-vxlan there and restart kcored");
 
-    private void CheckPlace(string name, NetworkSpec spec, CatalogSnapshot now)
+    private void CheckOverlay(string name, NetworkSpec spec, CatalogSnapshot now)
     {
-        if (spec.Type != NetworkType.Vxlan)
-        {
-            throw new RefusedException(
-                ErrorCode.FailedPrecondition, $"this version of Kcore makes networks of type vxlan only, not {spec.TypeName}", next: "--type vxlan");
-        }
-
         if (self.VxlanDisabled)
         {
             throw VxlanDisabled(self.Name, self.Id);
         }
 
         uint vni = DerivedNames.Vni(name);
-        Network? sameVni = now.View.Networks.Values.FirstOrDefault(n => n.Spec.Type == NetworkType.Vxlan && DerivedNames.Vni(n.Name) == vni);
+        Network? sameVni = now.View.Networks.Values.FirstOrDefault(n => DerivedNames.Vni(n.Name) == vni);
         if (sameVni is not null)
         {
             throw new RefusedException(
@@ -166,10 +190,27 @@ internal sealed class NetworkService(ClusterLoop cluster, CatalogHub catalog, Lo
                 "choose another name");
         }
 
-        Network? overlapping = now.View.Networks.Values.FirstOrDefault(n => HostSubnets.Overlap(n.Spec.Subnet, spec.Subnet));
+        // It will be on every node, beside what that node has of its own.
+        Network? overlapping = now.View.AllNetworks.FirstOrDefault(n =>
+            n.Spec.Type != NetworkType.Bridge
+            && !(n.Home is { } home && now.View.Nodes.TryGetValue(home, out NodeFact? fact) && fact.VxlanDisabled)
+            && HostSubnets.Overlap(n.Spec.Subnet, spec.Subnet));
         if (overlapping is not null)
         {
-            throw Overlaps(spec.Subnet, $"network '{overlapping.Name}'", overlapping.Spec.Subnet);
+            string where = overlapping.Home is { } home ? $" of node {now.NameOf(home)}" : "";
+            throw LocalPlace.Overlaps(spec.Subnet, $"network '{overlapping.Name}'{where}", overlapping.Spec.Subnet);
+        }
+
+        LocalPlace.CheckTunnels(spec.Subnet, now);
+    }
+
+    /// <summary>What only the host itself knows: its devices and addresses.</summary>
+    private void CheckHost(NetworkSpec spec)
+    {
+        devices.Check(spec);
+        if (spec.Type == NetworkType.Bridge)
+        {
+            return;
         }
 
         var host = HostSubnets.Read();
@@ -177,15 +218,7 @@ internal sealed class NetworkService(ClusterLoop cluster, CatalogHub catalog, Lo
         {
             if (HostSubnets.Overlap(subnet, spec.Subnet))
             {
-                throw Overlaps(spec.Subnet, $"this host's {device}", subnet);
-            }
-        }
-
-        foreach (NodeFact node in now.View.Nodes.Values.OrderBy(n => n.Name, StringComparer.Ordinal))
-        {
-            if (spec.Subnet.Contains(node.Vtep))
-            {
-                throw Overlaps(spec.Subnet, $"the tunnel address of node {node.Name}", new IPNetwork(node.Vtep, 32));
+                throw LocalPlace.Overlaps(spec.Subnet, $"this host's {device}", subnet);
             }
         }
 
@@ -199,19 +232,16 @@ internal sealed class NetworkService(ClusterLoop cluster, CatalogHub catalog, Lo
         }
     }
 
-    private static RefusedException Overlaps(IPNetwork wanted, string other, IPNetwork taken) => new(
-        ErrorCode.FailedPrecondition, $"subnet {wanted} overlaps {taken} of {other}", next: "choose another --gateway-ip or --internal-netmask");
-
-    private async Task ClaimAsync(string name, UInt128 uid, NetworkSpec? spec, CatalogView view, CancellationToken token)
+    /// <param name="created">Null when this claim is the creation.</param>
+    private async Task ClaimAsync(string name, NodeId? home, UInt128 uid, NetworkSpec? spec, ClaimStamp? created, CatalogView view, CancellationToken token)
     {
         ulong counter = view.ClaimCounter + 1;
-        var claim = new ClaimFact(name, uid, default, new ClaimStamp(counter, self.Id, 0), spec);
+        ClaimFact claim = new ClaimFact(name, uid, default, new ClaimStamp(counter, self.Id, 0), spec) { Home = home };
         var stamp = new ClaimStamp(counter, self.Id, BinaryPrimitives.ReadUInt64BigEndian(SHA256.HashData(FactCodec.Encode(claim).Span)));
-        ClaimStamp created = spec is null ? view.Networks[name].Created : stamp;
-        claim = claim with { Stamp = stamp, Created = created };
+        claim = claim with { Stamp = stamp, Created = created ?? stamp };
         try
         {
-            await cluster.PutAsync([new LocalWrite(FactKeys.Claim(name), (ushort)FactKind.Claim, FactCodec.Encode(claim))], token);
+            await cluster.PutAsync([new LocalWrite(FactKeys.Claim(name, home), (ushort)FactKind.Claim, FactCodec.Encode(claim))], token);
         }
         catch (InvalidOperationException)
         {
@@ -220,6 +250,6 @@ internal sealed class NetworkService(ClusterLoop cluster, CatalogHub catalog, Lo
 
         // Whoever asked finds what it made, on this node, as soon as it has its answer.
         await catalog.Current.WhenAsync(
-            s => s.View.Verdicts.Any(v => string.Equals(v.Name, name, StringComparison.OrdinalIgnoreCase) && v.Stamp.CompareTo(stamp) >= 0), token);
+            s => s.View.Verdicts.Any(v => v.Home == home && string.Equals(v.Name, name, StringComparison.OrdinalIgnoreCase) && v.Stamp.CompareTo(stamp) >= 0), token);
     }
 }

@@ -3,6 +3,7 @@ using System.Net;
 using System.Numerics;
 using Kcore.Contracts;
 using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Catalog.Naming;
 
 namespace Kcore.Daemon.Catalog.Validation;
 
@@ -60,6 +61,28 @@ internal static class NetworkRequest
         }
 
         string? target = string.IsNullOrWhiteSpace(request.TargetNode) ? null : request.TargetNode.Trim();
+        string? uplink = Uplink(request.Uplink);
+        if (uplink is not null && (type == NetworkType.Vxlan || (type == NetworkType.Nat && request.VlanId == 0)))
+        {
+            throw Invalid($"a {NetworkSpec.NameOf(type)} network {(type == NetworkType.Nat ? "without vlan-id " : "")}takes no uplink", $"uplink: {uplink}");
+        }
+
+        PortRules ports = PublishText.Parse(request.Publish, request.AllowedTcpPorts, request.AllowedUdpPorts);
+        if (type != NetworkType.Nat && !ports.Rules.IsEmpty)
+        {
+            throw Invalid("only a nat network publishes ports: guests of the others are reached at their own addresses", $"publish: {ports.Text}");
+        }
+
+        if (type == NetworkType.Bridge && request.EnableOutboundNat)
+        {
+            throw Invalid("a bridge network has no outbound NAT: its guests are on the uplink's own network");
+        }
+
+        if (type == NetworkType.Nat && request.NoOutboundNat)
+        {
+            throw Invalid("a nat network is one with outbound NAT", next: "--type vxlan or --type bridge");
+        }
+
         var spec = new NetworkSpec
         {
             Type = type,
@@ -69,9 +92,16 @@ internal static class NetworkRequest
             VlanId = request.VlanId,
             OutboundNat = type != NetworkType.Bridge && !request.NoOutboundNat,
             TargetNode = target,
+            Uplink = uplink,
+            Ports = ports,
         };
         return (name, spec);
     }
+
+    private static string? Uplink(string? text) =>
+        string.IsNullOrWhiteSpace(text) ? null
+        : DeviceName.IsUsable(text.Trim()) ? text.Trim()
+        : throw Invalid($"uplink must be a device name of 1 to {DeviceName.MaxLength} letters, digits, '.', '-' or '_'", $"uplink: {Shown(text)}");
 
     private static NetworkType Type(string? text) => (text ?? "nat").Trim().ToLowerInvariant() switch
     {

@@ -16,7 +16,11 @@ internal sealed record Network(
     ClaimStamp Created,
     NodeId Creator,
     string? Conflict,
-    ImmutableArray<string> Losers);
+    ImmutableArray<string> Losers)
+{
+    /// <summary>The one node a network of type nat or bridge is on; null for an overlay.</summary>
+    public NodeId? Home { get; init; }
+}
 
 /// <summary>A NIC with the node that states it.</summary>
 internal sealed record HostedNic(NodeId Node, NicFact Fact);
@@ -29,8 +33,11 @@ internal sealed record CatalogView
 {
     public static CatalogView Empty { get; } = CatalogViewBuilder.Build([]);
 
-    /// <summary>By name, in ordinal order; conflicting ones included.</summary>
+    /// <summary>The overlays by name, in ordinal order; conflicting ones included.</summary>
     public required ImmutableSortedDictionary<string, Network> Networks { get; init; }
+
+    /// <summary>Networks of one node each (nat and bridge), ordered by name and node; conflicting ones included.</summary>
+    public required ImmutableArray<Network> LocalNetworks { get; init; }
 
     /// <summary>The last word on every name ever claimed, deletions included.</summary>
     public required ImmutableArray<ClaimFact> Verdicts { get; init; }
@@ -60,10 +67,35 @@ internal sealed record CatalogView
     /// <summary>Largest claim counter seen; a new claim takes one more and so dominates all it was made in knowledge of.</summary>
     public required ulong ClaimCounter { get; init; }
 
+    public IEnumerable<Network> AllNetworks => Networks.Values.Concat(LocalNetworks);
+
+    /// <summary>What a node means by a name: its own network of that name, else the overlay.</summary>
+    /// <exception cref="RefusedException">NotFound, or FailedPrecondition when only other nodes have it (behaviour 97).</exception>
+    public Network Find(string name, NodeId seenFrom)
+    {
+        ImmutableArray<Network> copies = Copies(name);
+        return copies.FirstOrDefault(n => n.Home is null || n.Home == seenFrom)
+            ?? throw new RefusedException(
+                ErrorCode.FailedPrecondition,
+                $"network '{name}' is not on node {NameOf(seenFrom)}",
+                [.. copies.Select(n => $"it is of type {n.Spec.TypeName} and on node {NameOf(n.Home!.Value)}")],
+                "run the command there, or create the network on this node");
+    }
+
+    /// <summary>All networks of a name: the overlay, or those of single nodes; that of <paramref name="first"/> comes first.</summary>
     /// <exception cref="RefusedException">NotFound, naming it.</exception>
-    public Network Find(string name) => Networks.TryGetValue(name, out Network? network)
-        ? network
-        : throw new RefusedException(ErrorCode.NotFound, $"network '{name}' does not exist", next: "kctl get networks");
+    public ImmutableArray<Network> Copies(string name, NodeId? first = null)
+    {
+        ImmutableArray<Network> copies =
+        [
+            .. AllNetworks.Where(n => string.Equals(n.Name, name, StringComparison.Ordinal)).OrderBy(n => n.Home is null || n.Home == first ? 0 : 1),
+        ];
+        return copies.IsEmpty
+            ? throw new RefusedException(ErrorCode.NotFound, $"network '{name}' does not exist", next: "kctl get networks")
+            : copies;
+    }
+
+    private string NameOf(NodeId node) => Nodes.TryGetValue(node, out NodeFact? fact) ? fact.Name : node.Short;
 
     public IEnumerable<HostedNic> NicsOf(UInt128 network) => Nics.Where(n => n.Fact.Network == network);
 

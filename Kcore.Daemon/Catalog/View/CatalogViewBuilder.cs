@@ -46,7 +46,7 @@ internal static class CatalogViewBuilder
                     nics.Add(new HostedNic(entry.Origin, fact));
                     break;
                 case (FactKind.Claim, false) when FactCodec.TryDecode(entry, out ClaimFact? fact)
-                    && entry.Key == FactKeys.Claim(fact.Name) && fact.Stamp.Node == entry.Origin:
+                    && entry.Key == FactKeys.Claim(fact.Name, fact.Home) && fact.Stamp.Node == entry.Origin:
                     claims.Add((entry.Origin, fact));
                     break;
                 case (FactKind.Pool, true) when FactCodec.TryDecode(entry, out PoolFact? fact) && entry.Key == FactKeys.Pool(fact.Network):
@@ -67,16 +67,16 @@ internal static class CatalogViewBuilder
             }
         }
 
-        ImmutableSortedDictionary<string, Network> networks = ResolveNetworks(claims);
+        ImmutableArray<Network> networks = ResolveNetworks(claims);
         return new CatalogView
         {
-            Networks = networks,
-            Verdicts = [.. claims
-                .GroupBy(c => c.Claim.Name, StringComparer.OrdinalIgnoreCase)
+            Networks = networks.Where(n => n.Home is null).ToImmutableSortedDictionary(n => n.Name, n => n, StringComparer.Ordinal),
+            LocalNetworks = [.. networks.Where(n => n.Home is not null).OrderBy(n => n.Name, StringComparer.Ordinal).ThenBy(n => n.Home)],
+            Verdicts = [.. Names(claims)
                 .Select(g => g.MaxBy(c => (c.Claim.Stamp, c.Claim.Name), Latest).Claim)
-                .OrderBy(c => c.Name, StringComparer.Ordinal)],
+                .OrderBy(c => c.Name, StringComparer.Ordinal).ThenBy(c => c.Home)],
             // A uid is random, but it comes from other nodes: two names with one uid must not end this one.
-            NetworksByUid = networks.Values.OrderBy(n => n.Created).DistinctBy(n => n.Uid).ToFrozenDictionary(n => n.Uid),
+            NetworksByUid = networks.OrderBy(n => n.Created).ThenBy(n => n.Name, StringComparer.Ordinal).ThenBy(n => n.Home).DistinctBy(n => n.Uid).ToFrozenDictionary(n => n.Uid),
             Nodes = nodes.ToFrozenDictionary(),
             Participants = participants.ToFrozenDictionary(
                 p => p.Key, p => p.Value.OrderBy(n => n.Item1).ToImmutableArray()),
@@ -90,12 +90,14 @@ internal static class CatalogViewBuilder
         };
     }
 
-    private static ImmutableSortedDictionary<string, Network> ResolveNetworks(List<(NodeId Origin, ClaimFact Claim)> claims)
+    /// <summary>Two names that differ only in case are one name (A18): created in two halves of a split, one of them wins.</summary>
+    private static IEnumerable<IGrouping<(string, NodeId?), (NodeId Origin, ClaimFact Claim)>> Names(List<(NodeId Origin, ClaimFact Claim)> claims) =>
+        claims.GroupBy(c => (c.Claim.Name.ToUpperInvariant(), c.Claim.Home));
+
+    private static ImmutableArray<Network> ResolveNetworks(List<(NodeId Origin, ClaimFact Claim)> claims)
     {
         var winners = new List<Network>();
-
-        // Two names that differ only in case are one name (A18): created in two halves of a split, one of them wins.
-        foreach (IGrouping<string, (NodeId Origin, ClaimFact Claim)> name in claims.GroupBy(c => c.Claim.Name, StringComparer.OrdinalIgnoreCase))
+        foreach (IGrouping<(string, NodeId?), (NodeId Origin, ClaimFact Claim)> name in Names(claims))
         {
             (NodeId origin, ClaimFact claim) = name.MaxBy(c => (c.Claim.Stamp, c.Claim.Name), Latest);
             if (claim.Spec is not { } spec)
@@ -110,10 +112,26 @@ internal static class CatalogViewBuilder
                 claim.Created,
                 origin,
                 null,
-                [.. name.Where(c => c.Claim.Spec is not null && c.Claim.Uid != claim.Uid).OrderBy(c => (c.Claim.Stamp, c.Claim.Name), Latest).Select(Describe)]));
+                [.. name.Where(c => c.Claim.Spec is not null && c.Claim.Uid != claim.Uid).OrderBy(c => (c.Claim.Stamp, c.Claim.Name), Latest).Select(Describe)])
+            {
+                Home = claim.Home,
+            });
         }
 
-        return MarkVniConflicts(winners).ToImmutableSortedDictionary(n => n.Name, n => n, StringComparer.Ordinal);
+        return [.. MarkNameConflicts(MarkVniConflicts(winners))];
+    }
+
+    /// <summary>
+    /// An overlay and a network of one node want the same bridge there. They cannot be created so, but two halves of a
+    /// split may: the overlay keeps the name, because it is on every node.
+    /// </summary>
+    private static IEnumerable<Network> MarkNameConflicts(IEnumerable<Network> networks)
+    {
+        Network[] all = [.. networks];
+        HashSet<string> overlays = new(all.Where(n => n.Home is null).Select(n => n.Name), StringComparer.OrdinalIgnoreCase);
+        return all.Select(n => n.Home is not null && overlays.Contains(n.Name)
+            ? n with { Conflict = $"the name belongs to an overlay, which is on every node" }
+            : n);
     }
 
     /// <summary>Of two overlays with one VNI the earlier creation keeps it, then the smaller name (A4).</summary>

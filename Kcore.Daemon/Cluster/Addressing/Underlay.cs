@@ -14,6 +14,8 @@ internal sealed record Underlay(AdvertisedAddress.Chosen Advertised, int Mtu);
 /// </summary>
 internal sealed partial class UnderlayWatch
 {
+    private const int Ethernet = 1500;
+
     private static readonly TimeSpan Pace = TimeSpan.FromSeconds(2);
 
     private readonly string? _advertise;
@@ -74,7 +76,7 @@ internal sealed partial class UnderlayWatch
         {
             return AdvertisedAddress.Choose(HostInterfaceReader.Read(), advertise) switch
             {
-                AdvertisedAddress.Chosen chosen => (new Underlay(chosen, MtuOf(chosen.Interface)), null),
+                AdvertisedAddress.Chosen chosen => (new Underlay(chosen, MtuOf(chosen.Interface) ?? Ethernet), null),
                 AdvertisedAddress.Refused refused => (null, refused.Reason),
                 _ => (null, null),
             };
@@ -85,9 +87,9 @@ internal sealed partial class UnderlayWatch
         }
     }
 
-    private static int MtuOf(string device)
+    /// <summary>MTU of a device in bytes; null when there is none of that name.</summary>
+    public static int? MtuOf(string device)
     {
-        const int Ethernet = 1500;
         foreach (NetworkInterface candidate in NetworkInterface.GetAllNetworkInterfaces())
         {
             if (candidate.Name == device)
@@ -96,7 +98,7 @@ internal sealed partial class UnderlayWatch
             }
         }
 
-        return Ethernet;
+        return null;
     }
 
     private static partial class Log

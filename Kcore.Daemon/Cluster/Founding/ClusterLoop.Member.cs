@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Cluster.Members;
+using Kcore.Daemon.Cluster.Trust;
 using Kcore.Gossip;
 using Kcore.Gossip.Wire.Sealing;
 
@@ -55,17 +55,12 @@ internal sealed partial class ClusterLoop
             (ushort)parts.Options.RaftPort,
             parts.NodeName);
         var scope = new ClusterScope(Uid.FromGuid(cluster.Id), cluster.Epoch);
-        var boot = new BootId(parts.Identity.BootEpoch, (uint)RandomNumberGenerator.GetInt32(int.MaxValue));
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        socket.ReceiveBufferSize = 4 << 20;
-        socket.Bind(new IPEndPoint(IPAddress.Any, parts.Options.GossipPort));
         return new GossipLoop(new GossipLoopParts
         {
             Core = new GossipCore(
                 new GossipOptions(), self, new CatalogState(heads, entries), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), TimeSpan.Zero),
-            Sealer = new DatagramSealer(parts.Identity.Id.Value, boot, parts.Ring, scope),
-            Opener = new DatagramOpener(parts.Ring, scope),
-            Socket = socket,
+            Socket = new SealedSocket(
+                parts.Options.GossipPort, parts.Identity.Id, parts.Identity.BootEpoch, parts.Ring, scope, parts.PeerKeys, parts.Time, started, _logger),
             Connector = parts.Connector,
             Store = parts.Catalog,
             Identity = parts.Identity,
@@ -82,7 +77,7 @@ internal sealed partial class ClusterLoop
     {
         ImmutableArray<(string, int)> seeds = Seeds.Parse(parts.Options.Join, parts.Options.GossipPort);
         AdvertisedAddress.Chosen advertised = parts.Underlay.Current.Advertised;
-        (ClusterRef, bool)? announced = null;
+        (ClusterRef, bool, int)? announced = null;
         TimeSpan resolveAt = TimeSpan.Zero;
         while (true)
         {
@@ -100,9 +95,9 @@ internal sealed partial class ClusterLoop
                 return true;
             }
 
-            if (announced != (cluster, parts.Ledger.IsVirgin))
+            if (announced != (cluster, parts.Ledger.IsVirgin, parts.Ring.Version))
             {
-                announced = (cluster, parts.Ledger.IsVirgin);
+                announced = (cluster, parts.Ledger.IsVirgin, parts.Ring.Version);
                 Announce(cluster);
             }
 

@@ -5,6 +5,7 @@ using System.Threading.Channels;
 using Kcore.Daemon.Cluster.Discovery;
 using Kcore.Daemon.Cluster.Members;
 using Kcore.Daemon.Cluster.Streams;
+using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Gossip;
 using Kcore.Gossip.Wire;
@@ -34,7 +35,8 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
     private readonly ILogger _logger = parts.Logger;
     private readonly long _started = parts.Time.GetTimestamp();
-    private readonly Rendezvous _rendezvous = new(parts.Connector, parts.Identity.Id, parts.Secret.Fingerprint(), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), parts.Logger);
+    private readonly RingFingerprints _fingerprints = new(parts.Ring);
+    private readonly Rendezvous _rendezvous = new(parts.Connector, parts.Identity.Id, new RingFingerprints(parts.Ring), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), parts.Logger);
     private readonly Channel<IPEndPoint> _callers = Channel.CreateBounded<IPEndPoint>(
         new BoundedChannelOptions(256) { FullMode = BoundedChannelFullMode.DropOldest });
 
@@ -48,6 +50,32 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
     /// <summary>Members and facts; keeps its last value while the node changes clusters.</summary>
     public Published<GossipView> View { get; } = new(new GossipView(new MembershipView(0, parts.Identity.Id, []), [], 0, 0));
+
+    /// <summary>Nodes heard on the LAN, of this cluster and of others.</summary>
+    public Neighbourhood Neighbours { get; } = new(parts.Time);
+
+    /// <summary>
+    /// What the operator has to do when nobody of the own cluster answers, but nodes of it are heard with another key: it
+    /// was rotated while this node was away. Null otherwise. Announcements are not authenticated, so this is a hint.
+    /// </summary>
+    public string? LockedOut
+    {
+        get
+        {
+            if (State.Current.Cluster is not { } own || View.Current.Members.Members.Count(m => m.IsActive) > 1)
+            {
+                return null;
+            }
+
+            UInt128 cluster = Uid.FromGuid(own.Id);
+            Announcement? moved = Neighbours.Current.Select(n => n.Sighting.Node).FirstOrDefault(n =>
+                n.ClusterId == cluster && n.NodeUid != parts.Identity.Id.Value && !n.Fingerprints.Any(_fingerprints.Contains));
+            return moved is null
+                ? null
+                : $"the cluster has moved to another key (fingerprint {moved.KeyFingerprint}) while this node was away: "
+                    + "copy /etc/kcore/cluster.key of a member to this host and restart kcored";
+        }
+    }
 
     /// <summary>States facts in this node's own origin; they are on disk and on their way when this returns.</summary>
     /// <exception cref="InvalidOperationException">The node is in no cluster yet.</exception>
@@ -63,7 +91,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
-        var sightings = new SightingFeed(parts.Discovery?.Sightings, _rendezvous, Now);
+        var sightings = new SightingFeed(parts.Discovery?.Sightings, _rendezvous, Neighbours, Now);
         while (!stoppingToken.IsCancellationRequested)
         {
             ClusterRef cluster = parts.Identity.Cluster ?? await FindAsync(sightings, stoppingToken);
@@ -227,12 +255,15 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
     private void Announce(ClusterRef? cluster) => parts.Discovery?.Announce(new Announcement(
         parts.Identity.Id.Value,
-        parts.Secret.Fingerprint(),
+        _fingerprints.Active,
         cluster is { } c ? Uid.FromGuid(c.Id) : null,
         cluster?.Epoch ?? 0,
         cluster is null || parts.Ledger.IsVirgin,
         (ushort)parts.Options.GossipPort,
-        (ushort)parts.Options.RaftPort));
+        (ushort)parts.Options.RaftPort)
+    {
+        OtherFingerprints = _fingerprints.Others,
+    });
 
     private static partial class Log
     {

@@ -2,6 +2,7 @@ using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Cluster.Discovery;
 using Kcore.Daemon.Cluster.Members;
 using Kcore.Daemon.Cluster.Streams;
+using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
@@ -19,9 +20,9 @@ internal sealed record ClusterLoopParts
 
     public required NodeIdentity Identity { get; init; }
 
-    public required ClusterSecret Secret { get; init; }
-
     public required KeyRing Ring { get; init; }
+
+    public required PeerKeys PeerKeys { get; init; }
 
     /// <summary>The node made its key at this start: there can be nobody to join, it founds at once.</summary>
     public required bool KeyWasMade { get; init; }

@@ -105,6 +105,10 @@ internal sealed partial class GossipLoop
         if (failure is null)
         {
             _observer.StorageWorked();
+            if (job.BootEpoch is { } epoch)
+            {
+                _socket.ChangeBoot(epoch);
+            }
         }
         else
         {
@@ -176,7 +180,7 @@ internal sealed partial class GossipLoop
 
                 if (!urgent.IsEmpty)
                 {
-                    _port.Send(send.Endpoint, urgent);
+                    _socket.Send(send.To, send.Endpoint, urgent);
                 }
 
                 return send with { Payload = rest.ToArray() };
@@ -209,7 +213,7 @@ internal sealed partial class GossipLoop
             switch (first.Effect)
             {
                 case GossipEffect.Send send:
-                    _port.Send(send.Endpoint, send.Payload);
+                    _socket.Send(send.To, send.Endpoint, send.Payload);
                     break;
                 case GossipEffect.OpenStream open:
                     _ = FetchAsync(open, token);

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Kcore.Daemon.Cluster.Streams;
+using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
 using Kcore.Gossip;
@@ -21,7 +22,7 @@ internal sealed partial class GossipLoop : IDisposable
     private const int MostPerTurn = 256;
 
     private readonly GossipCore _core;
-    private readonly DatagramPort _port;
+    private readonly SealedSocket _socket;
     private readonly PeerConnector _connector;
     private readonly NodeIdentity _identity;
     private readonly IGossipObserver _observer;
@@ -42,7 +43,7 @@ internal sealed partial class GossipLoop : IDisposable
     public GossipLoop(GossipLoopParts parts)
     {
         _core = parts.Core;
-        _port = new DatagramPort(parts.Socket, parts.Sealer, parts.Opener, parts.Logger);
+        _socket = parts.Socket;
         _connector = parts.Connector;
         _identity = parts.Identity;
         _observer = parts.Observer;
@@ -84,13 +85,41 @@ internal sealed partial class GossipLoop : IDisposable
         long stream = Interlocked.Increment(ref _nextServerStream);
         var answer = new OpenAnswer(Channel.CreateUnbounded<(ReadOnlyMemory<byte>, bool)>(new UnboundedChannelOptions { SingleReader = true }));
         await EnqueueAsync(new Work(new GossipInput.StreamRequest(stream, peer, body), null, answer), token);
-        await foreach ((ReadOnlyMemory<byte> piece, bool last) in answer.Pieces.Reader.ReadAllAsync(token))
+        bool whole = false;
+        try
         {
-            await reply(piece, last);
-            if (last)
+            await foreach ((ReadOnlyMemory<byte> piece, bool last) in answer.Pieces.Reader.ReadAllAsync(token))
             {
-                return;
+                await reply(piece, last);
+                whole = last;
+                if (last)
+                {
+                    return;
+                }
+
+                // The core makes the next piece only now, so that a slow peer costs no memory.
+                await EnqueueAsync(new Work(new GossipInput.StreamWritable(stream), null), token);
             }
+        }
+        finally
+        {
+            if (!whole)
+            {
+                await AbandonAsync(stream);
+            }
+        }
+    }
+
+    /// <summary>Tells the core that nobody reads the rest; waits for room, because a lost word would keep the answer for ever.</summary>
+    private async Task AbandonAsync(long stream)
+    {
+        try
+        {
+            await EnqueueAsync(new Work(new GossipInput.StreamAborted(stream), null), CancellationToken.None);
+        }
+        catch (ChannelClosedException)
+        {
+            // The loop has ended, and with it everything it held.
         }
     }
 
@@ -124,7 +153,7 @@ internal sealed partial class GossipLoop : IDisposable
 
     public void Dispose()
     {
-        _port.Dispose();
+        _socket.Dispose();
         _wake.Dispose();
     }
 
@@ -158,15 +187,14 @@ internal sealed partial class GossipLoop : IDisposable
     {
         for (int i = 0; i < MostPerTurn; i++)
         {
-            TimeSpan at = BeforeDeadline();
-            if (!_port.TryTake(at, _wake.Set, out GossipInput.Datagram? datagram))
+            if (!_socket.TryTake(_wake.Set, out GossipInput.Datagram? datagram))
             {
                 return false;
             }
 
             if (datagram is not null)
             {
-                Step(datagram, token, at);
+                Step(datagram, token, BeforeDeadline());
             }
         }
 
@@ -185,6 +213,10 @@ internal sealed partial class GossipLoop : IDisposable
             if (work.Answer is { } answer && work.Input is GossipInput.StreamRequest request)
             {
                 _answers[request.Stream] = answer;
+            }
+            else if (work.Input is GossipInput.StreamAborted aborted)
+            {
+                _answers.Remove(aborted.Stream);
             }
 
             long before = _given;
@@ -225,7 +257,7 @@ internal sealed partial class GossipLoop : IDisposable
                 Hold(rest);
                 break;
             case GossipEffect.Send send:
-                _port.Send(send.Endpoint, send.Payload);
+                _socket.Send(send.To, send.Endpoint, send.Payload);
                 break;
             case GossipEffect.OpenStream open:
                 _ = FetchAsync(open, token);

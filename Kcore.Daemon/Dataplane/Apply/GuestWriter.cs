@@ -34,9 +34,9 @@ internal static class GuestWriter
             batch.ChangeLink(loopback.Index, new LinkChange { Up = true });
         }
 
-        if (faults.HasFlag(GuestFaults.Address))
+        if (faults.HasFlag(GuestFaults.Address) && guest.Address is { } address)
         {
-            batch.ReplaceAddress(link.Index, guest.Address, guest.PrefixLength);
+            batch.ReplaceAddress(link.Index, address, guest.PrefixLength);
         }
 
         if (faults.HasFlag(GuestFaults.StaleAddress))

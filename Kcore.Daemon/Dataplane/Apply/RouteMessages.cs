@@ -102,6 +102,10 @@ internal sealed class RouteMessages
             $"UDP port {vxlan.Port} is taken by another program or tunnel device ({error})",
         (DataplaneStep.CreateLink { Link: Link.Vxlan vxlan }, Errno.EEXIST) =>
             $"VNI {vxlan.Vni} or the name {vxlan.Name} is taken by another device ({error})",
+        (DataplaneStep.CreateLink { Link: Link.Vlan vlan }, Errno.EOPNOTSUPP) =>
+            $"this kernel has no 802.1Q (VLAN) support, so {vlan.Name} cannot be made ({error})",
+        (DataplaneStep.CreateLink { Link: Link.Vlan vlan }, Errno.EEXIST) =>
+            $"VLAN {vlan.Id} of {vlan.Parent} or the name {vlan.Name} is taken by another device ({error})",
         (_, Errno.EPERM) => $"not permitted; the daemon needs CAP_NET_ADMIN ({error})",
         _ => $"{PlanRenderer.Line(step).Detail}: {error}",
     };
@@ -115,6 +119,9 @@ internal sealed class RouteMessages
                 break;
             case DataplaneStep.CreateLink { Link: Link.Vxlan link }:
                 CreateVxlan(link);
+                break;
+            case DataplaneStep.CreateLink { Link: Link.Vlan link }:
+                CreateVlan(link);
                 break;
             case DataplaneStep.ChangeLink s:
                 Change(s);
@@ -204,6 +211,23 @@ internal sealed class RouteMessages
         Learn(link.Name, index);
     }
 
+    private void CreateVlan(Link.Vlan link)
+    {
+        int index = Reserve();
+        Batch.CreateVlan(new VlanSpec
+        {
+            Name = link.Name,
+            Index = index,
+            Parent = IndexOf(link.Parent!),
+            Id = (ushort)link.Id,
+            Mtu = link.Mtu,
+            Master = link.Master is null ? null : IndexOf(link.Master),
+            Up = link.Up,
+        });
+        Batch.ChangeLink(index, new LinkChange { Alias = link.Alias });
+        Learn(link.Name, index);
+    }
+
     /// <summary>Only what differs is sent: a repeated MTU or state would raise notifications for nothing.</summary>
     private void Change(DataplaneStep.ChangeLink step)
     {
@@ -223,7 +247,7 @@ internal sealed class RouteMessages
             Mtu = from.Mtu == to.Mtu ? null : to.Mtu,
             Up = from.Up == to.Up ? null : to.Up,
             Alias = from.Alias == to.Alias ? null : to.Alias,
-            Master = from.MasterName == to.MasterName ? null : IndexOf(to.MasterName!),
+            Master = from.MasterName == to.MasterName ? null : to.MasterName is null ? 0 : IndexOf(to.MasterName),
             Mac = (from, to) switch
             {
                 (Link.Bridge a, Link.Bridge b) when !a.Mac.Equals(b.Mac) => b.Mac,

@@ -11,7 +11,7 @@ namespace Kcore.Daemon.Dataplane.Apply;
 /// The only writer. Consecutive steps that are route messages go to the kernel in one send; a failing step does not
 /// stop the others, and the caller compares again afterwards in any case.
 /// </summary>
-internal sealed class StepExecutor(HomeNamespace home, RouteSocket socket, SysctlFiles sysctls, NftProcess nft)
+internal sealed class StepExecutor(HomeNamespace home, RouteSocket socket, SysctlFiles sysctls, UplinkJournal uplinks, NftProcess nft)
 {
     /// <summary>Deleting a device holds the kernel's network lock for tens of milliseconds, so few go at a time.</summary>
     private const int DeletesPerSend = 20;
@@ -27,6 +27,7 @@ internal sealed class StepExecutor(HomeNamespace home, RouteSocket socket, Sysct
             switch (step)
             {
                 case DataplaneStep.WriteSysctl or DataplaneStep.RestoreSysctl or DataplaneStep.ReplaceNft
+                    or DataplaneStep.Enslave or DataplaneStep.ReleaseUplink
                     or DataplaneStep.ConfigureGuest or DataplaneStep.CreateLink { Link: Link.Tap or Link.Veth }
                     or DataplaneStep.ChangeLink { From: null }:
                     Flush(pending, results);
@@ -79,6 +80,11 @@ internal sealed class StepExecutor(HomeNamespace home, RouteSocket socket, Sysct
                 case DataplaneStep.ReplaceNft s:
                     await nft.ReplaceAsync(s.Tables, cancellationToken);
                     return null;
+                case DataplaneStep.Enslave s:
+                    uplinks.Remember(s.Device, s.WasUp);
+                    return Change(s.Index, new LinkChange { Master = names.IndexOf(s.Port.Bridge), Up = true });
+                case DataplaneStep.ReleaseUplink s:
+                    return Release(s);
                 case DataplaneStep.ConfigureGuest s:
                     GuestWriter.Configure(s.Guest, s.Faults, names.IndexOf(s.Guest.HostDevice));
                     return null;
@@ -96,6 +102,26 @@ internal sealed class StepExecutor(HomeNamespace home, RouteSocket socket, Sysct
         {
             return e.Message;
         }
+    }
+
+    private string? Change(int index, LinkChange change)
+    {
+        RouteBatch batch = new();
+        batch.ChangeLink(index, change);
+        return socket.Execute(batch).ErrorOf(0)?.ToString();
+    }
+
+    /// <summary>Forgotten only when it is done, so that a crash in between leaves it to be done.</summary>
+    private string? Release(DataplaneStep.ReleaseUplink step)
+    {
+        LinkChange change = new() { Master = step.Port ? 0 : null, Up = step.Lower ? false : null };
+        string? error = step.Index is { } index && change != new LinkChange() ? Change(index, change) : null;
+        if (error is null)
+        {
+            uplinks.Forget(step.Name);
+        }
+
+        return error;
     }
 
     /// <summary>

@@ -16,7 +16,11 @@ namespace Kcore.Daemon.Dataplane.Desired;
 internal sealed record DataplaneIntent(
     NodeIntent Self,
     ImmutableArray<OverlayIntent> Overlays,
-    ImmutableArray<IPAddress> VtepMembers);
+    ImmutableArray<IPAddress> VtepMembers)
+{
+    /// <summary>The networks of this node alone, in any order; their names and devices are unique among all networks.</summary>
+    public ImmutableArray<LocalNetworkIntent> Locals { get; init; } = [];
+}
 
 /// <summary>This node as the data plane sees it.</summary>
 internal sealed record NodeIntent
@@ -94,7 +98,8 @@ internal sealed record LocalNicIntent
 
     public required PhysicalAddress Mac { get; init; }
 
-    public required IPAddress Address { get; init; }
+    /// <summary>Null on a bridge network, where others give addresses out.</summary>
+    public required IPAddress? Address { get; init; }
 
     public required int PrefixLength { get; init; }
 

@@ -11,7 +11,7 @@ internal sealed record Origin(string Overlay, string? Nic, string Reason);
 internal readonly record struct Wanted<T>(T Value, Origin Origin)
     where T : class;
 
-/// <summary>What an overlay contributes to the nftables elements.</summary>
+/// <summary>What a network contributes to the nftables elements.</summary>
 internal sealed record NftContribution(string Overlay, ImmutableArray<(string Set, string Element)> Elements);
 
 /// <summary>Something that cannot be done, and what it stops.</summary>
@@ -32,6 +32,8 @@ internal sealed record DesiredState
 
     public ImmutableArray<Wanted<InterfaceAddress>> Addresses { get; init; } = [];
 
+    public ImmutableArray<Wanted<UplinkPort>> Uplinks { get; init; } = [];
+
     public ImmutableArray<Wanted<TunnelEntry>> TunnelEntries { get; init; } = [];
 
     public ImmutableArray<Wanted<BridgeEntry>> BridgeEntries { get; init; } = [];
@@ -42,7 +44,7 @@ internal sealed record DesiredState
 
     public ImmutableArray<Wanted<Sysctl>> Sysctls { get; init; } = [];
 
-    /// <summary>Elements that serve all overlays; used only when there is at least one.</summary>
+    /// <summary>Elements that serve all overlays; used only while there is one with a tunnel.</summary>
     public ImmutableArray<(string Set, string Element)> NftShared { get; init; } = [];
 
     public ImmutableArray<NftContribution> Nft { get; init; } = [];
@@ -63,6 +65,7 @@ internal sealed record DesiredState
         AltNames = Values(AltNames),
         Ports = Values(Ports),
         Addresses = Values(Addresses),
+        Uplinks = Values(Uplinks),
         TunnelEntries = Values(TunnelEntries),
         BridgeEntries = Values(BridgeEntries),
         Neighbours = Values(Neighbours),
@@ -79,14 +82,13 @@ internal sealed record DesiredState
             return null;
         }
 
-        ILookup<string, string> elements = active.SelectMany(c => c.Elements).Concat(NftShared)
+        bool tunnels = active.Any(c => c.Elements.Any(e => e.Set == NftSkeleton.Tunnels));
+        ILookup<string, string> elements = active.SelectMany(c => c.Elements).Concat(tunnels ? NftShared : [])
             .ToLookup(e => e.Set, e => e.Element, StringComparer.Ordinal);
-        return new NftTables(
-            NftSkeleton.Lines,
-            NftSkeleton.Sets.ToImmutableSortedDictionary(
-                set => set.Key,
-                set => Subnets.Collapse(elements[set.Key], set),
-                StringComparer.Ordinal));
+        return NftSkeleton.With(NftSkeleton.Sets.ToImmutableSortedDictionary(
+            set => set.Key,
+            set => Subnets.Collapse(elements[set.Key], set),
+            StringComparer.Ordinal));
     }
 
     private static ImmutableArray<T> Values<T>(ImmutableArray<Wanted<T>> wanted)

@@ -10,7 +10,7 @@ namespace Kcore.Daemon.Dataplane.Desired;
 /// Intent → desired state: total and deterministic. What the intent says in two ways at once, or what no kernel
 /// would take, becomes a refusal; nothing throws.
 /// </summary>
-internal sealed class DesiredStateBuilder
+internal sealed partial class DesiredStateBuilder
 {
     private readonly NodeIntent _self;
     private readonly int _mtu;
@@ -20,6 +20,7 @@ internal sealed class DesiredStateBuilder
     private readonly List<Wanted<AltName>> _altNames = [];
     private readonly List<Wanted<PortFlags>> _ports = [];
     private readonly List<Wanted<InterfaceAddress>> _addresses = [];
+    private readonly List<Wanted<UplinkPort>> _uplinks = [];
     private readonly List<Wanted<TunnelEntry>> _tunnelEntries = [];
     private readonly List<Wanted<BridgeEntry>> _bridgeEntries = [];
     private readonly List<Wanted<Neighbour>> _neighbours = [];
@@ -46,6 +47,11 @@ internal sealed class DesiredStateBuilder
             }
         }
 
+        foreach (LocalNetworkIntent network in intent.Locals.OrderBy(n => n.Name, StringComparer.Ordinal))
+        {
+            builder.AddLocal(network);
+        }
+
         return builder.Finish(intent.VtepMembers);
     }
 
@@ -55,6 +61,7 @@ internal sealed class DesiredStateBuilder
         AltNames = [.. _altNames],
         Ports = [.. _ports],
         Addresses = [.. _addresses],
+        Uplinks = [.. _uplinks],
         TunnelEntries = [.. _tunnelEntries],
         BridgeEntries = [.. _bridgeEntries],
         Neighbours = [.. _neighbours],
@@ -63,9 +70,6 @@ internal sealed class DesiredStateBuilder
         NftShared =
         [
             .. vteps.Select(Plain).Select(v => (v.AddressFamily == AddressFamily.InterNetworkV6 ? "inet vteps6" : "inet vteps4", v.ToString())),
-            .. DeviceName.IsUsable(_self.EgressInterface)
-                ? new (string, string)[] { ("inet egress", _self.EgressInterface) }
-                : [],
         ],
         Nft = [.. _nft],
         Refusals = [.. _refusals],
@@ -100,20 +104,18 @@ internal sealed class DesiredStateBuilder
                 overlay.VxlanDevice, _mtu, Up: true, alias, KernelFacts.TunnelMac(_self.Uid, overlay.Vni), overlay.Vni,
                 KernelFacts.VxlanPort, _self.Vtep, Learning: false, overlay.Bridge),
             origin));
-        if (LongName(overlay) is { } longName)
-        {
-            _altNames.Add(new(new AltName(overlay.Bridge, longName), origin));
-        }
+        AddLongName(overlay.Name, overlay.Bridge, origin);
 
         _ports.Add(new(
             new PortFlags(overlay.VxlanDevice, Learning: false, Locked: false, NeighSuppress: true), origin));
         _addresses.Add(new(new InterfaceAddress(overlay.Bridge, overlay.Gateway, overlay.PrefixLength), origin));
-        AddSysctls(overlay, origin);
+        AddSysctls(overlay.Name, overlay.Bridge, overlay.OutboundNat, overlay.Gateway, origin);
+        SilenceIPv6(overlay.VxlanDevice, origin);
         AddPeers(overlay);
         HashSet<PhysicalAddress> macs = [];
         foreach (LocalNicIntent nic in overlay.LocalNics.OrderBy(n => n.Device, StringComparer.Ordinal))
         {
-            AddLocalNic(overlay, nic, macs);
+            AddLocalNic(overlay.Name, overlay.Bridge, gatewayMac, _mtu, nic, macs);
         }
 
         AddRemoteNics(overlay, macs);
@@ -137,38 +139,37 @@ internal sealed class DesiredStateBuilder
     }
 
     /// <summary>The bridge's name in full, when it did not fit: an altname may have 127 bytes.</summary>
-    private static string? LongName(OverlayIntent overlay)
+    private void AddLongName(string network, string bridge, Origin origin)
     {
-        string name = $"kbr-{overlay.Name}";
-        return name != overlay.Bridge && name.Length <= 127 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_')
-            ? name
-            : null;
+        string name = $"kbr-{network}";
+        if (name != bridge && name.Length <= 127 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_'))
+        {
+            _altNames.Add(new(new AltName(bridge, name), origin));
+        }
     }
 
-    private void AddSysctls(OverlayIntent overlay, Origin origin)
+    private void AddSysctls(string network, string bridge, bool outboundNat, IPAddress? gateway, Origin origin)
     {
-        if (overlay.OutboundNat)
+        if (outboundNat)
         {
             // Wanted once per network, so that one that is left alone does not decide for the others.
             _sysctls.Add(new(
                 new Sysctl("net/ipv4/ip_forward", "1", null),
-                origin with { Reason = $"network {overlay.Name} has outbound NAT" }));
+                origin with { Reason = $"network {network} has outbound NAT" }));
         }
 
         // The source of a guest's packet is checked loosely: its way back may be another device.
-        _sysctls.Add(new(new Sysctl($"net/ipv4/conf/{overlay.Bridge}/rp_filter", "2", overlay.Bridge), origin));
+        _sysctls.Add(new(new Sysctl($"net/ipv4/conf/{bridge}/rp_filter", "2", bridge), origin));
         // Answer ARP only for addresses of this bridge, not for other addresses of the host.
-        _sysctls.Add(new(new Sysctl($"net/ipv4/conf/{overlay.Bridge}/arp_ignore", "1", overlay.Bridge), origin));
-        if (overlay.Gateway.AddressFamily == AddressFamily.InterNetworkV6)
+        _sysctls.Add(new(new Sysctl($"net/ipv4/conf/{bridge}/arp_ignore", "1", bridge), origin));
+        if (gateway?.AddressFamily == AddressFamily.InterNetworkV6)
         {
-            _sysctls.Add(new(new Sysctl($"net/ipv6/conf/{overlay.Bridge}/accept_ra", "0", overlay.Bridge), origin));
+            _sysctls.Add(new(new Sysctl($"net/ipv6/conf/{bridge}/accept_ra", "0", bridge), origin));
         }
         else
         {
-            SilenceIPv6(overlay.Bridge, origin);
+            SilenceIPv6(bridge, origin);
         }
-
-        SilenceIPv6(overlay.VxlanDevice, origin);
     }
 
     /// <summary>The host itself has no business with IPv6 there; its router and multicast noise would go to every peer.</summary>
@@ -231,12 +232,13 @@ internal sealed class DesiredStateBuilder
         }
     }
 
-    private void AddLocalNic(OverlayIntent overlay, LocalNicIntent nic, HashSet<PhysicalAddress> macs)
+    private void AddLocalNic(
+        string network, string bridge, PhysicalAddress gatewayMac, int mtu, LocalNicIntent nic, HashSet<PhysicalAddress> macs)
     {
-        Origin origin = new(overlay.Name, nic.Name, $"NIC {nic.Name} on network {overlay.Name}");
+        Origin origin = new(network, nic.Name, $"NIC {nic.Name} on network {network}");
         string? reason =
             !DeviceName.IsUsable(nic.Device) ? $"\"{nic.Device}\" cannot be a device name"
-            : !KernelFacts.IsGuestMac(nic.Mac) || nic.Mac.Equals(KernelFacts.GatewayMac(overlay.Vni)) ? "the MAC cannot be a guest's"
+            : !KernelFacts.IsGuestMac(nic.Mac) || nic.Mac.Equals(gatewayMac) ? "the MAC cannot be a guest's"
             : nic.Attachment is NicAttachment.Netns netns && !DeviceName.IsUsable(netns.InterfaceName)
                 ? $"\"{netns.InterfaceName}\" cannot be a device name"
             : !macs.Add(nic.Mac) ? "the MAC is used by another NIC of the network"
@@ -244,22 +246,22 @@ internal sealed class DesiredStateBuilder
             : null;
         if (reason is not null)
         {
-            _refusals.Add(new Refusal(overlay.Name, nic.Name, Blocks: true, "nic", nic.Device, reason));
+            _refusals.Add(new Refusal(network, nic.Name, Blocks: true, "nic", nic.Device, reason));
             _spared.Add(nic.Device);
             return;
         }
 
-        string alias = KernelFacts.Alias($"net={overlay.Name} nic={nic.Name} attachment={nic.AttachmentId}");
+        string alias = KernelFacts.Alias($"net={network} nic={nic.Name} attachment={nic.AttachmentId}");
         switch (nic.Attachment)
         {
             case NicAttachment.Tap:
-                _links.Add(new(new Link.Tap(nic.Device, _mtu, Up: true, alias, overlay.Bridge), origin));
+                _links.Add(new(new Link.Tap(nic.Device, mtu, Up: true, alias, bridge), origin));
                 break;
             case NicAttachment.Netns guest:
-                _links.Add(new(new Link.Veth(nic.Device, _mtu, Up: true, alias, overlay.Bridge), origin));
+                _links.Add(new(new Link.Veth(nic.Device, mtu, Up: true, alias, bridge), origin));
                 _guests.Add(new(
                     new GuestInterface(
-                        nic.Device, guest.Path, guest.InterfaceName, nic.Mac, _mtu, nic.Address, nic.PrefixLength, nic.Gateway),
+                        nic.Device, guest.Path, guest.InterfaceName, nic.Mac, mtu, nic.Address, nic.PrefixLength, nic.Gateway),
                     origin));
                 break;
         }
@@ -276,7 +278,7 @@ internal sealed class DesiredStateBuilder
         [
             ("inet bridges", overlay.Bridge),
             ("inet within", $"{overlay.Bridge} . {overlay.Bridge}"),
-            ("bridge tunnels", overlay.VxlanDevice),
+            (NftSkeleton.Tunnels, overlay.VxlanDevice),
             ("bridge gateway_macs", DerivedNames.MacText(gatewayMac)),
         ];
         bool v6 = overlay.Gateway.AddressFamily == AddressFamily.InterNetworkV6;
@@ -285,13 +287,21 @@ internal sealed class DesiredStateBuilder
             elements.Add(("bridge gateways4", $"{overlay.VxlanDevice} . {overlay.Gateway}"));
         }
 
-        if (overlay.OutboundNat)
+        if (DeviceName.IsUsable(_self.EgressInterface))
         {
-            string subnet = Subnets.Element(Subnets.Of(overlay.Gateway, overlay.PrefixLength));
-            elements.Add((v6 ? "inet nat6" : "inet nat4", subnet));
-            elements.Add((v6 ? "inet inside6" : "inet inside4", $"{subnet} . {subnet}"));
+            elements.Add(("inet egress", _self.EgressInterface));
+            elements.AddRange(overlay.OutboundNat ? Translation(overlay.Gateway, overlay.PrefixLength, _self.EgressInterface) : []);
         }
 
         _nft.Add(new NftContribution(overlay.Name, [.. elements]));
+    }
+
+    /// <summary>Masquerade for what comes from the subnet, goes elsewhere, and leaves by that device (behaviour 42).</summary>
+    private static IEnumerable<(string Set, string Element)> Translation(IPAddress gateway, int prefixLength, string egress)
+    {
+        bool v6 = gateway.AddressFamily == AddressFamily.InterNetworkV6;
+        string subnet = Subnets.Element(Subnets.Of(gateway, prefixLength));
+        yield return (v6 ? "inet nat6" : "inet nat4", $"{egress} . {subnet}");
+        yield return (v6 ? "inet inside6" : "inet inside4", $"{subnet} . {subnet}");
     }
 }

@@ -14,9 +14,11 @@ namespace Kcore.Daemon.Dataplane.Desired;
 internal static class IntentBuilder
 {
     public static DataplaneIntent Build(
-        LocalNode self, Underlay underlay, string? gatewayInterface, CatalogSnapshot catalog, AttachmentSet attachments, string? deletionsHeldBack)
+        LocalNode self, Underlay underlay, string? gatewayInterface, CatalogSnapshot catalog, AttachmentSet attachments, string? deletionsHeldBack,
+        Func<string, int?>? mtuOf = null)
     {
         CatalogView view = catalog.View;
+        string egress = gatewayInterface ?? underlay.Advertised.Interface;
         ImmutableArray<OverlayIntent> overlays = self.VxlanDisabled
             ? []
             : [.. view.Networks.Values.Where(IsMaterialised).Select(n => Overlay(n, self.Id, catalog, attachments))];
@@ -26,7 +28,7 @@ internal static class IntentBuilder
                 Name = self.Name,
                 Uid = self.Id.Value,
                 Vtep = underlay.Advertised.Address,
-                EgressInterface = gatewayInterface ?? underlay.Advertised.Interface,
+                EgressInterface = egress,
                 UnderlayMtu = underlay.Mtu,
                 VxlanDisabled = self.VxlanDisabled,
                 DeletionsHeldBack = deletionsHeldBack,
@@ -38,7 +40,10 @@ internal static class IntentBuilder
                     .Select(n => n.Value.Vtep)
                     .Distinct()
                     .OrderBy(a => a.ToString(), StringComparer.Ordinal),
-            ]);
+            ])
+        {
+            Locals = new LocalIntents(self, underlay, egress, view, attachments, mtuOf ?? (_ => null)).Build(),
+        };
     }
 
     public static bool IsMaterialised(Network network) => network.Spec.Type == NetworkType.Vxlan && network.Conflict is null;
@@ -89,12 +94,12 @@ internal static class IntentBuilder
         }
     }
 
-    private static LocalNicIntent LocalNic(AttachmentRecord record, Network network) => new()
+    public static LocalNicIntent LocalNic(AttachmentRecord record, Network network) => new()
     {
         Name = record.Name,
         AttachmentId = record.Key,
         Mac = record.Mac,
-        Address = record.Address!,
+        Address = record.Address,
         PrefixLength = network.Spec.PrefixLength,
         Gateway = network.Spec.Gateway,
         Device = record.Device,

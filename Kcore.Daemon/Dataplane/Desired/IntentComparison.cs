@@ -7,7 +7,16 @@ internal static class IntentComparison
         a.Self == b.Self
         && a.VtepMembers.SequenceEqual(b.VtepMembers)
         && a.Overlays.Length == b.Overlays.Length
-        && a.Overlays.Zip(b.Overlays).All(p => Same(p.First, p.Second));
+        && a.Overlays.Zip(b.Overlays).All(p => Same(p.First, p.Second))
+        && a.Locals.Length == b.Locals.Length
+        && a.Locals.Zip(b.Locals).All(p => Same(p.First, p.Second));
+
+    public static bool Same(LocalNetworkIntent a, LocalNetworkIntent b) =>
+        a with { LocalNics = [], Nat = null } == b with { LocalNics = [], Nat = null }
+        && a.LocalNics.SequenceEqual(b.LocalNics)
+        && (a.Nat is null || b.Nat is null
+            ? a.Nat == b.Nat
+            : a.Nat with { Ports = [] } == b.Nat with { Ports = [] } && a.Nat.Ports.SequenceEqual(b.Nat.Ports));
 
     private static bool Same(OverlayIntent a, OverlayIntent b) =>
         a with { Peers = [], RemoteNics = [], LocalNics = [] } == b with { Peers = [], RemoteNics = [], LocalNics = [] }

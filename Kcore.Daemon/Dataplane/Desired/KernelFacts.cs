@@ -31,10 +31,16 @@ internal static class KernelFacts
         Span<byte> input = stackalloc byte[20];
         BinaryPrimitives.WriteUInt128BigEndian(input, nodeUid);
         BinaryPrimitives.WriteUInt32BigEndian(input[16..], vni);
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(input, hash);
-        hash[0] = (byte)((hash[0] & 0xfc) | 0x02);
-        return new PhysicalAddress(hash[..6].ToArray());
+        return Own(input);
+    }
+
+    /// <summary>MAC of the bridge of a network of one node: of this node and network alone, and the same after every restart.</summary>
+    public static PhysicalAddress BridgeMac(UInt128 nodeUid, UInt128 network)
+    {
+        Span<byte> input = stackalloc byte[32];
+        BinaryPrimitives.WriteUInt128BigEndian(input, nodeUid);
+        BinaryPrimitives.WriteUInt128BigEndian(input[16..], network);
+        return Own(input);
     }
 
     /// <summary>
@@ -42,6 +48,15 @@ internal static class KernelFacts
     /// </summary>
     public static int OverlayMtu(int underlayMtu, IPAddress vtep) =>
         Math.Max(MtuMin, underlayMtu - (vtep.AddressFamily == AddressFamily.InterNetworkV6 ? 70 : 50));
+
+    /// <summary>Locally administered, unicast.</summary>
+    private static PhysicalAddress Own(ReadOnlySpan<byte> input)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(input, hash);
+        hash[0] = (byte)((hash[0] & 0xfc) | 0x02);
+        return new PhysicalAddress(hash[..6].ToArray());
+    }
 
     /// <summary>Unicast and not zero.</summary>
     public static bool IsGuestMac(PhysicalAddress mac)

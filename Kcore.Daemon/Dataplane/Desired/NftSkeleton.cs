@@ -15,12 +15,21 @@ internal static class NftSkeleton
     public const string Inet = "inet";
     public const string Bridge = "bridge";
 
-    internal sealed record SetDefinition(string Family, string Name, string Type, bool Interval = false)
+    /// <summary>The set that tells whether there is a tunnel on this node.</summary>
+    public const string Tunnels = "bridge tunnels";
+
+    /// <summary>nft takes a rule to translate the destination by a map from the outer address to the guest's.</summary>
+    private const string ToGuests = "dnat ip to ip daddr . meta l4proto . th dport map @published4";
+
+    /// <param name="Data">Not null: a map, and what it leads to.</param>
+    internal sealed record SetDefinition(string Family, string Name, string Type, bool Interval = false, string? Data = null)
     {
         public string Key => $"{Family} {Name}";
     }
 
-    internal sealed record ChainDefinition(string Family, string Name, string Type, string Hook, int Priority, ImmutableArray<string> Rules);
+    /// <param name="ForTunnels">Only there while an overlay is on this node: without one, UDP 4789 is nobody's (behaviour 46).</param>
+    internal sealed record ChainDefinition(
+        string Family, string Name, string Type, string Hook, int Priority, ImmutableArray<string> Rules, bool ForTunnels = false);
 
     public static ImmutableArray<string> Families { get; } = [Inet, Bridge];
 
@@ -31,10 +40,11 @@ internal static class NftSkeleton
         new(Inet, "bridges", "ifname"),
         new(Inet, "within", "ifname . ifname"),
         new(Inet, "egress", "ifname"),
-        new(Inet, "nat4", "ipv4_addr", Interval: true),
-        new(Inet, "nat6", "ipv6_addr", Interval: true),
+        new(Inet, "nat4", "ifname . ipv4_addr", Interval: true),
+        new(Inet, "nat6", "ifname . ipv6_addr", Interval: true),
         new(Inet, "inside4", "ipv4_addr . ipv4_addr", Interval: true),
         new(Inet, "inside6", "ipv6_addr . ipv6_addr", Interval: true),
+        new(Inet, "published4", "ipv4_addr . inet_proto . inet_service", Data: "ipv4_addr . inet_service"),
         new(Bridge, "tunnels", "ifname"),
         new(Bridge, "gateway_macs", "ether_addr"),
         new(Bridge, "gateways4", "ifname . ipv4_addr"),
@@ -44,16 +54,20 @@ internal static class NftSkeleton
     [
         // Tunnel packets stay out of connection tracking: their inner flows would fill its table, and they
         // must never meet NAT. Raw priority is before conntrack.
-        new(Inet, "raw_in", "filter", "prerouting", -300, ["udp dport 4789 notrack"]),
-        new(Inet, "raw_out", "filter", "output", -300, ["udp dport 4789 notrack"]),
+        new(Inet, "raw_in", "filter", "prerouting", -300, ["udp dport 4789 notrack"], ForTunnels: true),
+        new(Inet, "raw_out", "filter", "output", -300, ["udp dport 4789 notrack"], ForTunnels: true),
         // A drop ends the packet whatever other tables say; an accept only ends this chain.
-        new(Inet, "input", "filter", "input", -10,
+        new(Inet, "tunnel", "filter", "input", -10,
         [
             "udp dport 4789 ip saddr != @vteps4 drop",
             "udp dport 4789 ip6 saddr != @vteps6 drop",
             "udp dport 4789 accept",
-            "iifname @bridges accept",
-        ]),
+        ],
+        ForTunnels: true),
+        new(Inet, "input", "filter", "input", -10, ["iifname @bridges accept"]),
+        new(Inet, "pre", "nat", "prerouting", -100, [ToGuests]),
+        // What the host itself sends to a published port.
+        new(Inet, "pre_host", "nat", "output", -100, [ToGuests]),
         // The middle rule is for hosts where br_netfilter shows bridged frames to this hook.
         new(Inet, "forward", "filter", "forward", -10,
         [
@@ -63,10 +77,12 @@ internal static class NftSkeleton
         ]),
         new(Inet, "post", "nat", "postrouting", 100,
         [
+            // A guest that asks for its neighbour by the outer address must get the answer from there (hairpin).
+            "ct status dnat ip saddr . ip daddr @inside4 masquerade",
             "ip saddr . ip daddr @inside4 return",
             "ip6 saddr . ip6 daddr @inside6 return",
-            "ip saddr @nat4 oifname @egress masquerade",
-            "ip6 saddr @nat6 oifname @egress masquerade",
+            "oifname . ip saddr @nat4 masquerade",
+            "oifname . ip6 saddr @nat6 masquerade",
         ]),
         // The gateway has the same MAC and address on every node; each node answers for itself only.
         new(Bridge, "enter", "filter", "prerouting", -300,
@@ -74,23 +90,29 @@ internal static class NftSkeleton
             "iifname @tunnels ether saddr @gateway_macs drop",
             "iifname . arp saddr ip @gateways4 drop",
             "iifname . arp daddr ip @gateways4 drop",
-        ]),
+        ],
+        ForTunnels: true),
         new(Bridge, "leave", "filter", "postrouting", 300,
         [
             "oifname @tunnels ether saddr @gateway_macs drop",
             "oifname . arp saddr ip @gateways4 drop",
             "oifname . arp daddr ip @gateways4 drop",
-        ]),
+        ],
+        ForTunnels: true),
     ];
 
-    /// <summary>The skeleton as listing lines.</summary>
-    public static ImmutableArray<string> Lines { get; } = Arrange(
-        Sets.Select(s => SetLine(s.Family, s.Name, s.Type, s.Interval)),
-        Chains.Select(c => ChainLine(c.Family, c.Name, c.Type, c.Hook, c.Priority, "accept")),
-        Chains.SelectMany(c => c.Rules.Select(r => (Chain: $"{c.Family} {c.Name}", Comment: CommentOf(r)))));
+    private static ImmutableArray<string> LinesWithTunnels { get; } = Lines(tunnels: true);
 
-    public static string SetLine(string family, string name, string type, bool interval) =>
-        $"set {family} {name} {type}{(interval ? " interval" : "")}";
+    private static ImmutableArray<string> LinesWithoutTunnels { get; } = Lines(tunnels: false);
+
+    /// <summary>The tables with these elements; which chains there are follows from them.</summary>
+    public static NftTables With(ImmutableSortedDictionary<string, ImmutableSortedSet<string>> elements) =>
+        new(HasTunnels(elements) ? LinesWithTunnels : LinesWithoutTunnels, elements);
+
+    public static IEnumerable<ChainDefinition> ChainsOf(NftTables tables) => ChainsOf(HasTunnels(tables.Elements));
+
+    public static string SetLine(string family, string name, string type, bool interval, string? data = null) =>
+        $"set {family} {name} {type}{(interval ? " interval" : "")}{(data is null ? "" : $" : {data}")}";
 
     public static string ChainLine(string family, string name, string type, string hook, int priority, string policy) =>
         string.Create(CultureInfo.InvariantCulture, $"chain {family} {name} {type} {hook} {priority} {policy}");
@@ -104,11 +126,27 @@ internal static class NftSkeleton
         .. rules.OrderBy(r => r.Chain, StringComparer.Ordinal).Select(r => $"rule {r.Chain} {r.Comment}"),
     ];
 
+    private static bool HasTunnels(ImmutableSortedDictionary<string, ImmutableSortedSet<string>> elements) =>
+        elements.TryGetValue(Tunnels, out ImmutableSortedSet<string>? tunnels) && !tunnels.IsEmpty;
+
+    private static IEnumerable<ChainDefinition> ChainsOf(bool tunnels) => Chains.Where(c => tunnels || !c.ForTunnels);
+
+    /// <summary>The skeleton as listing lines.</summary>
+    private static ImmutableArray<string> Lines(bool tunnels) => Arrange(
+        Sets.Select(s => SetLine(s.Family, s.Name, s.Type, s.Interval, s.Data)),
+        ChainsOf(tunnels).Select(c => ChainLine(c.Family, c.Name, c.Type, c.Hook, c.Priority, "accept")),
+        ChainsOf(tunnels).SelectMany(c => c.Rules.Select(r => (Chain: $"{c.Family} {c.Name}", Comment: CommentOf(r)))));
+
     /// <summary>Whether a listed element may be written back: the right number of parts, and nothing nft could misread.</summary>
     public static bool IsPlainElement(string setKey, string element) =>
         Sets.FirstOrDefault(s => s.Key == setKey) is { } set
-        && element.Split(" . ") is { } parts
-        && parts.Length == set.Type.Split(" . ").Length
+        && (set.Data is null
+            ? HasParts(element, set.Type)
+            : element.Split(" : ") is [var key, var data] && HasParts(key, set.Type) && HasParts(data, set.Data));
+
+    private static bool HasParts(string element, string type) =>
+        element.Split(" . ") is { } parts
+        && parts.Length == type.Split(" . ").Length
         && parts.All(part => part.Length is > 0 and <= 64
             && part.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or ':' or '/' or '-' or '_'));
 

@@ -33,7 +33,7 @@ internal static class NftText
                 RenderSet(text, set, tables.Elements.GetValueOrDefault(set.Key) ?? []);
             }
 
-            foreach (NftSkeleton.ChainDefinition chain in NftSkeleton.Chains.Where(c => c.Family == family))
+            foreach (NftSkeleton.ChainDefinition chain in NftSkeleton.ChainsOf(tables).Where(c => c.Family == family))
             {
                 RenderChain(text, chain);
             }
@@ -46,7 +46,9 @@ internal static class NftText
 
     private static void RenderSet(StringBuilder text, NftSkeleton.SetDefinition set, ImmutableSortedSet<string> elements)
     {
-        text.Append(CultureInfo.InvariantCulture, $"  set {set.Name} {{\n    type {set.Type}\n");
+        text.Append(set.Data is null
+            ? $"  set {set.Name} {{\n    type {set.Type}\n"
+            : $"  map {set.Name} {{\n    type {set.Type} : {set.Data}\n");
         if (set.Interval)
         {
             text.Append("    flags interval\n");
@@ -54,13 +56,16 @@ internal static class NftText
 
         if (!elements.IsEmpty)
         {
-            string[] types = set.Type.Split(" . ");
             text.Append(CultureInfo.InvariantCulture,
-                $"    elements = {{ {string.Join(", ", elements.Select(e => Spell(e, types)))} }}\n");
+                $"    elements = {{ {string.Join(", ", elements.Select(e => Spell(e, set)))} }}\n");
         }
 
         text.Append("  }\n");
     }
+
+    private static string Spell(string element, NftSkeleton.SetDefinition set) => set.Data is null
+        ? Spell(element, set.Type.Split(" . "))
+        : string.Join(" : ", element.Split(" : ").Zip([set.Type, set.Data], (side, type) => Spell(side, type.Split(" . "))));
 
     private static string Spell(string element, string[] types) =>
         string.Join(" . ", element.Split(" . ").Select((part, i) => types[i] == "ifname" ? $"\"{part}\"" : part));

@@ -38,11 +38,14 @@ internal static class Subnets
             return all;
         }
 
-        // "inside" sets pair each subnet with itself, so the first part decides for them too.
-        (string Element, IPNetwork Subnet)[] parsed = [.. all.Select(e => (e, Parse(e.Split(" . ")[0])))];
+        // "inside" sets pair each subnet with itself, so the first subnet decides for them too; what stands before it
+        // (a device) keeps elements apart.
+        int part = Array.FindIndex(set.Type.Split(" . "), t => t is "ipv4_addr" or "ipv6_addr");
+        (string Element, string Before, IPNetwork Subnet)[] parsed =
+            [.. all.Select(e => e.Split(" . ") is var parts ? (e, string.Join(" . ", parts[..part]), Parse(parts[part])) : default)];
         return [.. parsed
             .Where(inner => !Array.Exists(parsed, outer =>
-                outer.Subnet.PrefixLength < inner.Subnet.PrefixLength && outer.Subnet.Contains(inner.Subnet.BaseAddress)))
+                outer.Before == inner.Before && outer.Subnet.PrefixLength < inner.Subnet.PrefixLength && outer.Subnet.Contains(inner.Subnet.BaseAddress)))
             .Select(p => p.Element)];
     }
 

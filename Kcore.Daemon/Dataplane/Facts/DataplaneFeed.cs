@@ -12,6 +12,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Dataplane.Facts;
 
+/// <param name="Intent">Null while nothing is known that the kernel should be.</param>
+internal sealed record IntendedState(DataplaneIntent? Intent);
+
 /// <summary>
 /// Joins the data plane to the catalog, both ways: what the catalog says becomes the intent, what the kernel then is
 /// becomes this node's word in the catalog.
@@ -28,10 +31,14 @@ internal sealed partial class DataplaneFeed(
     ClusterLedger ledger,
     DataplaneLoop kernel,
     DataplaneReports reports,
+    Published<ServiceStatus> services,
     TimeProvider time,
     ILogger logger)
 {
     private static readonly TimeSpan Recheck = TimeSpan.FromSeconds(1);
+
+    /// <summary>What this node's kernel should be; null until the node is in a cluster.</summary>
+    public Published<IntendedState> Intended { get; } = new(new IntendedState(null));
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
@@ -42,19 +49,21 @@ internal sealed partial class DataplaneFeed(
             (CatalogSnapshot facts, long factsRevision) = catalog.Current.Read();
             (AttachmentSet wanted, long wantedRevision) = attachments.Current.Read();
             (ReconcileStatus state, long stateRevision) = reports.Status.Read();
+            (ServiceStatus beside, long besideRevision) = services.Read();
             long refusalRevision = leases.RefusalsChanged.Read().Revision;
 
             // Before the node is in a cluster it does not know what it should be; what is in the kernel stays.
             if (cluster.State.Current.Phase == Cluster.ClusterPhase.Member)
             {
-                DataplaneIntent intent = IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members));
+                DataplaneIntent intent = IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members), UnderlayWatch.MtuOf);
                 if (intended is null || !IntentComparison.Same(intent, intended))
                 {
                     intended = intent;
                     kernel.Intend(intent);
+                    Intended.Replace(new IntendedState(intent));
                 }
 
-                await StateAsync(link, facts, wanted, state, stoppingToken);
+                await StateAsync(link, facts, wanted, state, beside, stoppingToken);
             }
 
             // What did not happen must not stay registered: this comes by once a second for as long as the daemon lives.
@@ -64,6 +73,7 @@ internal sealed partial class DataplaneFeed(
                 catalog.Current.ChangedSince(factsRevision, woken.Token),
                 attachments.Current.ChangedSince(wantedRevision, woken.Token),
                 reports.Status.ChangedSince(stateRevision, woken.Token),
+                services.ChangedSince(besideRevision, woken.Token),
                 leases.RefusalsChanged.ChangedSince(refusalRevision, woken.Token),
                 Task.Delay(Recheck, time, woken.Token));
             await woken.CancelAsync();
@@ -71,7 +81,7 @@ internal sealed partial class DataplaneFeed(
         }
     }
 
-    private async Task StateAsync(Underlay link, CatalogSnapshot facts, AttachmentSet wanted, ReconcileStatus state, CancellationToken token)
+    private async Task StateAsync(Underlay link, CatalogSnapshot facts, AttachmentSet wanted, ReconcileStatus state, ServiceStatus beside, CancellationToken token)
     {
         // Until the kernel was looked at once, nothing is known that would be worth taking back what we stated before.
         if (ReferenceEquals(state, ReconcileStatus.None))
@@ -79,7 +89,7 @@ internal sealed partial class DataplaneFeed(
             return;
         }
 
-        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes);
+        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, beside);
         if (writes.IsEmpty)
         {
             return;

@@ -22,9 +22,10 @@ internal static class OwnFacts
         AttachmentSet attachments,
         ReconcileStatus kernel,
         Func<UInt128, LeaseRefusal?> refusalOf,
-        bool votes)
+        bool votes,
+        ServiceStatus? services = null)
     {
-        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes);
+        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes, services ?? ServiceStatus.None);
         ImmutableArray<LocalWrite>.Builder writes = ImmutableArray.CreateBuilder<LocalWrite>();
         foreach (CatalogEntry entry in catalog.Gossip.Entries.Where(e => e.Origin == self.Id))
         {
@@ -54,18 +55,17 @@ internal static class OwnFacts
         AttachmentSet attachments,
         ReconcileStatus kernel,
         Func<UInt128, LeaseRefusal?> refusalOf,
-        bool votes)
+        bool votes,
+        ServiceStatus services)
     {
         var wanted = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
         Add(FactKeys.Node, FactKind.Node, FactCodec.Encode(new NodeFact(
             self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes)));
-        if (!self.VxlanDisabled)
+        foreach (Network network in catalog.View.AllNetworks.Where(n =>
+            n.Home is null ? !self.VxlanDisabled && IntentBuilder.IsMaterialised(n) : LocalIntents.IsHere(n, self)))
         {
-            foreach (Network network in catalog.View.Networks.Values.Where(IntentBuilder.IsMaterialised))
-            {
-                (ObjectState state, string? reason) = StateOf(network, kernel);
-                Add(FactKeys.Participation(network.Uid), FactKind.Participation, FactCodec.Encode(new ParticipationFact(network.Uid, state, reason)));
-            }
+            (ObjectState state, string? reason) = StateOf(network, kernel, services);
+            Add(FactKeys.Participation(network.Uid), FactKind.Participation, FactCodec.Encode(new ParticipationFact(network.Uid, state, reason)));
         }
 
         foreach (AttachmentRecord record in attachments.Wanted)
@@ -81,14 +81,26 @@ internal static class OwnFacts
         void Add(string key, FactKind kind, ReadOnlyMemory<byte> value) => wanted[key] = new LocalWrite(key, (ushort)kind, value);
     }
 
-    public static (ObjectState State, string? Reason) StateOf(Network network, ReconcileStatus kernel)
+    public static (ObjectState State, string? Reason) StateOf(Network network, ReconcileStatus kernel, ServiceStatus? services = null)
     {
         if (!kernel.Networks.TryGetValue(network.Name, out NetworkHealth? health))
         {
             return (ObjectState.Pending, null);
         }
 
-        return health.Failure is { } failure ? (ObjectState.Failed, Shortened(failure)) : (ObjectState.Ready, null);
+        if (health.Failure is { } failure)
+        {
+            return (ObjectState.Failed, Shortened(failure));
+        }
+
+        if (network.Spec.Type != NetworkType.Nat)
+        {
+            return (ObjectState.Ready, null);
+        }
+
+        return (services ?? ServiceStatus.None).Dhcp.TryGetValue(network.Name, out DhcpHealth? dhcp)
+            ? dhcp.Failure is { } reason ? (ObjectState.Failed, Shortened(reason)) : (ObjectState.Ready, null)
+            : (ObjectState.Pending, "the DHCP server is being started");
     }
 
     public static (ObjectState State, string? Reason) StateOf(
@@ -109,7 +121,7 @@ internal static class OwnFacts
             return (ObjectState.Failed, Shortened(refusal.Text));
         }
 
-        if (record.Address is null)
+        if (record.Address is null && network.Spec.Type != NetworkType.Bridge)
         {
             return (ObjectState.PendingAddress, null);
         }

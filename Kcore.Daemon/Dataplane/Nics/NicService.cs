@@ -5,12 +5,14 @@ using Kcore.Contracts;
 using Kcore.Daemon.Catalog;
 using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Catalog.Naming;
+using Kcore.Daemon.Catalog.Networks;
 using Kcore.Daemon.Catalog.Validation;
 using Kcore.Daemon.Catalog.View;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Dataplane.Facts;
 using Kcore.Daemon.Ipam;
 using Kcore.Daemon.Ipam.Attachments;
+using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage.Events;
 using Kcore.Netlink;
 using Kcore.Netlink.Namespaces;
@@ -19,7 +21,7 @@ namespace Kcore.Daemon.Dataplane.Nics;
 
 /// <summary>Attaches and detaches NICs of this node. Attaching twice is attaching once: a repeated call finds the first one's NIC.</summary>
 internal sealed class NicService(
-    LocalNode self, CatalogHub catalog, AttachmentTable table, LeaseLoop leases, DataplaneReports kernel, EventLog events, TimeProvider time)
+    LocalNode self, CatalogHub catalog, AttachmentTable table, LeaseLoop leases, DataplaneReports kernel, Published<ServiceStatus> services, EventLog events, TimeProvider time)
 {
     private const int MaxNicsPerNode = 4096;
 
@@ -36,8 +38,16 @@ internal sealed class NicService(
         CatalogSnapshot now = catalog.Current.Current;
         Network network = Usable(request, now);
         AttachmentRecord record = Reserve(request, network, now);
-        record = await WithAddressAsync(record, token);
-        events.Add("AddressAllocated", $"NIC {record.Name} on {record.NetworkName} has {record.Address}", self.Id.ToString(), record.NetworkName, ("mac", DerivedNames.MacText(record.Mac)));
+        if (!record.Local)
+        {
+            record = await WithAddressAsync(record, token);
+        }
+
+        if (record.Address is not null)
+        {
+            events.Add("AddressAllocated", $"NIC {record.Name} on {record.NetworkName} has {record.Address}", self.Id.ToString(), record.NetworkName, ("mac", DerivedNames.MacText(record.Mac)));
+        }
+
         return await ReadyAsync(record, network, token);
     }
 
@@ -54,7 +64,11 @@ internal sealed class NicService(
             throw NotHere(name, network);
         }
 
-        events.Add("AddressReleased", $"NIC {name} on {network} detached; {released.Address} is not given out again", self.Id.ToString(), network);
+        events.Add(
+            "AddressReleased",
+            $"NIC {name} on {network} detached{(released.Local ? "" : $"; {released.Address} is not given out again")}",
+            self.Id.ToString(),
+            network);
 
         // The caller may go as soon as the device is on its way out; without a quorum the release itself waits for one.
         using var limit = new CancellationTokenSource(ReleasePatience, time);
@@ -88,13 +102,13 @@ internal sealed class NicService(
 
     private Network Usable(NicRequest request, CatalogSnapshot now)
     {
-        Network network = now.View.Find(request.Network);
+        Network network = now.View.Find(request.Network, self.Id);
         if (network.Conflict is { } conflict)
         {
             throw new RefusedException(ErrorCode.FailedPrecondition, $"network '{network.Name}' is in conflict: {conflict}", next: $"kctl describe network {network.Name}");
         }
 
-        if (self.VxlanDisabled)
+        if (network.Home is null && self.VxlanDisabled)
         {
             throw new RefusedException(
                 ErrorCode.FailedPrecondition,
@@ -105,6 +119,12 @@ internal sealed class NicService(
         if (request.Address is { } wanted && (!network.Spec.Subnet.Contains(wanted) || wanted.Equals(network.Spec.Gateway)))
         {
             throw new RefusedException(ErrorCode.InvalidArgument, $"ip {wanted} is not an address guests of network '{network.Name}' can have", [$"subnet: {network.Spec.Subnet}", $"gateway: {network.Spec.Gateway}"]);
+        }
+
+        if (network.Spec.Type == NetworkType.Nat && request.Address is { } inRange && GuestRange.Of(network.Spec) is var range && !range.Contains(inRange))
+        {
+            throw new RefusedException(
+                ErrorCode.InvalidArgument, $"ip {inRange} is outside the range of network '{network.Name}'", [$"range: {range.First} to {range.Last}"]);
         }
 
         if (request.Netns is { } netns)
@@ -155,6 +175,7 @@ internal sealed class NicService(
                 throw new RefusedException(ErrorCode.ResourceExhausted, $"node {self.Name} has {MaxNicsPerNode} NICs");
             }
 
+            IPAddress? given = network.Home is null ? null : LocalAddress(request, network, set);
             string seed = FreeSeed(request.Name, set);
             PhysicalAddress mac = request.Mac ?? DerivedNames.Mac(seed);
             if (now.View.NicsOf(network.Uid).FirstOrDefault(n => n.Fact.Mac.Equals(mac)) is { } taken)
@@ -179,9 +200,44 @@ internal sealed class NicService(
                 Netns = request.Netns,
                 Ifname = request.Ifname,
                 Wanted = request.Address,
+                Local = network.Home is not null,
+                Address = given,
             };
         });
         return made ?? SameOrRefused(existing!, request);
+    }
+
+    /// <summary>The address on a network of this node alone, decided here and now; null on a bridge network unless one was asked for.</summary>
+    private static IPAddress? LocalAddress(NicRequest request, Network network, AttachmentSet set)
+    {
+        AttachmentRecord[] present = [.. set.Wanted.Where(r => r.Network == network.Uid)];
+        if (network.Spec.Ports.Rules.FirstOrDefault(r => r.Nic is null) is { } allowed && present.Length > 0)
+        {
+            throw new RefusedException(
+                ErrorCode.FailedPrecondition,
+                $"network '{network.Name}' sends its allowed port {allowed.Port}/{allowed.ProtocolName} to its only NIC, and has one",
+                [$"NIC {present[0].Name}"],
+                "publish ports with a target instead: kctl create network … --publish PORT:NIC:PORT");
+        }
+
+        if (request.Address is { } wanted)
+        {
+            return Array.Find(present, r => wanted.Equals(r.Address)) is { } holder
+                ? throw new RefusedException(ErrorCode.AlreadyExists, $"address {wanted} of network '{network.Name}' belongs to NIC '{holder.Name}'", next: "choose another --ip")
+                : wanted;
+        }
+
+        if (network.Spec.Type != NetworkType.Nat)
+        {
+            return null;
+        }
+
+        var range = GuestRange.Of(network.Spec);
+        return range.Free(present.Select(r => r.Address).OfType<IPAddress>().ToHashSet()) ?? throw new RefusedException(
+            ErrorCode.ResourceExhausted,
+            $"network '{network.Name}' has no address left: all {range.Size} are in use",
+            [$"range: {range.First} to {range.Last}"],
+            "detach a NIC");
     }
 
     private static RefusedException MacTaken(PhysicalAddress mac, string nic, string network) => new(
@@ -268,6 +324,11 @@ internal sealed class NicService(
                 s => s.Networks.TryGetValue(network.Name, out NetworkHealth? health)
                     && (!health.IsReady || (health.Nics.TryGetValue(record.Name, out NicHealth? nic) && nic.AttachmentId == record.Key)),
                 both.Token);
+            if (network.Spec.Type == NetworkType.Nat)
+            {
+                // A guest that asks for its address at once must find it reserved.
+                await services.WhenAsync(s => s.HasAnswerFor(network.Name, record.Key), both.Token);
+            }
         }
         catch (OperationCanceledException) when (!token.IsCancellationRequested)
         {
@@ -306,7 +367,7 @@ internal sealed class NicService(
             DerivedNames.MacText(mac),
             address is null || network is null ? address?.ToString() : $"{address}/{network.Spec.PrefixLength}",
             network?.Spec.Gateway.ToString() ?? "",
-            now.View.Nodes.TryGetValue(now.FindNode(node) ?? self.Id, out NodeFact? host) ? Desired.KernelFacts.OverlayMtu(host.UnderlayMtu, host.Vtep) : 0,
+            MtuOf(node, network, now),
             device,
             network is null ? "" : DerivedNames.Bridge(network.Name),
             attachment,
@@ -314,6 +375,11 @@ internal sealed class NicService(
             netns,
             ifname,
             reason);
+
+    private int MtuOf(string node, Network? network, CatalogSnapshot now) =>
+        !now.View.Nodes.TryGetValue(now.FindNode(node) ?? self.Id, out NodeFact? host) ? 0
+        : network?.Home is not null ? host.UnderlayMtu
+        : Desired.KernelFacts.OverlayMtu(host.UnderlayMtu, host.Vtep);
 
     private RefusedException NotHere(string name, string network)
     {

@@ -10,7 +10,7 @@ using Kcore.Netlink.Route;
 namespace Kcore.Daemon.Dataplane.Observed;
 
 /// <summary>Kernel dumps → observed state. Reads only.</summary>
-internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls)
+internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, UplinkJournal uplinks)
 {
     private const string BridgeNetfilter = "net/bridge/bridge-nf-call-iptables";
 
@@ -30,6 +30,7 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls)
             }
         }
 
+        UplinkPort[] ports = [.. links.Where(l => !owned.ContainsKey(l.Index) && l.Master is { } m && owned.ContainsKey(m)).Select(l => new UplinkPort(l.Name, owned[l.Master!.Value].Name, l.IsUp))];
         LinkInfo[] ownedInfos = [.. links.Where(l => owned.ContainsKey(l.Index))];
         (ImmutableArray<TunnelEntry> tunnel, ImmutableArray<BridgeEntry> bridge) = ReadForwarding(byIndex, owned);
         string[] paths = [.. desired.Sysctls.Select(s => s.Value.Path), BridgeNetfilter];
@@ -40,7 +41,8 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls)
             {
                 Links = [.. owned.Values],
                 AltNames = [.. ownedInfos.SelectMany(l => l.AltNames.Select(a => new AltName(l.Name, a)))],
-                Ports = [.. ownedInfos.Where(l => l.Port is not null).Select(l => Flags(l.Name, l.Port!))],
+                Ports = [.. links.Where(l => l.Port is not null && (owned.ContainsKey(l.Index) || owned.ContainsKey(l.Master ?? 0))).Select(l => Flags(l.Name, l.Port!))],
+                Uplinks = [.. ports],
                 Addresses = ReadAddresses(owned),
                 TunnelEntries = tunnel,
                 BridgeEntries = bridge,
@@ -54,7 +56,9 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls)
                 ],
                 Nft = nft,
             },
-            Foreign = [.. links.Where(l => !owned.ContainsKey(l.Index)).Select(AsForeign)],
+            Foreign = [.. links.Where(l => !owned.ContainsKey(l.Index)).Select(l => AsForeign(l, byIndex))],
+            RememberedUplinks = uplinks.Before,
+            DefaultRouteDevices = desired.Uplinks.IsEmpty ? FrozenSet<string>.Empty : ReadDefaultRoutes(byIndex),
             Indexes = links.ToFrozenDictionary(l => l.Name, l => l.Index, StringComparer.Ordinal),
             Guests = desired.Guests.ToFrozenDictionary(
                 g => g.Value.HostDevice,
@@ -82,19 +86,33 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls)
                 new Link.Bridge(info.Name, info.Mtu, info.IsUp, info.Alias, mac),
             "vxlan" when info.Name.StartsWith("vxlan", StringComparison.Ordinal) && info.Vxlan is { } v =>
                 new Link.Vxlan(info.Name, info.Mtu, info.IsUp, info.Alias, mac, v.Vni, v.Port, v.Local, v.Learning, master),
+            "vlan" when info.Vlan is { } v => new Link.Vlan(
+                info.Name, info.Mtu, info.IsUp, info.Alias,
+                info.LinkedIndex is { } parent && byIndex.TryGetValue(parent, out LinkInfo? carrier) ? carrier.Name : null, v.Id, master),
             "tun" => new Link.Tap(info.Name, info.Mtu, info.IsUp, info.Alias, master),
             "veth" => new Link.Veth(info.Name, info.Mtu, info.IsUp, info.Alias, master),
             _ => null,
         };
     }
 
-    private static ForeignLink AsForeign(LinkInfo info) => new(
+    private FrozenSet<string> ReadDefaultRoutes(Dictionary<int, LinkInfo> byIndex) => socket.DumpRoutes(AddressFamily.InterNetwork, RouteSpec.MainTable)
+        .Where(r => r.IsDefault)
+        .SelectMany(r => r.NextHops.Select(h => (int?)h.LinkIndex).Append(r.LinkIndex))
+        .Where(i => i is not null && byIndex.ContainsKey(i.Value))
+        .Select(i => byIndex[i!.Value].Name)
+        .ToFrozenSet(StringComparer.Ordinal);
+
+    private static ForeignLink AsForeign(LinkInfo info, Dictionary<int, LinkInfo> byIndex) => new(
         info.Name,
         info.Kind ?? "",
         info.Vxlan is { CollectMetadata: false } vxlan ? vxlan.Vni : null,
         info.Vxlan?.Port,
         info is { Kind: "tun", Group: 0, Master: null },
-        info.AltNames);
+        info.AltNames)
+    {
+        Up = info.IsUp,
+        Master = info.Master is { } master && byIndex.TryGetValue(master, out LinkInfo? of) ? of.Name : null,
+    };
 
     private static PortFlags Flags(string device, BridgePortInfo port) => new(
         device, port.Learning, port.Locked, port.NeighbourSuppress, port.Isolated,

@@ -46,7 +46,7 @@ internal static class NftListing
                     case "table":
                         any = true;
                         break;
-                    case "set":
+                    case "set" or "map":
                         ReadSet(item.Value, sets, elements);
                         break;
                     case "chain":
@@ -79,20 +79,27 @@ internal static class NftListing
     {
         string family = Text(set, "family");
         string name = Text(set, "name");
-        JsonElement type = Property(set, "type");
-        string typeText = type.ValueKind == JsonValueKind.Array
-            ? string.Join(" . ", type.EnumerateArray().Select(t => t.GetString()))
-            : type.GetString() ?? "";
         bool interval = set.TryGetProperty("flags", out JsonElement flags)
             && (flags.ValueKind == JsonValueKind.Array ? flags.EnumerateArray().Any(f => f.ValueEquals("interval")) : flags.ValueEquals("interval"));
-        sets.Add(NftSkeleton.SetLine(family, name, typeText, interval));
+        string? data = set.TryGetProperty("map", out JsonElement leadsTo) ? TypeText(leadsTo) : null;
+        sets.Add(NftSkeleton.SetLine(family, name, TypeText(Property(set, "type")), interval, data));
         elements[$"{family} {name}"] = set.TryGetProperty("elem", out JsonElement list)
             ? [.. list.EnumerateArray().Select(Element)]
             : [];
     }
 
+    private static string TypeText(JsonElement type) => type.ValueKind == JsonValueKind.Array
+        ? string.Join(" . ", type.EnumerateArray().Select(t => t.GetString()))
+        : type.GetString() ?? "";
+
     private static string Element(JsonElement element)
     {
+        // Of a map: what leads, and where to.
+        if (element.ValueKind == JsonValueKind.Array && element.GetArrayLength() == 2)
+        {
+            return $"{Element(element[0])} : {Element(element[1])}";
+        }
+
         if (element.ValueKind == JsonValueKind.String)
         {
             string text = element.GetString()!;

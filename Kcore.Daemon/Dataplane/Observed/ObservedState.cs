@@ -26,6 +26,12 @@ internal sealed record ObservedState
     /// <summary>What host-wide settings were before we changed them, by path below /proc/sys.</summary>
     public FrozenDictionary<string, string> RememberedSysctls { get; init; } = FrozenDictionary<string, string>.Empty;
 
+    /// <summary>Devices of the host we made ports of, and whether they were up before.</summary>
+    public FrozenDictionary<string, bool> RememberedUplinks { get; init; } = FrozenDictionary<string, bool>.Empty;
+
+    /// <summary>Devices a default route leaves by.</summary>
+    public FrozenSet<string> DefaultRouteDevices { get; init; } = FrozenSet<string>.Empty;
+
     /// <summary>Conditions of the host that we do not change but people must know.</summary>
     public ImmutableArray<string> Advisories { get; init; } = [];
 }
@@ -39,7 +45,13 @@ internal sealed record ObservedState
 /// open shows only when it is taken over, which then fails.
 /// </param>
 internal sealed record ForeignLink(
-    string Name, string Kind, uint? Vni, int? VxlanPort, bool IsLooseTap, ImmutableArray<string> AltNames);
+    string Name, string Kind, uint? Vni, int? VxlanPort, bool IsLooseTap, ImmutableArray<string> AltNames)
+{
+    public bool Up { get; init; }
+
+    /// <summary>The device it is a port of, ours or foreign.</summary>
+    public string? Master { get; init; }
+}
 
 /// <summary>What can be seen of one guest interface.</summary>
 internal abstract record GuestView

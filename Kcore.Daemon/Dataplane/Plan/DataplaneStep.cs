@@ -52,6 +52,22 @@ internal abstract record DataplaneStep(Origin Origin)
         public override bool Disruptive => Replaces;
     }
 
+    /// <summary>A device of the host becomes a port of a bridge of ours, and is raised.</summary>
+    /// <param name="WasUp">How it was before it was ours to use; remembered until it is released.</param>
+    public sealed record Enslave(UplinkPort Port, int Index, bool WasUp, Origin Origin) : DataplaneStep(Origin)
+    {
+        public override string Device => Port.Device;
+    }
+
+    /// <summary>Gives a device of the host back as it was.</summary>
+    /// <param name="Index">Null when the device is gone; then it is only forgotten.</param>
+    /// <param name="Port">It is still a port of a bridge of ours.</param>
+    /// <param name="Lower">It was down before, so it goes down again.</param>
+    public sealed record ReleaseUplink(string Name, int? Index, bool Port, bool Lower, Origin Origin) : DataplaneStep(Origin)
+    {
+        public override string Device => Name;
+    }
+
     public sealed record AddAltName(AltName AltName, Origin Origin) : DataplaneStep(Origin)
     {
         public override string Device => AltName.Device;

@@ -102,6 +102,8 @@ internal sealed class EntryComparison
             seenBridge[(entry.Port, entry.Mac)] = entry.Kind;
         }
 
+        // Where a physical network is behind a port, who is there is learnt.
+        HashSet<string> learning = [.. _desired.Ports.Where(p => p.Value.Learning).Select(p => p.Value.Device)];
         AddWanted(seenTunnel, seenBridge);
 
         HashSet<TunnelEntry> wantedTunnel = [.. _desired.TunnelEntries.Select(w => w.Value)];
@@ -138,6 +140,7 @@ internal sealed class EntryComparison
         {
             // Local entries are the ports' own MACs; an entry wanted at another port is moved by the message that sets it.
             if (kind != BridgeEntryKind.Local
+                && !(kind == BridgeEntryKind.Dynamic && learning.Contains(port))
                 && !_links.IsGoing(port)
                 && !goneTogether.Contains((port, mac))
                 && !wantedOnBridge.Contains((bridgeOf.GetValueOrDefault(port), mac)))

@@ -12,9 +12,9 @@ internal static class GuestComparison
         faults |= seen.Mtu == wanted.Mtu ? GuestFaults.None : GuestFaults.Mtu;
         faults |= seen.Up ? GuestFaults.None : GuestFaults.Down;
         faults |= seen.LoopbackUp ? GuestFaults.None : GuestFaults.LoopbackDown;
-        faults |= seen.Addresses.Any(a => IsWanted(wanted, a)) ? GuestFaults.None : GuestFaults.Address;
+        faults |= wanted.Address is null || seen.Addresses.Any(a => IsWanted(wanted, a)) ? GuestFaults.None : GuestFaults.Address;
         faults |= seen.Addresses.Any(a => IsStale(wanted, a)) ? GuestFaults.StaleAddress : GuestFaults.None;
-        faults |= HasDefaultRoute(wanted, seen) ? GuestFaults.None : GuestFaults.DefaultRoute;
+        faults |= wanted.Address is null || HasDefaultRoute(wanted, seen) ? GuestFaults.None : GuestFaults.DefaultRoute;
         return faults;
     }
 

@@ -32,12 +32,22 @@ internal sealed class LinkComparison
             }
         }
 
+        UplinkComparison uplinks = new(desired, observed);
+
         // First everything that can make a whole network impossible, so that not a part of it is touched.
         foreach (Wanted<Link> wanted in desired.Links.Where(w => w.Origin.Nic is null))
         {
             if (Obstacle(wanted.Value) is { } reason && _overlaysLeftAlone.Add(wanted.Origin.Overlay))
             {
                 Refusals.Add(new Refusal(wanted.Origin.Overlay, null, Blocks: true, "link", wanted.Value.Name, reason));
+            }
+        }
+
+        foreach (Wanted<UplinkPort> wanted in desired.Uplinks)
+        {
+            if (uplinks.Obstacle(wanted.Value) is { } reason && _overlaysLeftAlone.Add(wanted.Origin.Overlay))
+            {
+                Refusals.Add(new Refusal(wanted.Origin.Overlay, null, Blocks: true, "uplink", wanted.Value.Device, reason));
             }
         }
 
@@ -50,11 +60,18 @@ internal sealed class LinkComparison
         }
 
         FindGone();
+        Uplinks = [.. uplinks.Wanted(this)];
+        ReleasedUplinks = [.. uplinks.Gone(desired.SparedDevices)];
+        _moved.UnionWith(Uplinks.OfType<DataplaneStep.Enslave>().Select(s => s.Device));
     }
 
     public List<DataplaneStep> Bridges { get; } = [];
 
     public List<DataplaneStep> Tunnels { get; } = [];
+
+    public List<DataplaneStep> Uplinks { get; }
+
+    public List<DataplaneStep> ReleasedUplinks { get; }
 
     public List<DataplaneStep> Nics { get; } = [];
 
@@ -90,6 +107,8 @@ internal sealed class LinkComparison
             {
                 (Link.Bridge, Link.Bridge) => null,
                 (Link.Vxlan w, Link.Vxlan s) when w.Vni == s.Vni && w.Port == s.Port => null,
+                (Link.Vlan w, Link.Vlan s) when w.Parent == s.Parent && w.Id == s.Id => null,
+                (Link.Vlan w, Link.Vlan s) => $"device {s.Name} is VLAN {s.Id} of {s.Parent ?? "another namespace"}, not VLAN {w.Id} of {w.Parent}",
                 (Link.Vxlan w, Link.Vxlan s) => $"device {s.Name} has VNI {s.Vni} port {s.Port}, not VNI {w.Vni} port {w.Port}",
                 _ => $"device {seen.Name} is of kind {KindOf(seen)}, not {KindOf(wanted)}",
             };
@@ -98,6 +117,11 @@ internal sealed class LinkComparison
         if (_foreign.TryGetValue(wanted.Name, out ForeignLink? foreign))
         {
             return Stranger(wanted.Name, foreign);
+        }
+
+        if (wanted is Link.Vlan vlan && !_observed.Indexes.ContainsKey(vlan.Parent!))
+        {
+            return $"device {vlan.Parent}, which carries VLAN {vlan.Id}, is not there";
         }
 
         // The kernel takes a VNI once per port and namespace.
@@ -122,7 +146,7 @@ internal sealed class LinkComparison
         List<DataplaneStep> steps = wanted.Value switch
         {
             Link.Bridge => Bridges,
-            Link.Vxlan => Tunnels,
+            Link.Vxlan or Link.Vlan => Tunnels,
             _ => Nics,
         };
         Link link = wanted.Value;
@@ -204,7 +228,8 @@ internal sealed class LinkComparison
         GuestFaults faults = !_made.Contains(device) && _observed.Guests.GetValueOrDefault(device) is GuestView.Interface seen
             ? GuestComparison.Faults(guest.Value, seen)
             // The creation message gives MAC and MTU.
-            : GuestFaults.Down | GuestFaults.LoopbackDown | GuestFaults.Address | GuestFaults.DefaultRoute;
+            : GuestFaults.Down | GuestFaults.LoopbackDown
+                | (guest.Value.Address is null ? GuestFaults.None : GuestFaults.Address | GuestFaults.DefaultRoute);
         if (faults != GuestFaults.None)
         {
             Guests.Add(new DataplaneStep.ConfigureGuest(guest.Value, faults, guest.Origin));
@@ -224,7 +249,7 @@ internal sealed class LinkComparison
         // NICs before tunnels before bridges.
         foreach (Link link in _owned.Values
             .Where(l => !wanted.Contains(l.Name) && !_desired.SparedDevices.Contains(l.Name))
-            .OrderBy(l => l switch { Link.Tap or Link.Veth => 0, Link.Vxlan => 1, _ => 2 })
+            .OrderBy(l => l switch { Link.Tap or Link.Veth => 0, Link.Vxlan or Link.Vlan => 1, _ => 2 })
             .ThenBy(l => l.Name, StringComparer.Ordinal))
         {
             _going.Add(link.Name);
@@ -236,6 +261,7 @@ internal sealed class LinkComparison
     {
         Link.Bridge => "bridge",
         Link.Vxlan => "vxlan",
+        Link.Vlan => "vlan",
         Link.Tap => "tap",
         _ => "veth",
     };

@@ -59,6 +59,8 @@ internal static class PlanRenderer
         DataplaneStep.ChangeLink { From: null } s => ('~', "link", $"adopt {Describe(s.To)}"),
         DataplaneStep.ChangeLink s => ('~', "link", string.Join(' ', Differences(s.From, s.To))),
         DataplaneStep.DeleteLink s => ('-', "link", LinkComparison.KindOf(s.Link) + (s.Replaces ? " to be made anew" : "")),
+        DataplaneStep.Enslave s => ('~', "uplink", $"master {s.Port.Bridge} up"),
+        DataplaneStep.ReleaseUplink s => ('~', "uplink", s.Index is null ? "forget, it is gone" : $"released{(s.Lower ? ", down" : "")} as before"),
         DataplaneStep.AddAltName s => ('+', "name", s.AltName.Name),
         DataplaneStep.SetPort s => (s.From is null ? '+' : '~', "port", Flags(s.To)),
         DataplaneStep.AddAddress s => ('+', "addr", $"{s.Address.Local}/{s.Address.PrefixLength}"),
@@ -110,6 +112,7 @@ internal static class PlanRenderer
     {
         Link.Bridge b => $"bridge mtu {b.Mtu} mac {DerivedNames.MacText(b.Mac)}",
         Link.Vxlan v => $"vxlan {v.Vni} local {Endpoint(v.Local, v.Port)} mtu {v.Mtu} master {v.Master}",
+        Link.Vlan v => $"vlan {v.Id} on {v.Parent} mtu {v.Mtu}{(v.Master is null ? "" : $" master {v.Master}")}",
         Link.Tap t => $"tap mtu {t.Mtu} master {t.Master}",
         Link.Veth v => $"veth mtu {v.Mtu} master {v.Master}",
         _ => link.Name,

@@ -23,6 +23,7 @@ internal static class Planner
             .. links.Replaced,
             .. links.Bridges,
             .. links.Tunnels,
+            .. links.Uplinks,
             .. AltNames(desired, observed, links),
             .. DeviceSysctls(desired, observed, links, ofNics: false),
             .. entries.TunnelPorts,
@@ -41,6 +42,7 @@ internal static class Planner
             .. entries.GoneNeighbours,
             .. entries.GoneEntries,
             .. entries.GoneAddresses,
+            .. links.ReleasedUplinks,
             .. links.Gone,
             .. GoneNft(desired, observed, links),
             .. GoneSysctls(desired, observed),
@@ -105,30 +107,31 @@ internal static class Planner
 
         return wanted is null || wanted.Equals(seen)
             ? []
-            : [new DataplaneStep.ReplaceNft(wanted, seen, new Origin("", null, "networks of type vxlan are on this node"))];
+            : [new DataplaneStep.ReplaceNft(wanted, seen, new Origin("", null, "networks are on this node"))];
     }
 
     private static IEnumerable<DataplaneStep> GoneNft(DesiredState desired, ObservedState observed, LinkComparison links) =>
         observed.Owned.Nft is { } seen && desired.NftWithout(links.OverlaysLeftAlone) is null
-            ? [new DataplaneStep.ReplaceNft(null, seen, new Origin("", null, "no network of type vxlan is on this node"))]
+            ? [new DataplaneStep.ReplaceNft(null, seen, new Origin("", null, "no network of this node needs them"))]
             : [];
 
     /// <summary>
     /// While nothing may be taken away, elements that are there stay: a catalog that is not complete yet must not
     /// shut out members. What a stranger put in a form we do not write is not kept.
     /// </summary>
-    private static NftTables WithElementsOf(NftTables wanted, NftTables seen) => wanted with
+    private static NftTables WithElementsOf(NftTables wanted, NftTables seen) => NftSkeleton.With(wanted.Elements.ToImmutableSortedDictionary(
+        set => set.Key,
+        set => Kept(NftSkeleton.Sets.First(s => s.Key == set.Key), set.Value, seen.Elements.GetValueOrDefault(set.Key) ?? []),
+        StringComparer.Ordinal));
+
+    /// <summary>Of a map, one key leads to one place: the new one.</summary>
+    private static ImmutableSortedSet<string> Kept(NftSkeleton.SetDefinition set, ImmutableSortedSet<string> wanted, ImmutableSortedSet<string> seen)
     {
-        Elements = wanted.Elements.ToImmutableSortedDictionary(
-            set => set.Key,
-            set => Subnets.Collapse(
-                [
-                    .. set.Value,
-                    .. (seen.Elements.GetValueOrDefault(set.Key) ?? []).Where(e => NftSkeleton.IsPlainElement(set.Key, e)),
-                ],
-                NftSkeleton.Sets.First(s => s.Key == set.Key)),
-            StringComparer.Ordinal),
-    };
+        HashSet<string> keys = [.. wanted.Select(Key)];
+        return Subnets.Collapse([.. wanted, .. seen.Where(e => NftSkeleton.IsPlainElement(set.Key, e) && !keys.Contains(Key(e)))], set);
+
+        string Key(string element) => set.Data is null ? element : element.Split(" : ")[0];
+    }
 
     private static IEnumerable<DataplaneStep> GoneSysctls(DesiredState desired, ObservedState observed)
     {

@@ -40,6 +40,9 @@ internal sealed record AttachmentRecord
     /// <summary>The user has detached it: the data plane takes the device away, the lease loop gives the address back and then forgets the record.</summary>
     public bool Releasing { get; init; }
 
+    /// <summary>On a network of this node alone: its address is this node's to give, and no log is asked.</summary>
+    public bool Local { get; init; }
+
     public string Key => FactKeys.Hex(Id);
 }
 
@@ -49,7 +52,7 @@ internal static class AttachmentJson
     public static byte[] Write(AttachmentRecord r) => JsonSerializer.SerializeToUtf8Bytes(
         new Row(
             FactKeys.Hex(r.Id), FactKeys.Hex(r.Network), r.NetworkName, r.Name, r.Mac.ToString(), r.Device, r.Netns, r.Ifname,
-            r.Wanted?.ToString(), r.Address?.ToString(), r.Releasing),
+            r.Wanted?.ToString(), r.Address?.ToString(), r.Releasing, r.Local),
         RowContext.Default.Row);
 
     /// <summary>Null when the row is damaged.</summary>
@@ -75,6 +78,7 @@ internal static class AttachmentJson
                 Wanted = row.Wanted is null ? null : IPAddress.Parse(row.Wanted),
                 Address = row.Address is null ? null : IPAddress.Parse(row.Address),
                 Releasing = row.Releasing,
+                Local = row.Local,
             };
         }
         catch (Exception e) when (e is JsonException or FormatException or OverflowException)
@@ -85,7 +89,7 @@ internal static class AttachmentJson
 
     internal sealed record Row(
         string Id, string Network, string NetworkName, string Name, string Mac, string Device, string? Netns, string? Ifname,
-        string? Wanted, string? Address, bool Releasing);
+        string? Wanted, string? Address, bool Releasing, bool Local = false);
 }
 
 [JsonSourceGenerationOptions(RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]

@@ -43,6 +43,13 @@ internal sealed partial class LeaseLoop(AttachmentTable table, ProposalClient pr
 
             foreach (AttachmentRecord record in set.Records.Values)
             {
+                if (record is { Local: true, Releasing: true })
+                {
+                    // Nobody else knows of it: the record is all there is to give back.
+                    table.Remove(record.Id);
+                    continue;
+                }
+
                 if (_underWay.Count >= AtOnce)
                 {
                     break;
@@ -64,7 +71,7 @@ internal sealed partial class LeaseLoop(AttachmentTable table, ProposalClient pr
     }
 
     private bool NeedsWork(AttachmentRecord record) =>
-        record.Releasing || (record.Address is null && !_refusals.ContainsKey(record.Id));
+        !record.Local && (record.Releasing || (record.Address is null && !_refusals.ContainsKey(record.Id)));
 
     private async Task AcquireAsync(AttachmentRecord record, CancellationToken token)
     {

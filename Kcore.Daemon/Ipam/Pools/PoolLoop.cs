@@ -56,7 +56,7 @@ internal sealed partial class PoolLoop(ClusterLedger ledger, CatalogHub catalog,
             // Never on absence: a catalog that is still arriving lacks networks that exist. Only a claim that says
             // "deleted", or that the name belongs to a later creation, is evidence.
             bool deleted = view.Verdicts.Any(v =>
-                string.Equals(v.Name, pool.Name, StringComparison.OrdinalIgnoreCase) && (v.Spec is null || v.Uid != pool.Network));
+                v.Home is null && string.Equals(v.Name, pool.Name, StringComparison.OrdinalIgnoreCase) && (v.Spec is null || v.Uid != pool.Network));
             if (deleted && !view.Leases.Values.Any(l => l.Network == pool.Network))
             {
                 yield return new ReplicatedCommand.DeletePool(new NetworkUid(Uid.ToGuid(pool.Network)));

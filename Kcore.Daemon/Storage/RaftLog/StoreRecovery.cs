@@ -29,7 +29,7 @@ internal sealed class StoreRecovery
         }
     }
 
-    public RaftInitialState Finish(StoredSnapshot? stored)
+    public RaftInitialState Finish(RaftGroup group, StoredSnapshot? stored)
     {
         if (!_hasBatch)
         {
@@ -59,7 +59,7 @@ internal sealed class StoreRecovery
         ulong last = _entries.Count > 0 ? _entries[^1].Index : snapshot.Index;
         return _hardState.Commit > last
             ? throw new CorruptStoreException($"Entry {_hardState.Commit} was committed and the log ends at {last}.")
-            : new RaftInitialState(_hardState, snapshot, _entries);
+            : new RaftInitialState(group, _hardState, snapshot, _entries);
     }
 
     private void Add(RaftEntry entry)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Kcore.Daemon.Catalog;
@@ -26,7 +27,7 @@ internal sealed class LoneNode : IAsyncDisposable
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("kcore-node-");
     private readonly CancellationTokenSource _stop = new();
     private readonly KeyRing _ring;
-    private readonly ClusterCertificates _certificates;
+    private readonly ClusterTls _tls;
     private readonly EventLog _events;
     private readonly ClusterLedger _ledger;
     private Task _running = Task.CompletedTask;
@@ -38,8 +39,8 @@ internal sealed class LoneNode : IAsyncDisposable
         var secret = new ClusterSecret([.. Enumerable.Repeat((byte)1, ClusterSecret.Size)]);
         _ring = new KeyRing(secret);
         NodeIdentity identity = NodeIdentity.Load(new MetaStore(_test.Database), "machine-1", logger);
-        _certificates = new ClusterCertificates(_ring, identity.Id.Value, time);
-        var connector = new PeerConnector(new TlsOptions(_certificates), time);
+        _tls = new ClusterTls(_ring, identity.Id.Value, time);
+        var connector = new PeerConnector(_tls, time);
         _events = new EventLog(_test.Database, time, "node-a", logger);
         _ledger = new ClusterLedger(Path.Combine(_directory.FullName, "raft"), identity, _events, time, new Random(1), logger);
         Cluster = new ClusterLoop(new ClusterLoopParts
@@ -47,12 +48,12 @@ internal sealed class LoneNode : IAsyncDisposable
             Options = new ClusterOptions { GossipPort = FreePort(), RaftPort = 7947 },
             NodeName = "node-a",
             Identity = identity,
-            Secret = secret,
             Ring = _ring,
+            PeerKeys = new PeerKeys(),
             KeyWasMade = true,
             Connector = connector,
             Discovery = null,
-            Underlay = new Published<Underlay>(new Underlay(new AdvertisedAddress.Chosen(IPAddress.Loopback, "lo", "a test"), 1500)),
+            Underlay = new Published<Underlay>(Underlay),
             Catalog = new CatalogStore(_test.Database),
             Ledger = _ledger,
             Observer = new GossipReports(_events, time, logger),
@@ -63,6 +64,8 @@ internal sealed class LoneNode : IAsyncDisposable
         _ledger.Connect(Cluster, Catalog, new ProposalClient(_ledger, Cluster, Catalog, connector, time));
         Self = new LocalNode(identity.Id, "node-a", false, "0.1.0");
     }
+
+    private static Underlay Underlay => new(new AdvertisedAddress.Chosen(IPAddress.Loopback, "lo", "a test"), 1500);
 
     public ClusterLoop Cluster { get; }
 
@@ -80,14 +83,27 @@ internal sealed class LoneNode : IAsyncDisposable
         await Catalog.Current.WhenAsync(s => s.Gossip.Members.Members.Length == 1, default).WaitAsync(TimeSpan.FromSeconds(30));
     }
 
-    public NetworkService Networks(bool vxlanDisabled) => new(Cluster, Catalog, Self with { VxlanDisabled = vxlanDisabled }, _events);
+    public NetworkService Networks(bool vxlanDisabled) => new(
+        Cluster,
+        Catalog,
+        Self with { VxlanDisabled = vxlanDisabled },
+        new HostDevices(new Published<Underlay>(Underlay), null, () => Devices),
+        _events);
+
+    /// <summary>What the host has, for uplinks.</summary>
+    public ImmutableArray<HostInterface> Devices { get; set; } =
+    [
+        new("lo", InterfaceKind.Loopback, true, [IPAddress.Loopback]),
+        new("eth0", InterfaceKind.Link, true, [], DefaultRouteMetric: 0),
+        new("eth1", InterfaceKind.Link, true, []),
+    ];
 
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _ledger.DisposeAsync();
-        _certificates.Dispose();
+        _tls.Dispose();
         _ring.Dispose();
         _test.Dispose();
         _directory.Delete(recursive: true);

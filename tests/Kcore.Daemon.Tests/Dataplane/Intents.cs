@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.NetworkInformation;
+using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Catalog.Networks;
 using Kcore.Daemon.Dataplane.Desired;
 
 namespace Kcore.Daemon.Tests.Dataplane;
@@ -35,6 +37,37 @@ internal static class Intents
         Peers = [new PeerIntent(Vtep(3), "node-c", NodeC), new PeerIntent(Vtep(2), "node-b", NodeB)],
         RemoteNics = [Remote("web-02", 2, 2)],
         LocalNics = [Tap("web-01", 1)],
+    };
+
+    public static LocalNetworkIntent Lan => new()
+    {
+        Name = "lan",
+        Uid = 2,
+        Bridge = "kbr-lan",
+        Mtu = 1500,
+        Nat = new NatIntent(
+            IPAddress.Parse("10.99.0.1"), 24, "eth0", new GuestRange(IPAddress.Parse("10.99.0.100"), IPAddress.Parse("10.99.0.199"), IPAddress.Parse("10.99.0.1")),
+            [new PublishedPort(Vtep(1), TransportProtocol.Tcp, 8080, IPAddress.Parse("10.99.0.100"), 80)]),
+        LocalNics = [Tap("vm", 7) with { Address = IPAddress.Parse("10.99.0.100"), Gateway = IPAddress.Parse("10.99.0.1") }],
+    };
+
+    public static LocalNetworkIntent Office => new()
+    {
+        Name = "office",
+        Uid = 3,
+        Bridge = "kbr-office",
+        Mtu = 1500,
+        Uplink = "eth1",
+        LocalNics = [Tap("pc", 8) with { Address = null }],
+    };
+
+    public static LocalNetworkIntent Tagged => new()
+    {
+        Name = "tagged",
+        Uid = 4,
+        Bridge = "kbr-tagged",
+        Mtu = 1500,
+        Vlan = new VlanIntent("eth0", 120, "eth0.120"),
     };
 
     public static DataplaneIntent With(params OverlayIntent[] overlays) =>

@@ -144,7 +144,7 @@ internal sealed class LabNode(string ns, int number, string journal) : IDataplan
     {
         _running = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         Loop = new DataplaneLoop(
-            new HomeNamespace(NetworkNamespace.Named(ns)), SysctlJournal.Open(journal), this,
+            new HomeNamespace(NetworkNamespace.Named(ns)), SysctlJournal.Open(journal), UplinkJournal.Open(journal + ".uplinks"), this,
             TimeProvider.System, new Random(1), NullLogger<DataplaneLoop>.Instance);
         _loop = Loop.RunAsync(_running.Token);
     }

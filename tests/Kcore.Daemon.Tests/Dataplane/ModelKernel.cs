@@ -25,13 +25,22 @@ internal sealed class ModelKernel
     private readonly Dictionary<(string, IPAddress), Neighbour> _neighbours = [];
     private readonly Dictionary<string, Sysctl> _sysctls = [];
     private readonly Dictionary<string, string> _remembered = [];
+    private readonly Dictionary<string, bool> _uplinks = [];
     private readonly Dictionary<string, (GuestInterface Guest, GuestView.Interface View)> _guests = [];
     private NftTables? _nft;
     private int _nextIndex = 10;
 
     public ModelKernel() => _sysctls["net/ipv4/ip_forward"] = new Sysctl("net/ipv4/ip_forward", "0", null);
 
-    public List<ForeignLink> Foreign { get; } = [];
+    /// <summary>The network cards of the host, one of them down, and what tests add.</summary>
+    public List<ForeignLink> Foreign { get; } =
+    [
+        new("eth0", "", null, null, false, []) { Up = true },
+        new("eth1", "", null, null, false, []) { Up = true },
+        new("eth2", "", null, null, false, []),
+    ];
+
+    public HashSet<string> DefaultRouteDevices { get; } = [];
 
     public HashSet<string> MissingNamespaces { get; } = [];
 
@@ -43,6 +52,7 @@ internal sealed class ModelKernel
         AltNames = [.. _altNames],
         Ports = [.. _ports.Values],
         Addresses = [.. _addresses],
+        Uplinks = [.. Foreign.Where(f => f.Master is { } m && _links.ContainsKey(m)).Select(f => new UplinkPort(f.Name, f.Master!, f.Up))],
         TunnelEntries = [.. _tunnel],
         BridgeEntries = [.. _bridge.Values],
         Neighbours = [.. _neighbours.Values],
@@ -64,6 +74,8 @@ internal sealed class ModelKernel
             Foreign = [.. Foreign],
             Indexes = indexes.ToFrozenDictionary(),
             RememberedSysctls = _remembered.ToFrozenDictionary(),
+            RememberedUplinks = _uplinks.ToFrozenDictionary(),
+            DefaultRouteDevices = DefaultRouteDevices.ToFrozenSet(),
             Guests = desired.Guests.ToFrozenDictionary(
                 g => g.Value.HostDevice,
                 g => MissingNamespaces.Contains(g.Value.NamespacePath) ? new GuestView.NamespaceMissing("no namespace")
@@ -124,12 +136,31 @@ internal sealed class ModelKernel
                 Require(s.Link.Name, s.Index);
                 Remove(s.Link.Name);
                 break;
+            case DataplaneStep.Enslave s:
+                Require(s.Port.Bridge);
+                LeaveBridge(s.Device);
+                ChangeForeign(s.Device, f =>
+                {
+                    _uplinks.TryAdd(s.Device, f.Up);
+                    return f with { Master = s.Port.Bridge, Up = true };
+                });
+                _ports[s.Device] = new PortFlags(s.Device, Learning: true, Locked: false, NeighSuppress: false);
+                break;
+            case DataplaneStep.ReleaseUplink s:
+                if (s.Index is not null)
+                {
+                    LeaveBridge(s.Name);
+                    ChangeForeign(s.Name, f => f with { Master = s.Port ? null : f.Master, Up = f.Up && !s.Lower });
+                }
+
+                Assert.True(_uplinks.Remove(s.Name));
+                break;
             case DataplaneStep.AddAltName s:
                 Require(s.AltName.Device);
                 _altNames.Add(s.AltName);
                 break;
             case DataplaneStep.SetPort s:
-                Assert.NotNull(Require(s.To.Device).MasterName);
+                Assert.NotNull(Foreign.Find(f => f.Name == s.To.Device)?.Master ?? Require(s.To.Device).MasterName);
                 _ports[s.To.Device] = s.To;
                 break;
             case DataplaneStep.AddAddress s:
@@ -173,14 +204,17 @@ internal sealed class ModelKernel
                 Require(s.Guest.HostDevice);
                 _guests[s.Guest.HostDevice] = (s.Guest, new GuestView.Interface(
                     s.Guest.Mac, s.Guest.Mtu, true, true,
-                    [new GuestAddress(s.Guest.Address, s.Guest.PrefixLength, Ours: true)],
-                    [new GuestRoute(s.Guest.Gateway, Ours: true)]));
+                    s.Guest.Address is { } address ? [new GuestAddress(address, s.Guest.PrefixLength, Ours: true)] : [],
+                    s.Guest.Address is null ? [] : [new GuestRoute(s.Guest.Gateway, Ours: true)]));
                 break;
             default:
                 Assert.Fail($"unknown step {step}");
                 break;
         }
     }
+
+    /// <summary>The bridge of the port hears from that MAC.</summary>
+    public void Learn(string port, PhysicalAddress mac) => SetOnBridge(new BridgeEntry(port, mac, BridgeEntryKind.Dynamic));
 
     /// <summary>A stranger takes something away or changes it.</summary>
     public void Damage(Random random)
@@ -264,6 +298,13 @@ internal sealed class ModelKernel
         _links[step.To.Name] = step.To;
     }
 
+    private void ChangeForeign(string name, Func<ForeignLink, ForeignLink> change)
+    {
+        int at = Foreign.FindIndex(f => f.Name == name);
+        Assert.True(at >= 0, $"step on {name}, which is not there");
+        Foreign[at] = change(Foreign[at]);
+    }
+
     private void SetOnBridge(BridgeEntry entry) =>
         _bridge[(Require(entry.Port).MasterName!, entry.Mac)] = entry;
 
@@ -292,10 +333,17 @@ internal sealed class ModelKernel
             _links[port.Name] = port switch
             {
                 Link.Vxlan v => v with { Master = null },
+                Link.Vlan v => v with { Master = null },
                 Link.Tap t => t with { Master = null },
                 Link.Veth v => v with { Master = null },
                 _ => port,
             };
+        }
+
+        foreach (ForeignLink port in Foreign.Where(f => f.Master == device).ToList())
+        {
+            LeaveBridge(port.Name);
+            ChangeForeign(port.Name, f => f with { Master = null });
         }
 
         _links.Remove(device);

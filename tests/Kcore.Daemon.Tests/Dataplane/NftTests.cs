@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Desired;
@@ -21,8 +22,57 @@ public sealed class NftTests
     [Fact]
     public void Masquerade_is_there_by_default_and_absent_when_switched_off_041()
     {
-        Assert.Equal(["10.88.0.0/24"], Tables(Intents.Prod).Elements["inet nat4"]);
+        Assert.Equal(["eth0 . 10.88.0.0/24"], Tables(Intents.Prod).Elements["inet nat4"]);
         Assert.Empty(Tables(Intents.Prod with { OutboundNat = false }).Elements["inet nat4"]);
+    }
+
+    [Fact]
+    public void Without_an_overlay_nothing_is_said_about_the_tunnel_port_046()
+    {
+        NftTables tables = DesiredStateBuilder.From(Intents.With() with { Locals = [Intents.Lan] }).State.Nft!;
+        string text = NftText.Render(tables);
+
+        Assert.DoesNotContain("4789", text, StringComparison.Ordinal);
+        Assert.Empty(tables.Elements["inet vteps4"]);
+        Assert.Contains("iifname @bridges accept", text, StringComparison.Ordinal);
+        Assert.Equal(["eth0 . 10.99.0.0/24"], tables.Elements["inet nat4"]);
+    }
+
+    [Fact]
+    public void A_published_port_leads_from_the_outer_address_to_the_guest_047()
+    {
+        NftTables tables = DesiredStateBuilder.From(Intents.With() with { Locals = [Intents.Lan] }).State.Nft!;
+
+        Assert.Equal(["192.0.2.11 . tcp . 8080 : 10.99.0.100 . 80"], tables.Elements["inet published4"]);
+        Assert.Contains("elements = { 192.0.2.11 . tcp . 8080 : 10.99.0.100 . 80 }", NftText.Render(tables), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void One_port_published_by_two_networks_goes_to_the_first_because_a_map_leads_to_one_place_047()
+    {
+        LocalNetworkIntent second = Intents.Lan with { Name = "other", Bridge = "kbr-other", LocalNics = [] };
+        second = second with { Nat = second.Nat! with { Gateway = IPAddress.Parse("10.98.0.1"), Ports = [second.Nat.Ports[0] with { TargetPort = 81 }] } };
+        DesiredState desired = DesiredStateBuilder.From(Intents.With() with { Locals = [Intents.Lan, second] });
+
+        Assert.Single(desired.State.Nft!.Elements["inet published4"]);
+        Assert.Contains("8080/tcp", Assert.Single(desired.Refusals).Reason, StringComparison.Ordinal);
+        Assert.False(desired.Refusals[0].Blocks);
+    }
+
+    [Fact]
+    public void A_bridge_network_has_no_table_011() =>
+        Assert.Null(DesiredStateBuilder.From(Intents.With() with { Locals = [Intents.Office, Intents.Tagged] }).State.Nft);
+
+    [Fact]
+    public void A_listed_map_reads_as_it_was_written()
+    {
+        NftTables? seen = NftListing.Read(
+            ["""{"nftables":[{"map":{"family":"inet","name":"published4","table":"kcore","type":["ipv4_addr","inet_proto","inet_service"],"map":"ipv4_addr . inet_service","elem":[[{"concat":["10.77.0.1","tcp",8080]},{"concat":["10.0.0.100",80]}]]}},{"table":{"family":"inet","name":"kcore"}}]}"""]);
+
+        Assert.Equal("set inet published4 ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service", Assert.Single(seen!.Skeleton));
+        Assert.Equal(["10.77.0.1 . tcp . 8080 : 10.0.0.100 . 80"], seen.Elements["inet published4"]);
+        Assert.True(NftSkeleton.IsPlainElement("inet published4", "10.77.0.1 . tcp . 8080 : 10.0.0.100 . 80"));
+        Assert.False(NftSkeleton.IsPlainElement("inet published4", "10.77.0.1 . tcp . 8080"));
     }
 
     [Fact]
@@ -38,7 +88,7 @@ public sealed class NftTests
             LocalNics = [],
         };
 
-        Assert.Equal(["10.88.0.0/16"], Tables(Intents.Prod, wide).Elements["inet nat4"]);
+        Assert.Equal(["eth0 . 10.88.0.0/16"], Tables(Intents.Prod, wide).Elements["inet nat4"]);
         Assert.Equal(["10.88.0.0/16 . 10.88.0.0/16"], Tables(Intents.Prod, wide).Elements["inet inside4"]);
     }
 

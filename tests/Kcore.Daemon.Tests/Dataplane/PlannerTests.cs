@@ -17,7 +17,7 @@ public sealed class PlannerTests
         Assert.Equal(
             """
             ~ sysctl -               net/ipv4/ip_forward 0 -> 1                 (network prod has outbound NAT)
-            + nft    kcore           tables inet, bridge with 11 elements       (networks of type vxlan are on this node)
+            + nft    kcore           tables inet, bridge with 11 elements       (networks are on this node)
             + link   kbr-prod        bridge mtu 1450 mac 02:6b:00:00:38:7a      (network prod is on this node)
             + link   vxlan14458      vxlan 14458 local 192.0.2.11:4789 mtu 1450 master kbr-prod (network prod is on this node)
             ~ sysctl kbr-prod        net/ipv4/conf/kbr-prod/rp_filter default -> 2 (network prod is on this node)
@@ -263,7 +263,8 @@ public sealed class PlannerTests
             Random random = new(seed);
             ModelKernel kernel = new();
             DataplaneIntent intent = RandomIntent(random);
-            string[] names = ["kbr-net0", "kbr-net1", "vxlan1000", "vxlan1001", "vx9", "tap-00000001", "tap-00000102", "eth0", "other"];
+            intent = intent with { Locals = [.. intent.Locals.Where(n => n.Nat is not null)] };
+            string[] names = ["kbr-net0", "kbr-net1", "vxlan1000", "vxlan1001", "vx9", "tap-00000001", "tap-00000102", "other"];
             foreach (string name in names.Where(_ => random.Next(3) == 0))
             {
                 uint? vni = random.Next(2) == 0 ? (uint)random.Next(1000, 1003) : null;
@@ -332,9 +333,26 @@ public sealed class PlannerTests
             });
         }
 
+        List<LocalNetworkIntent> locals = [];
+        if (random.Next(2) == 0)
+        {
+            locals.Add(Intents.Lan with { LocalNics = random.Next(2) == 0 ? Intents.Lan.LocalNics : [] });
+        }
+
+        if (random.Next(2) == 0)
+        {
+            locals.Add(Intents.Office with { Uplink = random.Next(2) == 0 ? "eth1" : "eth2" });
+        }
+
+        if (random.Next(3) == 0)
+        {
+            locals.Add(Intents.Tagged);
+        }
+
         DataplaneIntent intent = Intents.With([.. overlays]);
         return intent with
         {
+            Locals = [.. locals],
             Self = intent.Self with { Vtep = Intents.Vtep(random.Next(20, 22)), UnderlayMtu = random.Next(2) == 0 ? 1500 : 9000 },
             VtepMembers = [.. Enumerable.Range(1, random.Next(1, 6)).Select(Intents.Vtep)],
         };
@@ -350,6 +368,7 @@ public sealed class PlannerTests
         Same(wanted.Links, reached.Links, at);
         Same(wanted.Ports, reached.Ports, at);
         Same(wanted.Addresses, reached.Addresses, at);
+        Same(wanted.Uplinks, reached.Uplinks, at);
         Same(wanted.TunnelEntries, reached.TunnelEntries, at);
         Same(wanted.BridgeEntries, reached.BridgeEntries, at);
         Same(wanted.Neighbours, reached.Neighbours, at);

@@ -1,4 +1,5 @@
 using Kcore.Daemon.Hosting;
+using Serilog.Events;
 
 namespace Kcore.Daemon.Tests.Hosting;
 
@@ -11,7 +12,7 @@ public sealed class DaemonOptionsTests : IDisposable
     {
         DaemonOptions options = Load("");
 
-        Assert.Equal(("/var/lib/kcore", "/run/kcore/kcored.sock", "Information"), (options.Node.DataDir, options.Node.Socket, options.Node.LogLevel));
+        Assert.Equal(("/var/lib/kcore", "/run/kcore/kcored.sock", "info"), (options.Node.DataDir, options.Node.Socket, options.Node.LogLevel));
         Assert.Equal((7946, 7947, "mdns", "auto"), (options.Cluster.GossipPort, options.Cluster.RaftPort, options.Cluster.Discovery, options.Cluster.Found));
         Assert.False(options.Dataplane.DisableVxlan);
     }
@@ -111,6 +112,15 @@ public sealed class DaemonOptionsTests : IDisposable
     [InlineData("7946 ")]
     public void A_port_is_a_number_from_1_to_65535(string port) =>
         Assert.Contains("cluster.gossipPort", Assert.Throws<ConfigurationException>(() => Load("", ("Cluster:GossipPort", port))).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("debug", LogEventLevel.Debug)]
+    [InlineData("info", LogEventLevel.Information)]
+    [InlineData("Information", LogEventLevel.Information)]
+    [InlineData("WARN", LogEventLevel.Warning)]
+    [InlineData("trace", LogEventLevel.Verbose)]
+    public void A_log_level_may_be_written_short_or_long(string word, LogEventLevel level) =>
+        Assert.Equal(level, DaemonLog.Level(Load("", ("Node:LogLevel", word)).Node.LogLevel));
 
     [Fact]
     public void A_file_that_was_named_must_be_there() =>

@@ -1,6 +1,7 @@
 using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Daemon.Tests.Ipam;
 using Kcore.Raft;
+using Kcore.TestKit.Disks;
 
 namespace Kcore.Daemon.Tests.Storage;
 
@@ -13,12 +14,16 @@ public sealed class RaftStoreTests
     {
         var files = new MemoryFileLayer();
         RaftStore.Found(files, Identity, new byte[] { 7 }, 2048);
-        using RaftStore store = RaftStore.Open(files, 2048);
-        Assert.Equal(Identity, store.Identity);
-        Assert.Equal([1UL, 2UL], store.InitialState.Entries.Select(entry => entry.Index));
-        Assert.Equal([(byte)7], store.InitialState.Entries[0].Data.ToArray());
-        Assert.True(ConfigurationCodec.TryDecode(store.InitialState.Entries[1].Data.Span, out Configuration? configuration));
-        Assert.Equal(store.Member, Assert.Single(configuration.Voters));
+        using (RaftStore store = RaftStore.Open(files, 2048))
+        {
+            Assert.Equal(Identity, store.Identity);
+            Assert.Equal([1UL, 2UL], store.InitialState.Entries.Select(entry => entry.Index));
+            Assert.Equal([(byte)7], store.InitialState.Entries[0].Data.ToArray());
+            Assert.True(ConfigurationCodec.TryDecode(store.InitialState.Entries[1].Data.Span, out Configuration? configuration));
+            Assert.Equal(store.Member, Assert.Single(configuration.Voters));
+            Assert.Throws<StoreBusyException>(() => RaftStore.Open(files, 2048));
+        }
+
         Assert.Throws<InvalidOperationException>(() => RaftStore.Found(files, Identity, new byte[] { 7 }, 2048));
     }
 

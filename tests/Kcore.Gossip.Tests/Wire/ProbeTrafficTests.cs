@@ -7,11 +7,11 @@ public sealed class ProbeTrafficTests
 {
     private static readonly NodeId Node = new(5);
     private static readonly byte[] Ping = Frames.Ping(1, Node, default);
-    private static readonly byte[] Ack = Frames.Ack(2, default);
+    private static readonly byte[] Ack = Frames.Ack(2, default, Node);
     private static readonly byte[] Nack = Frames.Nack(3, Node);
     private static readonly byte[] Vouch = Frames.Vouch(4, Node);
-    private static readonly byte[] Request = Frames.PingRequest(5, Node, new IPEndPoint(IPAddress.Loopback, 7946));
-    private static readonly byte[] Heads = Frames.Heads(0, [new HeadDigest(Node, 1, 9, 7)]);
+    private static readonly byte[] Request = Frames.PingRequest(5, Node, new IPEndPoint(IPAddress.Loopback, 7946), TimeSpan.FromSeconds(1));
+    private static readonly byte[] Heads = Frames.Heads(BucketSet.All, [new HeadDigest(Node, 1, 9, 7)]);
     private static readonly byte[] Wanted = Frames.DeltaRequest([new HeadDigest(Node, 1, 9, 7)]);
     private static readonly byte[] Statement = Frames.Member(
         new Member { Id = Node, Epoch = 1, BootNonce = 2, Endpoint = new IPEndPoint(IPAddress.Loopback, 7946), RaftPort = 7947, Name = "a" }, null);

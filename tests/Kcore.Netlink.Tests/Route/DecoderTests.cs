@@ -57,6 +57,17 @@ public sealed class DecoderTests
     }
 
     [Fact]
+    public void A_VLAN_device_is_read_with_its_parent_and_its_id()
+    {
+        LinkInfo? link = Decode(
+            "58000000 1000 0000 00000000 00000000 00000100 4D000000 01000000 00000000"
+            + "0B00 0300 657468302E3700 00" + "0800 0500 02000000"
+            + "2400 1280" + "0900 0100 766C616E00 000000" + "1400 0280" + "0600 0100 0700 0000" + "0600 0500 8100 0000",
+            static (in m) => LinkDecoder.Decode(m));
+        Assert.Equal(("eth0.7", "vlan", 2, new VlanInfo(7, 0x8100)), (link!.Name, link.Kind, link.LinkedIndex, link.Vlan));
+    }
+
+    [Fact]
     public void A_port_that_leaves_its_bridge_is_not_a_deleted_link()
     {
         List<KernelChange> changes = [];

@@ -86,6 +86,24 @@ public sealed class RouteBatchTests
     }
 
     [Fact]
+    public void A_VLAN_device_names_its_parent_and_its_id()
+    {
+        _batch.CreateVlan(new VlanSpec { Name = "eth0.7", Index = 77, Parent = 2, Id = 7, Mtu = 1500, Master = 3 });
+        Hex.Equal(
+            "70000000 1000 0106" + Unstamped + "00000000 4D000000 01000000 01000000"
+            + "0B00 0300 657468302E3700 00" + "0800 0A00 03000000" + "0800 1B00 636B0000" + "0800 0500 02000000" + "0800 0400 DC050000"
+            + "2400 1280" + "0900 0100 766C616E00 000000"
+            + "1400 0280" + "0600 0100 0700 0000" + "0600 0500 8100 0000",
+            _batch.Message(0));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(4095)]
+    public void A_VLAN_id_no_tag_can_hold_is_refused(ushort id) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => _batch.CreateVlan(new VlanSpec { Name = "eth0.7", Parent = 2, Id = id }));
+
+    [Fact]
     public void Port_flags_travel_in_a_message_of_the_bridge_family()
     {
         _batch.ChangeBridgePort(77, new BridgePortChange { Learning = false, NeighbourSuppress = true });

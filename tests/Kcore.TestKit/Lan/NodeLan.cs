@@ -91,6 +91,17 @@ public sealed class NodeLan : IAsyncDisposable
         await RemoveNamespaceAsync(guest.Namespace);
     }
 
+    /// <summary>Removes the guest's namespace, whatever became of its NIC.</summary>
+    public Task RemoveGuestAsync(Guest guest) => RemoveNamespaceAsync(guest.Namespace);
+
+    /// <summary>A second network card of a node, on the switch like the first, without an address.</summary>
+    public async Task AddCardAsync(LanNode node, string name)
+    {
+        string port = $"{name}p{node.Address.Split('.')[^1]}";
+        await IpAsync(Switch, "link", "add", port, "type", "veth", "peer", "name", name, "netns", node.Namespace);
+        await IpAsync(Switch, "link", "set", port, "master", "lan", "up");
+    }
+
     /// <summary>Waits until all given daemons are one cluster, see each other alive and hold the same catalog.</summary>
     public static Task<TimeSpan> OneClusterAsync(IReadOnlyList<LanNode> nodes, TimeSpan within) => Until.SeenAsync(
         within,

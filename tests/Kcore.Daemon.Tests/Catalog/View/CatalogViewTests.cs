@@ -55,7 +55,7 @@ public sealed class CatalogViewTests
 
         CatalogView view = View(Claim(Deleted(B, created, 2)), Claim(Created(A, "prod", 3, uid: 9)));
 
-        Assert.Equal((UInt128)9, view.Find("prod").Uid);
+        Assert.Equal((UInt128)9, view.Find("prod", A).Uid);
     }
 
     [Fact]
@@ -143,7 +143,7 @@ public sealed class CatalogViewTests
     [Fact]
     public void Behaviour_96_an_unknown_network_is_not_found_by_name()
     {
-        Problem problem = Assert.Throws<RefusedException>(() => CatalogView.Empty.Find("prod")).Problem;
+        Problem problem = Assert.Throws<RefusedException>(() => CatalogView.Empty.Find("prod", A)).Problem;
 
         Assert.Equal(ErrorCode.NotFound, problem.Code);
         Assert.Contains("prod", problem.Message, StringComparison.Ordinal);

@@ -1,6 +1,4 @@
 using System.Net;
-using FsCheck;
-using FsCheck.Fluent;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Consensus;
 using Kcore.Daemon.Cluster.Founding;
@@ -15,18 +13,6 @@ public sealed class PeerMessageTests
     private static readonly ClusterRef Home = new(Guid.Parse("00112233-4455-6677-8899-aabbccddeeff"), 3);
 
     private static readonly IPEndPoint Endpoint = new(new IPAddress([192, 0, 2, 10]), 7946);
-
-    private static readonly (ReadOnlyMemory<byte> Bytes, Action<byte[]> Decode)[] Samples =
-    [
-        (new HelloMessage("node-a", Home, true, Endpoint).Encode(), b => HelloMessage.Decode(b)),
-        (new HelloMessage("", null, false, Endpoint).Encode(), b => HelloMessage.Decode(b)),
-        (new JoinRequest("node-a", Guid.NewGuid()).Encode(), b => JoinRequest.Decode(b)),
-        (new JoinReply(Home, ["192.0.2.1:7946", "192.0.2.2:7946"], null).Encode(), b => JoinReply.Decode(b)),
-        (new JoinReply(null, [], "no").Encode(), b => JoinReply.Decode(b)),
-        (new ProposeRequest(Home, new byte[40]).Encode(), b => ProposeRequest.Decode(b)),
-        (new ProposeReply(null, new byte[40], null).Encode(), b => ProposeReply.Decode(b)),
-        (new ProposeReply(ProposeFailure.NotLeader, default, "ask another").Encode(), b => ProposeReply.Decode(b)),
-    ];
 
     [Fact]
     public void A_hello_is_read_as_it_was_said()
@@ -81,39 +67,4 @@ public sealed class PeerMessageTests
     [Fact]
     public void A_command_too_large_for_the_log_is_not_read() =>
         Assert.Throws<WireFormatException>(() => ProposeRequest.Decode(new ProposeRequest(Home, new byte[(64 * 1024) + 1]).Encode().Span));
-
-    [Fact]
-    public void Any_bytes_are_read_or_refused_as_malformed()
-    {
-        Gen<(int Sample, byte[] Noise, int Cut)> hostile =
-            from sample in Gen.Choose(0, Samples.Length - 1)
-            from noise in ArbMap.Default.GeneratorFor<byte[]>()
-            from cut in Gen.Choose(0, 200)
-            select (sample, noise, cut);
-        Prop.ForAll(hostile.ToArbitrary(), h =>
-        {
-            (ReadOnlyMemory<byte> bytes, Action<byte[]> decode) = Samples[h.Sample];
-            byte[] changed = bytes.ToArray();
-            for (int i = 0; i < h.Noise.Length; i++)
-            {
-                changed[(i * 7) % changed.Length] ^= h.Noise[i];
-            }
-
-            Survives(decode, changed);
-            Survives(decode, changed[..Math.Min(h.Cut, changed.Length)]);
-            Survives(decode, h.Noise);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
-    }
-
-    private static void Survives(Action<byte[]> decode, byte[] bytes)
-    {
-        try
-        {
-            decode(bytes);
-        }
-        catch (WireFormatException)
-        {
-            // The one answer there is to bytes that do not follow the format.
-        }
-    }
 }

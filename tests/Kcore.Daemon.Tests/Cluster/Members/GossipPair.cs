@@ -59,7 +59,7 @@ internal sealed class GossipPair : IAsyncDisposable
     internal sealed class Side : IDisposable
     {
         private readonly TestDatabase _test = new();
-        private readonly ClusterCertificates _certificates;
+        private readonly ClusterTls _tls;
         private Task _running = Task.CompletedTask;
 
         public Side(KeyRing ring, ulong id)
@@ -67,20 +67,16 @@ internal sealed class GossipPair : IAsyncDisposable
             TimeProvider time = TimeProvider.System;
             NodeIdentity identity = NodeIdentity.Load(new MetaStore(_test.Database), $"machine-{id}", NullLogger.Instance);
             Id = identity.Id;
-            _certificates = new ClusterCertificates(ring, Id.Value, time);
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-            socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-            Endpoint = (IPEndPoint)socket.LocalEndPoint!;
+            _tls = new ClusterTls(ring, Id.Value, time);
+            Endpoint = FreeEndpoint();
             long started = time.GetTimestamp();
             var scope = new ClusterScope(99, 1);
             var self = new LocalMember(Id, 1, id, Endpoint, 7947, $"node-{id}");
             Loop = new GossipLoop(new GossipLoopParts
             {
                 Core = new GossipCore(new GossipOptions(), self, new CatalogState(), new Random((int)id), TimeSpan.Zero),
-                Sealer = new DatagramSealer(Id.Value, new BootId(1, (uint)id), ring, scope),
-                Opener = new DatagramOpener(ring, scope),
-                Socket = socket,
-                Connector = new PeerConnector(new TlsOptions(_certificates), time),
+                Socket = new SealedSocket(Endpoint.Port, Id, 1, ring, scope, new PeerKeys(), time, started, NullLogger.Instance),
+                Connector = new PeerConnector(_tls, time),
                 Store = new CatalogStore(_test.Database),
                 Identity = identity,
                 View = View,
@@ -126,8 +122,15 @@ internal sealed class GossipPair : IAsyncDisposable
         public void Dispose()
         {
             Loop.Dispose();
-            _certificates.Dispose();
+            _tls.Dispose();
             _test.Dispose();
+        }
+
+        private static IPEndPoint FreeEndpoint()
+        {
+            using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+            probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            return (IPEndPoint)probe.LocalEndPoint!;
         }
     }
 

@@ -109,7 +109,7 @@ public sealed class IntentBuilderTests
             null);
 
         LocalNicIntent nic = Assert.Single(intent.Overlays[0].LocalNics);
-        Assert.Equal(("web-01", "10.88.0.9", "10.88.0.1"), (nic.Name, nic.Address.ToString(), nic.Gateway.ToString()));
+        Assert.Equal(("web-01", "10.88.0.9", "10.88.0.1"), (nic.Name, nic.Address!.ToString(), nic.Gateway.ToString()));
         Assert.Equal(new NicAttachment.Netns("/run/netns/web", "eth0"), nic.Attachment);
         Assert.DoesNotContain(intent.Overlays[0].RemoteNics, n => n.Name == "web-01");
     }
