@@ -16,6 +16,7 @@ internal static class AbsenceRun
     public static async Task<bool> RunAsync(Options options, TimeSpan absence)
     {
         await using NodeLan lan = await NodeLan.CreateAsync(options.Nodes.IsEmpty ? 4 : options.Nodes[0]);
+        using Interruption interruption = new(lan);
         await using var agents = new KcoreAgents(lan, options.Mdns);
         await new Course(agents, lan, options, new Results()).JoinAsync();
         int sleeper = lan.Nodes.Count - 1;

@@ -73,7 +73,8 @@ internal sealed class Course(IAgents agents, NodeLan lan, Options options, Resul
 
     private async Task IdleAsync()
     {
-        await Task.Delay(TimeSpan.FromSeconds(options.Quick ? 5 : 10));
+        // What was just started is still being compiled.
+        await Task.Delay(TimeSpan.FromSeconds(options.Quick ? 15 : 60));
         Usage before = Usage.Take(agents, lan);
         await Task.Delay(TimeSpan.FromSeconds(options.Quick ? 10 : 30));
         Usage after = Usage.Take(agents, lan);

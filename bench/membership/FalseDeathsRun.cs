@@ -20,6 +20,7 @@ internal static class FalseDeathsRun
     private static async Task<long> WatchAsync(string side, int nodes, Options options, TimeSpan during)
     {
         await using NodeLan lan = await NodeLan.CreateAsync(nodes);
+        using Interruption interruption = new(lan);
         await using IAgents agents = side == "kcore" ? new KcoreAgents(lan, options.Mdns) : new SerfAgents(lan);
         await new Course(agents, lan, options, new Results()).JoinAsync();
         await lan.LosePacketsAsync(options.Loss);

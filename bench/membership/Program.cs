@@ -51,6 +51,7 @@ foreach (int nodes in options.Nodes.IsEmpty ? [3, 8, 16, 32] : options.Nodes)
         {
             Console.Error.WriteLine($"N = {nodes}, run {run + 1} of {options.Runs}: {side}");
             await using NodeLan lan = await NodeLan.CreateAsync(nodes);
+            using Interruption interruption = new(lan);
             await using IAgents agents = side == "kcore" ? new KcoreAgents(lan, options.Mdns) : new SerfAgents(lan);
             var course = new Course(agents, lan, options, results);
             try
