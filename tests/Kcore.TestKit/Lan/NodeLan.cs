@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text.Json.Nodes;
 using Kcore.Contracts;
 using Kcore.TestKit.Processes;
 
@@ -138,7 +139,16 @@ public sealed class NodeLan : IAsyncDisposable
     /// <summary>Drops gossip datagrams the nodes send; their streams and what they receive goes on.</summary>
     /// <param name="largerThan">Only frames of more bytes than this.</param>
     public Task DropDatagramsFromAsync(IReadOnlyList<LanNode> senders, int largerThan = 0) => FaultAsync(string.Create(
-        CultureInfo.InvariantCulture, $"iifname {Ports(senders)} udp dport 7946 meta length > {largerThan} drop"));
+        CultureInfo.InvariantCulture, $"iifname {Ports(senders)} udp dport 7946 meta length > {largerThan} counter drop"));
+
+    /// <summary>How many frames <see cref="DropDatagramsFromAsync"/> has dropped so far.</summary>
+    public async Task<long> DroppedAsync()
+    {
+        string table = (await Command.RunAsync("ip", ["netns", "exec", Switch, "nft", "-j", "list", "table", "bridge", "fault"])).OrThrow().Stdout;
+        return JsonNode.Parse(table)!["nftables"]!.AsArray()
+            .SelectMany(o => o!["rule"]?["expr"]?.AsArray() ?? [])
+            .Sum(e => (long?)e!["counter"]?["packets"] ?? 0);
+    }
 
     /// <summary>Drops that share of all frames the switch forwards.</summary>
     public Task LosePacketsAsync(int percent) => FaultAsync(
