@@ -21,5 +21,10 @@ namespace Kcore.Contracts;
 [JsonSerializable(typeof(StatusReport))]
 [JsonSerializable(typeof(PlanReport))]
 [JsonSerializable(typeof(EventInfo))]
+[JsonSerializable(typeof(ClusterKeys))]
+[JsonSerializable(typeof(RotateKeyRequest))]
+[JsonSerializable(typeof(JoinTokenReply))]
+[JsonSerializable(typeof(JoinClusterRequest))]
+[JsonSerializable(typeof(ImmutableArray<LanNeighbour>))]
 [JsonSerializable(typeof(VersionInfo))]
 public sealed partial class ApiJson : JsonSerializerContext;

@@ -16,6 +16,10 @@ namespace Kcore.Contracts;
 /// <item><c>DELETE /v1/nics/{network}/{name}</c> → <see cref="ChangeReceipt"/></item>
 /// <item><c>GET /v1/plan</c> → <see cref="PlanReport"/></item>
 /// <item><c>GET /v1/events[?since=SEQUENCE][&amp;follow=true]</c> → <see cref="EventInfo"/>, one JSON object a line</item>
+/// <item><c>GET /v1/cluster/keys</c> → <see cref="ClusterKeys"/>; <c>POST /v1/cluster/keys</c> <see cref="RotateKeyRequest"/> begins a rotation → <see cref="ClusterKeys"/></item>
+/// <item><c>POST /v1/cluster/token</c> → <see cref="JoinTokenReply"/></item>
+/// <item><c>POST /v1/cluster/join</c> <see cref="JoinClusterRequest"/> → <see cref="ChangeReceipt"/></item>
+/// <item><c>GET /v1/neighbours</c> → array of <see cref="LanNeighbour"/></item>
 /// <item><c>GET /v1/version</c> → <see cref="VersionInfo"/></item>
 /// </list>
 /// </remarks>
@@ -27,6 +31,10 @@ public static class Routes
     public const string Nics = "/v1/nics";
     public const string Plan = "/v1/plan";
     public const string Events = "/v1/events";
+    public const string ClusterKeys = "/v1/cluster/keys";
+    public const string ClusterToken = "/v1/cluster/token";
+    public const string ClusterJoin = "/v1/cluster/join";
+    public const string Neighbours = "/v1/neighbours";
     public const string Version = "/v1/version";
 
     /// <summary>Where the daemon listens unless told otherwise.</summary>

@@ -54,11 +54,12 @@ internal static class Node
         using StateDatabase database = OpenDatabase(Path.Combine(data, "state.db"));
         var meta = new MetaStore(database);
         NodeIdentity identity = NodeIdentity.Load(meta, logger);
-        ClusterSecret? found = ClusterKeyFile.Read(options.Cluster.KeyFile);
-        ClusterSecret secret = found ?? MakeKey(options.Cluster.KeyFile, logger);
-        using var ring = new KeyRing(secret);
-        using var certificates = new ClusterCertificates(ring, identity.Id.Value, time);
-        var tls = new TlsOptions(certificates);
+        RingContent? found = ClusterKeyFile.Read(options.Cluster.KeyFile);
+        RingContent keys = found ?? MakeKey(options.Cluster.KeyFile, logger);
+        using var ring = new KeyRing(keys.ActiveKey.Secret);
+        keys.ApplyTo(ring);
+        var peerKeys = new PeerKeys();
+        using var tls = new ClusterTls(ring, identity.Id.Value, time);
         var attachments = new AttachmentTable(database);
         bool vxlanDisabled = IsVxlanDisabled(options.Dataplane, attachments.Current.Current, logger);
         var self = new LocalNode(identity.Id, name, vxlanDisabled, version);
@@ -66,7 +67,8 @@ internal static class Node
 
         UnderlayWatch underlay = await UnderlayWatch.StartAsync(options.Node.Advertise, time, logger, stoppingToken);
         var events = new EventLog(database, time, name, logger);
-        var gossipReports = new GossipReports(events, time, logger);
+        var twins = new TwinWatch(identity, name, events, logger);
+        var gossipReports = new GossipReports(events, twins.Suspect, time, logger);
         var connector = new PeerConnector(tls, time);
         MdnsDiscovery? discovery = options.Cluster.Discovery == "mdns"
             ? new MdnsDiscovery(new LinuxMdnsNetwork(), time, NewRandom(), log.Factory.CreateLogger<MdnsDiscovery>())
@@ -75,10 +77,11 @@ internal static class Node
         var cluster = new ClusterLoop(new ClusterLoopParts
         {
             Options = options.Cluster,
+            Membership = options.Membership,
             NodeName = name,
             Identity = identity,
-            Secret = secret,
             Ring = ring,
+            PeerKeys = peerKeys,
             KeyWasMade = found is null,
             Connector = connector,
             Discovery = discovery,
@@ -86,6 +89,20 @@ internal static class Node
             Catalog = new CatalogStore(database),
             Ledger = ledger,
             Observer = gossipReports,
+            Twins = twins,
+            Time = time,
+            Logger = logger,
+        });
+        var keyLoop = new KeyLoop(new KeyLoopParts
+        {
+            Self = identity.Id,
+            Path = options.Cluster.KeyFile,
+            Content = keys,
+            Ring = ring,
+            Peers = peerKeys,
+            Cluster = cluster,
+            Connector = connector,
+            Events = events,
             Time = time,
             Logger = logger,
         });
@@ -127,6 +144,7 @@ internal static class Node
             new NodeReports(self, catalog, underlay.Current, reports),
             new StatusReports(self, cluster, catalog, ledger, attachments, reports, services, gossipReports, time),
             new PlanReports(kernel),
+            new KeyReports(keyLoop, peerKeys, cluster, new RingFingerprints(ring), catalog, self),
             events,
             self,
             token);
@@ -139,6 +157,7 @@ internal static class Node
                 [StreamKind.Gossip] = cluster.HandleGossipAsync,
                 [StreamKind.Hello] = cluster.HandleHelloAsync,
                 [StreamKind.Join] = cluster.HandleJoinAsync,
+                [StreamKind.Keys] = keyLoop.HandleAsync,
             }, time, logger).RunAsync(token),
             new PeerListener(new IPEndPoint(IPAddress.Any, options.Cluster.RaftPort), tls, new Dictionary<StreamKind, StreamHandler>
             {
@@ -147,6 +166,7 @@ internal static class Node
             events.RunAsync(token),
             underlay.RunAsync(token),
             cluster.RunAsync(token),
+            keyLoop.RunAsync(token),
             catalog.RunAsync(token),
             leases.RunAsync(token),
             pools.RunAsync(token),
@@ -246,14 +266,14 @@ internal static class Node
         return database;
     }
 
-    private static ClusterSecret MakeKey(string path, ILogger logger)
+    private static RingContent MakeKey(string path, ILogger logger)
     {
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            ClusterSecret secret = ClusterKeyFile.Create(path);
+            RingContent keys = ClusterKeyFile.Create(path);
             NodeLog.KeyMade(logger, path);
-            return secret;
+            return keys;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

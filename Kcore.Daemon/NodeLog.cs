@@ -16,6 +16,9 @@ internal static partial class NodeLog
     [LoggerMessage(1004, LogLevel.Critical, "kcored ends because a part of it failed; the data plane keeps running")]
     public static partial void Failed(ILogger logger, Exception cause);
 
+    [LoggerMessage(1006, LogLevel.Warning, "kcored starts again: {Reason}")]
+    public static partial void StartingAgain(ILogger logger, string reason);
+
     [LoggerMessage(1005, LogLevel.Error, "VXLAN stays enabled although it was to be disabled: NICs of this node use overlays ({Nics}). Detach them and restart kcored")]
     public static partial void VxlanInUse(ILogger logger, string nics);
 }

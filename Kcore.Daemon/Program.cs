@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Kcore.Daemon;
+using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Storage;
@@ -18,8 +19,18 @@ return await CommandLine.InvokeAsync(args, async (file, flags, _) =>
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         try
         {
-            await Node.RunAsync(options, version, log, TimeProvider.System, stop.Token);
-            return 0;
+            while (true)
+            {
+                try
+                {
+                    await Node.RunAsync(options, version, log, TimeProvider.System, stop.Token);
+                    return 0;
+                }
+                catch (IdentityReplacedException e)
+                {
+                    NodeLog.StartingAgain(log.Factory.CreateLogger("Kcore.Daemon"), e.Message);
+                }
+            }
         }
         catch (Exception e) when (e is ConfigurationException or ClusterKeyFileException or StorageException)
         {

@@ -1,4 +1,3 @@
-using System.Net;
 using Kcore.Gossip.Wire;
 
 namespace Kcore.Gossip;
@@ -13,28 +12,34 @@ namespace Kcore.Gossip;
 /// higher incarnation or epoch); from anywhere → Left (it said so). Dead withdraws nothing; only a committed removal does.
 /// </para>
 /// </summary>
-public sealed partial class GossipCore
+public sealed class GossipCore : IMemberListener
 {
-    private readonly GossipOptions _options;
-    private readonly Random _random;
+    private readonly Turn _turn;
     private readonly MemberTable _members;
-    private readonly Dictionary<NodeId, TimeSpan> _heard = [];
-    private readonly Dictionary<NodeId, uint> _forgotten = [];
-    private Member _self;
-    private bool _leaving;
-
-    // Of the input being handled.
-    private List<GossipEffect> _effects = [];
-    private TimeSpan _now;
+    private readonly LocalHealth _health;
+    private readonly Outbox _outbox;
+    private readonly OutboundStreams _streams;
+    private readonly Disseminator _rumors;
+    private readonly Roster _roster;
+    private readonly Contacts _contacts;
+    private readonly FailureDetector _detector;
+    private readonly Replica _replica;
+    private readonly TombstoneDisposal _tombstones;
+    private readonly OwnOrigin _own;
+    private readonly ClusterOrigin _cluster;
+    private readonly PeerFacts _facts;
+    private readonly AntiEntropy _repair;
+    private readonly StreamAnswers _answers;
+    private readonly FrameReader _frames;
+    private readonly Exchange _exchange = new();
 
     /// <param name="restored">What the shell has stored; belongs to the core from here on.</param>
     /// <param name="now">Time since any fixed moment, never running backwards.</param>
     public GossipCore(GossipOptions options, LocalMember self, CatalogState restored, Random random, TimeSpan now)
     {
-        _options = options;
-        _random = random;
-        _now = now;
-        _self = new Member
+        Catalog = restored;
+        _turn = new Turn(options, random, now);
+        _members = new MemberTable(new Member
         {
             Id = self.Id,
             Epoch = self.Epoch,
@@ -42,18 +47,25 @@ public sealed partial class GossipCore
             Endpoint = self.Endpoint,
             RaftPort = self.RaftPort,
             Name = self.Name,
-        };
-        _members = new MemberTable(self.Id);
-        _members.Set(_self);
-        _probeOrder = new ProbeOrder(random);
-        _addresses = new AddressBook(options.ReconnectMax, random);
-        Catalog = restored;
-        // A lost store must not continue a sequence peers have seen, so the first epoch is drawn, not counted.
-        _own = restored.GetOrAdd(self.Id, (1UL << 32) | (uint)random.Next());
-        StartTombstoneClock();
-        // Nodes that are switched on together should not probe in step.
-        _probeDue = now + (options.ProbePeriod * random.NextDouble());
-        _gcDue = now + GcPeriod;
+        });
+        _health = new LocalHealth(options);
+        _outbox = new Outbox(_turn, _members, restored);
+        _streams = new OutboundStreams(_turn, _members);
+        _rumors = new Disseminator(_turn, _outbox, _members, restored);
+        _roster = new Roster(_turn, _members, _rumors, _health, this);
+        _contacts = new Contacts(_turn, _members, _outbox);
+        _detector = new FailureDetector(_turn, _members, _roster, _rumors, _outbox, _streams, _health);
+        _replica = new Replica(_turn, restored, _rumors, new PendingRows(_turn, restored));
+        _tombstones = new TombstoneDisposal(_turn, _members, restored, _replica);
+        _own = new OwnOrigin(_turn, _members, restored, _replica, _rumors, _tombstones);
+        _cluster = new ClusterOrigin(self.Id, restored, _replica);
+        _facts = new PeerFacts(_turn, _members, _roster, restored, _replica, _own);
+        var summaries = new Summaries(_members, restored);
+        _repair = new AntiEntropy(_turn, _members, restored, _outbox, _streams, summaries, _own);
+        _answers = new StreamAnswers(_turn, _members, restored);
+        var comparison = new Comparison(_members, _roster, restored, summaries, _own, _facts);
+        _frames = new FrameReader(_roster, _detector, _facts, comparison, _repair);
+        _tombstones.Start();
         NextDeadline = Earliest();
     }
 
@@ -64,41 +76,74 @@ public sealed partial class GossipCore
 
     public CatalogState Catalog { get; }
 
+    /// <summary>Rises with every change of what is visible in the catalog.</summary>
+    public long CatalogRevision => _replica.Revision;
+
     /// <summary>
     /// One number over all live facts and how far each origin is known: equal on all nodes in sync, untouched by
     /// restarts and by members coming and going.
     /// </summary>
-    public ulong CatalogDigest => CatalogRoot;
+    public ulong CatalogDigest => Catalog.Root;
 
     /// <summary>Digest of all membership statements, equal on all nodes in sync.</summary>
     public ulong MembershipDigest => _members.Root;
 
     /// <summary>0 when well; higher the less this node trusts its own probes.</summary>
-    public int HealthScore { get; private set; }
+    public int HealthScore => _health.Score;
 
     /// <summary>Datagrams and streams that broke the format.</summary>
-    public long MalformedInputs { get; private set; }
+    public long MalformedInputs => _frames.Malformed;
 
     /// <summary>Frames of kinds this version does not know.</summary>
-    public long UnknownFrames { get; private set; }
+    public long UnknownFrames => _frames.Unknown;
 
     /// <summary>How much of the own origin a member has acknowledged, in the current epoch.</summary>
-    public ulong AcknowledgedBy(NodeId member) => _acknowledged.GetValueOrDefault(member);
+    public ulong AcknowledgedBy(NodeId member) => _members.AcknowledgedBy(member);
 
     public void Handle(GossipInput input, TimeSpan now, List<GossipEffect> effects)
     {
-        _effects = effects;
         TimeSpan late = now - NextDeadline;
-        _now = now > _now ? now : _now;
-        if (late >= _options.StallThreshold)
+        _turn.Begin(now, effects);
+        if (late >= _turn.Options.StallThreshold)
         {
-            OnStall(late);
+            _detector.OnStall(late);
         }
 
         Dispatch(input);
-        RunTimers();
-        FlushCatalogEffects();
-        NextDeadline = Earliest();
+        _detector.Run();
+        _contacts.Run();
+        _repair.Run();
+        _replica.Run();
+        _rumors.Run();
+        _tombstones.Run();
+        _replica.Flush();
+        // What is due already is due now: a deadline in the past would later pass for a stall of ours.
+        NextDeadline = Turn.Later(Earliest(), _turn.Now);
+    }
+
+    void IMemberListener.Changed(Member? before, Member after, Accusation? accusation)
+    {
+        _detector.OnChanged(before, after, accusation);
+        _contacts.OnChanged(before, after);
+        if (!after.IsActive)
+        {
+            _repair.OnGone(after.Id);
+        }
+        else if (before is not { IsActive: true })
+        {
+            _repair.OnAppeared(after.Id);
+        }
+    }
+
+    void IMemberListener.Repeated(Member subject, Accusation accusation) => _detector.OnRepeated(subject, accusation);
+
+    void IMemberListener.Yielded() => _own.IsFrozen = true;
+
+    void IMemberListener.Forgotten(Member member)
+    {
+        _detector.OnForgotten(member);
+        _contacts.OnForgotten(member);
+        _repair.OnGone(member.Id);
     }
 
     private void Dispatch(GossipInput input)
@@ -109,87 +154,165 @@ public sealed partial class GossipCore
                 OnDatagram(datagram);
                 break;
             case GossipInput.Contact contact:
-                OnContact(contact.Endpoint);
+                _contacts.Hint(contact.Endpoint);
                 break;
             case GossipInput.Put put:
-                OnPut(put.Writes);
+                _own.Put(put.Writes);
                 break;
             case GossipInput.PutCluster put:
-                OnPutCluster(put);
+                _cluster.Put(put);
                 break;
             case GossipInput.StreamRequest request:
                 OnStreamRequest(request);
+                break;
+            case GossipInput.StreamWritable writable:
+                _answers.OnWritable(writable.Stream);
+                break;
+            case GossipInput.StreamAborted aborted:
+                _answers.OnAborted(aborted.Stream);
                 break;
             case GossipInput.StreamReply reply:
                 OnStreamReply(reply);
                 break;
             case GossipInput.StreamFailed failed:
-                OnStreamFailed(failed.Stream);
+                EndStream(failed.Stream, failed: true);
                 break;
             case GossipInput.Readvertise readvertise:
-                if (!_self.Endpoint.Equals(readvertise.Gossip))
+                if (!_members.Self.Endpoint.Equals(readvertise.Gossip))
                 {
-                    Restate(_self with { Endpoint = readvertise.Gossip, Incarnation = _self.Incarnation + 1 });
+                    _roster.Restate(_members.Self with { Endpoint = readvertise.Gossip, Incarnation = _members.Self.Incarnation + 1 });
                 }
 
                 break;
+            case GossipInput.Leave when _members.Self.Status == MemberStatus.Left:
+                break;
             case GossipInput.Leave:
-                _leaving = true;
-                Restate(_self with { Status = MemberStatus.Left });
+                _detector.IsRetired = true;
+                _contacts.IsRetired = true;
+                _roster.Restate(_members.Self with { Status = MemberStatus.Left });
                 break;
             case GossipInput.Forget forget:
-                OnForget(forget);
+                if (_roster.Forget(forget.Id, forget.Epoch))
+                {
+                    _facts.Forget(forget.Id);
+                }
+
                 break;
             case GossipInput.Tick:
                 break;
         }
     }
 
-    private void RunTimers()
-    {
-        RunProbes();
-        RunSuspicions();
-        RunRelays();
-        RunContacts();
-        RunSync();
-        RunRumors();
-        RunGarbageCollection();
-    }
-
     private TimeSpan Earliest()
     {
-        TimeSpan earliest = _gcDue;
-        Consider(NextProbeEvent());
-        Consider(NextSuspicionEvent());
-        Consider(NextRelayEvent());
-        Consider(_addresses.NextDue > _contactAllowed ? _addresses.NextDue : _contactAllowed, _addresses.Count > 0);
-        Consider(_rememberDue);
-        Consider(NextSyncEvent());
-        Consider(NextRumorEvent());
-        return earliest;
-
-        void Consider(TimeSpan due, bool wanted = true) => earliest = wanted && due < earliest ? due : earliest;
+        TimeSpan earliest = Turn.Sooner(_detector.NextEvent, _contacts.NextEvent);
+        earliest = Turn.Sooner(earliest, Turn.Sooner(_repair.NextEvent, _replica.NextEvent));
+        return Turn.Sooner(earliest, Turn.Sooner(_rumors.NextEvent, _tombstones.NextEvent));
     }
 
-    private StateDigest DigestFor(NodeId? peer)
+    private void OnDatagram(GossipInput.Datagram datagram)
     {
-        OriginState? theirs = peer is { } id ? Catalog.Find(id) : null;
-        return new StateDigest(CatalogRoot, _members.Root, theirs?.Epoch ?? 0, theirs?.Version ?? 0);
-    }
-
-    private void Send(NodeId? to, IPEndPoint endpoint, params IReadOnlyList<byte[]> frames)
-    {
-        foreach (byte[] packet in Packets.Pack(frames, WireLimits.PayloadBytes))
+        if (datagram.Payload.Length > WireLimits.DatagramBytes)
         {
-            _effects.Add(new GossipEffect.Send(to, endpoint, packet));
+            _frames.Refuse();
+            return;
+        }
+
+        if (datagram.From == _members.Self.Id)
+        {
+            OnOwnId(datagram);
+            return;
+        }
+
+        if (_roster.IsForgotten(datagram.From) && !IntroducesItself(datagram.Payload.Span))
+        {
+            return;
+        }
+
+        _detector.Heard(datagram.From);
+        _exchange.Begin(datagram.From, datagram.Source);
+        _frames.Read(datagram.Payload.Span, _exchange);
+        _exchange.AddRequests();
+        _outbox.Send(datagram.From, datagram.Source, _exchange.Reply);
+    }
+
+    /// <summary>A removed node may come back only by introducing itself with a later epoch.</summary>
+    private static bool IntroducesItself(ReadOnlySpan<byte> payload) => payload.Length > 0 && payload[0] == (byte)FrameType.Member;
+
+    private void OnOwnId(GossipInput.Datagram datagram)
+    {
+        try
+        {
+            if (_roster.OnOwnId(datagram.Payload.Span, datagram.Source))
+            {
+                _contacts.Drop(datagram.Source);
+            }
+        }
+        catch (WireFormatException)
+        {
+            _frames.Refuse();
         }
     }
 
-    private void SendTo(NodeId member, params IReadOnlyList<byte[]> frames)
+    private void OnStreamRequest(GossipInput.StreamRequest request)
     {
-        if (_members.Find(member) is { } record)
+        var answer = new StreamAnswer(request.Stream);
+        _exchange.Begin(request.From, null, answer);
+        if (request.Body.Length > WireLimits.StreamBodyBytes || request.From == _members.Self.Id)
         {
-            Send(member, record.Endpoint, frames);
+            _frames.Refuse();
         }
+        else if (!_roster.IsForgotten(request.From))
+        {
+            _detector.Heard(request.From);
+            _frames.Read(request.Body.Span, _exchange);
+        }
+
+        answer.Frames.AddRange(_exchange.Reply);
+        _answers.Start(answer);
+        AskBack();
+    }
+
+    private void OnStreamReply(GossipInput.StreamReply reply)
+    {
+        if (_streams.Find(reply.Stream) is not { } use)
+        {
+            return;
+        }
+
+        _detector.Heard(use.Peer);
+        _exchange.Begin(use.Peer, null);
+        _frames.Read(reply.Body.Span, _exchange);
+        AskBack();
+        if (reply.Last)
+        {
+            EndStream(reply.Stream, failed: false);
+        }
+    }
+
+    private void EndStream(long stream, bool failed)
+    {
+        if (_streams.Find(stream) is { } use)
+        {
+            _streams.Close(stream);
+            if (use.IsSync)
+            {
+                _repair.OnStreamEnd(stream, use.Peer, failed);
+            }
+        }
+    }
+
+    /// <summary>A stream answers one way only; what we lack ourselves is asked for by datagram, or by a stream of our own.</summary>
+    private void AskBack()
+    {
+        if (_exchange.WantsMuch)
+        {
+            _repair.OpenStream(_exchange.From);
+            return;
+        }
+
+        _exchange.Reply.Clear();
+        _exchange.AddRequests();
+        _outbox.SendTo(_exchange.From, _exchange.Reply);
     }
 }

@@ -39,7 +39,10 @@ public abstract record GossipEffect
     /// </summary>
     public sealed record OpenStream(long Stream, NodeId To, IPEndPoint Endpoint, ReadOnlyMemory<byte> Body) : GossipEffect;
 
-    /// <summary>A piece of the answer to a <see cref="GossipInput.StreamRequest"/>.</summary>
+    /// <summary>
+    /// A piece of the answer to a <see cref="GossipInput.StreamRequest"/>. After each but the last the core waits for
+    /// <see cref="GossipInput.StreamWritable"/>; two may be under way at once.
+    /// </summary>
     public sealed record Respond(long Stream, ReadOnlyMemory<byte> Body, bool Last) : GossipEffect;
 
     /// <summary>A member appeared or changed. <paramref name="Accuser"/> is who suspected it or declared it dead, where known.</summary>

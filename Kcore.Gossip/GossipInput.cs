@@ -28,8 +28,20 @@ public abstract record GossipInput
     /// </summary>
     public sealed record PutCluster(ulong FromIndex, ulong ToIndex, uint ClusterEpoch, ImmutableArray<LocalWrite> Writes) : GossipInput;
 
-    /// <summary>A peer opened a stream to us; answered by one or more <see cref="GossipEffect.Respond"/>.</summary>
+    /// <summary>
+    /// A peer opened a stream to us; answered by one or more <see cref="GossipEffect.Respond"/>. Their number has nothing
+    /// to do with that of a <see cref="GossipEffect.OpenStream"/>.
+    /// </summary>
     public sealed record StreamRequest(long Stream, NodeId From, ReadOnlyMemory<byte> Body) : GossipInput;
+
+    /// <summary>
+    /// A piece of the answer to a <see cref="StreamRequest"/> was written and another may follow. Owed for every
+    /// <see cref="GossipEffect.Respond"/> that was not the last: the core makes no more pieces than are asked for.
+    /// </summary>
+    public sealed record StreamWritable(long Stream) : GossipInput;
+
+    /// <summary>The peer that opened this stream to us is gone; what was left of the answer is not made.</summary>
+    public sealed record StreamAborted(long Stream) : GossipInput;
 
     /// <summary>A piece of the answer to our <see cref="GossipEffect.OpenStream"/>.</summary>
     public sealed record StreamReply(long Stream, ReadOnlyMemory<byte> Body, bool Last) : GossipInput;

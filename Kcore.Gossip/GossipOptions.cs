@@ -3,6 +3,15 @@ namespace Kcore.Gossip;
 /// <summary>Times and sizes of the protocol. The defaults are for a LAN of 3 to some thousand nodes.</summary>
 public sealed record GossipOptions
 {
+    /// <summary>A crash is known in some four seconds; hosts that stand still for less than 2.5 s are not declared dead.</summary>
+    public static GossipOptions Lan { get; } = new();
+
+    /// <summary>
+    /// For hosts that stand still for seconds (slow disks, live snapshots, heavy overcommitment): nobody is declared dead
+    /// within 8 s of silence, and a crash is known only after some ten.
+    /// </summary>
+    public static GossipOptions LanSafe { get; } = new() { SuspicionMin = TimeSpan.FromSeconds(8), SuspicionMaxFactor = 3 };
+
     /// <summary>One probe per period, whatever the size; detection time grows linearly with it.</summary>
     public TimeSpan ProbePeriod { get; init; } = TimeSpan.FromMilliseconds(500);
 

@@ -19,15 +19,17 @@ public sealed partial class RaftNode
         }
 
         // The pre-vote changes neither term nor vote, so being cut off does not disturb the others on return.
+        FailReads();
         Role = RaftRole.PreCandidate;
         Leader = MemberId.None;
         _votes.Clear();
-        RequestVotes(isPreVote: true, Term + 1);
+        RequestVotes(isPreVote: true, isTransfer: false, Term + 1);
         CountVote(Self, isGranted: true);
     }
 
-    private void BecomeCandidate()
+    private void BecomeCandidate(bool isTransfer)
     {
+        FailReads();
         Role = RaftRole.Candidate;
         Leader = MemberId.None;
         _hardState = new HardState(Term + 1, Self, _hardState.Commit);
@@ -36,11 +38,11 @@ public sealed partial class RaftNode
         DrawElectionTimeout();
 
         // The own vote counts when it is durable, like everybody else's; so does the right to ask.
-        SendWhenDurable(new RaftMessage.VoteReply(false, true) { From = Self, To = Self, Term = Term });
-        RequestVotes(isPreVote: false, Term);
+        SendWhenDurable(new RaftMessage.VoteReply(false, true) { Group = Group, From = Self, To = Self, Term = Term });
+        RequestVotes(isPreVote: false, isTransfer, Term);
     }
 
-    private void RequestVotes(bool isPreVote, ulong term)
+    private void RequestVotes(bool isPreVote, bool isTransfer, ulong term)
     {
         foreach (MemberId voter in Configuration.Members)
         {
@@ -48,9 +50,11 @@ public sealed partial class RaftNode
             {
                 var request = new RaftMessage.VoteRequest(isPreVote, _log.LastIndex, _log.LastTerm)
                 {
+                    Group = Group,
                     From = Self,
                     To = voter,
                     Term = term,
+                    IsTransfer = isTransfer,
                 };
                 if (isPreVote)
                 {
@@ -80,6 +84,7 @@ public sealed partial class RaftNode
 
         SendWhenDurable(new RaftMessage.VoteReply(request.Pre, isGranted)
         {
+            Group = Group,
             From = Self,
             To = request.From,
             Term = isGranted ? request.Term : Term,
@@ -104,7 +109,7 @@ public sealed partial class RaftNode
         switch (JointQuorum.Tally(Configuration, member => _votes.TryGetValue(member, out bool vote) ? vote : null))
         {
             case VoteTally.Won when Role == RaftRole.PreCandidate:
-                BecomeCandidate();
+                BecomeCandidate(isTransfer: false);
                 break;
             case VoteTally.Won:
                 BecomeLeader();

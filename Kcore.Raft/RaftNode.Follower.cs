@@ -5,6 +5,8 @@ namespace Kcore.Raft;
 // Following a leader.
 public sealed partial class RaftNode
 {
+    private IncomingSnapshot? _incoming;
+
     // False if the sender can't be the leader of this term: there is one already. A leader never hears another of its
     // own term unless somebody is broken, and must not obey it.
     private bool HearLeader(MemberId leader)
@@ -43,6 +45,7 @@ public sealed partial class RaftNode
             (ulong hintIndex, ulong hintTerm) = LastNotAbove(Math.Min(request.PrevIndex, _log.LastIndex), request.PrevTerm);
             SendWhenDurable(new RaftMessage.AppendReply(false, request.PrevIndex, hintIndex, hintTerm)
             {
+                Group = Group,
                 From = Self,
                 To = request.From,
                 Term = Term,
@@ -50,6 +53,7 @@ public sealed partial class RaftNode
             return;
         }
 
+        _incoming = null;
         AppendUnlessHeld(request.Entries);
         ulong last = request.PrevIndex + (ulong)request.Entries.Length;
         _log.CommitTo(Math.Min(request.Commit, last));
@@ -81,35 +85,83 @@ public sealed partial class RaftNode
 
     private void HandleHeartbeat(RaftMessage.Heartbeat heartbeat)
     {
+        if (heartbeat.Commit > _log.LastIndex)
+        {
+            // The leader never tells more than this member acknowledged to it in this term. So the disk forgot.
+            Halt(RaftFault.Corrupt);
+            return;
+        }
+
         _log.CommitTo(heartbeat.Commit);
-        SendNow(new RaftMessage.HeartbeatReply { From = Self, To = heartbeat.From, Term = Term });
+        SendNow(new RaftMessage.HeartbeatReply
+        {
+            Group = Group,
+            From = Self,
+            To = heartbeat.From,
+            Term = Term,
+            Round = heartbeat.Round,
+            IsStalled = IsStorageStalled,
+        });
     }
 
-    private void HandleInstallSnapshot(RaftMessage.InstallSnapshot install)
+    private void HandleSnapshotChunk(RaftMessage.SnapshotChunk chunk)
     {
-        RaftSnapshot snapshot = install.Snapshot;
-        if (snapshot.Index <= _log.Committed)
+        RaftSnapshot header = chunk.Header;
+        if (header.Index <= _log.Committed)
         {
-            Accept(install.From, _log.Committed);
+            Accept(chunk.From, _log.Committed);
             return;
         }
 
-        if (_log.Matches(snapshot.Index, snapshot.Term))
+        if (_log.Matches(header.Index, header.Term))
         {
             // The entries are here, so there is nothing to replace.
-            _log.CommitTo(snapshot.Index);
-            Accept(install.From, snapshot.Index);
+            _log.CommitTo(header.Index);
+            Accept(chunk.From, header.Index);
             return;
         }
 
+        if (!IsWellFormed(chunk))
+        {
+            return;
+        }
+
+        if (_incoming?.IsOf(chunk) != true)
+        {
+            _incoming = new IncomingSnapshot(chunk);
+        }
+
+        _incoming.Add(chunk);
+        if (_incoming.IsComplete)
+        {
+            RaftSnapshot? snapshot = _incoming.Finish();
+            _incoming = null;
+            if (snapshot is not null)
+            {
+                Install(snapshot);
+                Accept(chunk.From, snapshot.Index);
+                return;
+            }
+        }
+
+        SendNow(new RaftMessage.SnapshotChunkReply(header.Index, _incoming?.Held ?? 0)
+        {
+            Group = Group,
+            From = Self,
+            To = chunk.From,
+            Term = Term,
+        });
+    }
+
+    private void Install(RaftSnapshot snapshot)
+    {
         _log.Reset(snapshot.Index, snapshot.Term);
         _configurations.Reset(snapshot.Configuration, snapshot.ConfigurationIndex);
         _pendingSnapshot = snapshot;
-        Accept(install.From, snapshot.Index);
     }
 
     private void Accept(MemberId leader, ulong index) =>
-        SendWhenDurable(new RaftMessage.AppendReply(true, index, 0, 0) { From = Self, To = leader, Term = Term });
+        SendWhenDurable(new RaftMessage.AppendReply(true, index, 0, 0) { Group = Group, From = Self, To = leader, Term = Term });
 
     // The leader asks whether the logs agree at an entry of the given term. Where this log has a larger term they can't,
     // so whole terms are skipped instead of single entries (Raft §5.3, end).
@@ -123,6 +175,12 @@ public sealed partial class RaftNode
         _log.TryGetTerm(index, out ulong hintTerm);
         return (index, hintTerm);
     }
+
+    private static bool IsWellFormed(RaftMessage.SnapshotChunk chunk) =>
+        chunk.TotalBytes <= RaftSnapshot.DataBytesMax
+        && chunk.Offset + (ulong)chunk.Data.Length <= chunk.TotalBytes
+        && chunk.Header.Term <= chunk.Term
+        && !chunk.Header.Configuration.Voters.IsEmpty;
 
     private static bool IsWellFormed(RaftMessage.AppendRequest request)
     {

@@ -13,6 +13,20 @@ public enum ProposeOutcome
 
     /// <summary>Too much waits for the quorum already.</summary>
     TooMuchUncommitted,
+
+    /// <summary>Leadership is being given away.</summary>
+    Transferring,
+
+    /// <summary>The leader's disk is full.</summary>
+    StorageFull,
+
+    /// <summary>
+    /// For configurations: the one before is not over yet, or the leader has committed nothing in its term so far.
+    /// </summary>
+    ChangeUnderWay,
+
+    /// <summary>For configurations: it is in effect and committed already.</summary>
+    Unchanged,
 }
 
 // Leading.
@@ -22,11 +36,18 @@ public sealed partial class RaftNode
     private int _heartbeatElapsed;
     private long _uncommittedBytes;
 
+    // The newest snapshot as it is sent; a member that is being fed an older one keeps that.
+    private OutgoingSnapshot? _outgoing;
+
     /// <summary>On the leader: the members heard since it last counted its quorum, itself included. Elsewhere empty.</summary>
     public ImmutableArray<MemberId> ActiveMembers =>
         Role == RaftRole.Leader
             ? [.. Configuration.Members.Where(IsActive)]
             : [];
+
+    /// <summary>On the leader: how each other member does. Elsewhere empty.</summary>
+    public ImmutableArray<PeerStatus> Peers =>
+        [.. _progress.Select(peer => peer.Value.Describe(peer.Key, Configuration.IsVoter(peer.Key)))];
 
     /// <summary>On the leader: how far <paramref name="member"/> is known to hold the log durably; else 0.</summary>
     public ulong MatchOf(MemberId member) =>
@@ -45,6 +66,16 @@ public sealed partial class RaftNode
         if (Role != RaftRole.Leader)
         {
             return ProposeOutcome.NotLeader;
+        }
+
+        if (!TransferTarget.IsNone)
+        {
+            return ProposeOutcome.Transferring;
+        }
+
+        if (_isStorageSpaceLow)
+        {
+            return ProposeOutcome.StorageFull;
         }
 
         var entry = new RaftEntry(_log.LastIndex + 1, Term, RaftEntryKind.Command, data);
@@ -66,6 +97,7 @@ public sealed partial class RaftNode
         _votes.Clear();
         _electionElapsed = 0;
         _heartbeatElapsed = 0;
+        _termStart = _log.LastIndex + 1;
         _progress.Clear();
         TrackMembers();
 
@@ -87,22 +119,12 @@ public sealed partial class RaftNode
         _uncommittedBytes += entry.Cost;
     }
 
-    private void TrackMembers()
-    {
-        foreach (MemberId member in Configuration.Members)
-        {
-            if (member != Self)
-            {
-                _progress.TryAdd(member, new PeerProgress(_log.LastIndex + 1));
-            }
-        }
-    }
-
     private void TickLeader()
     {
         if (IsStorageStalled)
         {
             // Heartbeats would keep a seat that this member can't fill: it can acknowledge nothing.
+            HandOver();
             BecomeFollower(Term, MemberId.None);
             return;
         }
@@ -131,15 +153,28 @@ public sealed partial class RaftNode
         if (++_heartbeatElapsed >= _options.HeartbeatTicks)
         {
             _heartbeatElapsed = 0;
-            foreach ((MemberId member, PeerProgress progress) in _progress)
+            SendHeartbeats();
+            if (_isStorageSpaceLow)
             {
-                SendNow(new RaftMessage.Heartbeat(Math.Min(progress.Match, _log.Committed))
-                {
-                    From = Self,
-                    To = member,
-                    Term = Term,
-                });
+                HandOver();
             }
+        }
+
+        TickTransfer();
+    }
+
+    private void SendHeartbeats()
+    {
+        foreach ((MemberId member, PeerProgress progress) in _progress)
+        {
+            SendNow(new RaftMessage.Heartbeat(Math.Min(progress.Match, _log.Committed))
+            {
+                Group = Group,
+                From = Self,
+                To = member,
+                Term = Term,
+                Round = _readRound,
+            });
         }
     }
 
@@ -150,11 +185,25 @@ public sealed partial class RaftNode
     {
         if (_progress.TryGetValue(reply.From, out PeerProgress? progress))
         {
-            progress.IsActive = true;
-            progress.HeardAlive();
+            progress.Heard();
+            progress.HeardAlive(reply.IsStalled, _log.LastIndex);
+            progress.ReadRound = Math.Max(progress.ReadRound, Math.Min(reply.Round, _readRound));
+            ConfirmReads();
             if (progress.Match < _log.LastIndex)
             {
                 Feed(reply.From, progress);
+            }
+        }
+    }
+
+    private void HandleSnapshotChunkReply(RaftMessage.SnapshotChunkReply reply)
+    {
+        if (_progress.TryGetValue(reply.From, out PeerProgress? progress))
+        {
+            progress.Heard();
+            if (progress.TakesChunkAt(reply.Index, reply.Offset))
+            {
+                SendChunk(reply.From, progress);
             }
         }
     }
@@ -166,7 +215,7 @@ public sealed partial class RaftNode
             return;
         }
 
-        progress.IsActive = true;
+        progress.Heard();
         if (!reply.Accepted)
         {
             if (progress.Reject(reply.Index, FindAgreement(reply)))
@@ -181,6 +230,11 @@ public sealed partial class RaftNode
         if (!TryAdvanceCommit())
         {
             Feed(reply.From, progress);
+        }
+
+        if (reply.From == TransferTarget)
+        {
+            ContinueTransfer();
         }
     }
 
@@ -216,6 +270,7 @@ public sealed partial class RaftNode
 
         _log.CommitTo(candidate);
         FeedAll(isCommitNews: true);
+        AfterCommit();
         return true;
     }
 
@@ -238,8 +293,13 @@ public sealed partial class RaftNode
         {
             if (!_log.TryGetTerm(progress.Next - 1, out _))
             {
-                SendNow(new RaftMessage.InstallSnapshot(_snapshot) { From = Self, To = member, Term = Term });
-                progress.SentSnapshot(_snapshot.Index);
+                if (!ReferenceEquals(_outgoing?.Snapshot, _snapshot))
+                {
+                    _outgoing = new OutgoingSnapshot(_snapshot);
+                }
+
+                progress.BeginSnapshot(_outgoing);
+                SendChunk(member, progress);
                 return true;
             }
 
@@ -248,6 +308,20 @@ public sealed partial class RaftNode
         }
 
         return isSent;
+    }
+
+    private void SendChunk(MemberId member, PeerProgress progress)
+    {
+        OutgoingSnapshot outgoing = progress.Snapshot!;
+        (RaftSnapshot header, uint totalBytes, ReadOnlyMemory<byte> data) =
+            outgoing.PieceAt(progress.SnapshotOffset, _options.SnapshotChunkBytes);
+        SendNow(new RaftMessage.SnapshotChunk(header, totalBytes, outgoing.Checksum, progress.SnapshotOffset, data)
+        {
+            Group = Group,
+            From = Self,
+            To = member,
+            Term = Term,
+        });
     }
 
     private void Send(MemberId member, PeerProgress progress, ImmutableArray<RaftEntry> entries)
@@ -260,6 +334,7 @@ public sealed partial class RaftNode
 
         SendNow(new RaftMessage.AppendRequest(previous, previousTerm, _log.Committed, entries)
         {
+            Group = Group,
             From = Self,
             To = member,
             Term = Term,

@@ -22,6 +22,7 @@ public sealed partial class RaftNode
     private ulong _handedTerm;
     private MemberId _handedVote;
     private int _storageBusyTicks;
+    private bool _isStorageSpaceLow;
 
     /// <summary>True while the oldest write hangs for too long: who can't write must neither lead nor ask to.</summary>
     public bool IsStorageStalled => _storageBusyTicks >= _options.StallTicks;
@@ -35,8 +36,9 @@ public sealed partial class RaftNode
     /// </summary>
     public Ready TakeReady()
     {
+        StartReadRound();
         StorageBatch? batch = null;
-        if (_writing is null && HasUnwritten)
+        if (_writing is null && HasUnwritten && Fault == RaftFault.None)
         {
             batch = StartBatch();
         }
@@ -55,7 +57,7 @@ public sealed partial class RaftNode
             _log.DeliverTo(restore.Index);
         }
 
-        ImmutableArray<RaftEntry> committed = _pendingSnapshot is null
+        ImmutableArray<RaftEntry> committed = _pendingSnapshot is null && Fault == RaftFault.None
             ? _log.Slice(
                 _log.Delivered + 1,
                 Math.Min(_log.Committed, _log.Durable),
@@ -69,13 +71,13 @@ public sealed partial class RaftNode
 
         ImmutableArray<RaftMessage> messages = [.. _outbox];
         _outbox.Clear();
-        return new Ready(messages, batch, restore, committed);
+        return new Ready(messages, batch, restore, committed, TakeAnswerableReads(), TakeFailedReads());
     }
 
     /// <summary>The batch with this id is durable.</summary>
     public void StorageAck(ulong batchId)
     {
-        if (_writing is not { } written || batchId != _lastBatchId)
+        if (_writing is not { } written || batchId != _lastBatchId || Fault != RaftFault.None)
         {
             return;
         }
@@ -108,6 +110,19 @@ public sealed partial class RaftNode
             {
                 _outbox.Add(message);
             }
+        }
+    }
+
+    /// <summary>
+    /// Tells whether the store lives on its last reserve of room. A leader then refuses proposals and lets another one
+    /// lead if it can; the only voter keeps leading, so that what exists can still be read.
+    /// </summary>
+    public void SetStorageSpaceLow(bool isLow)
+    {
+        _isStorageSpaceLow = isLow;
+        if (isLow && Role == RaftRole.Leader)
+        {
+            HandOver();
         }
     }
 

@@ -27,6 +27,8 @@ public sealed partial class RaftNode
     {
         _options = options;
         _random = random;
+        _readSession = (ulong)random.NextInt64();
+        Group = state.Group;
         Self = self;
         _hardState = state.HardState;
         _handedTerm = state.HardState.Term;
@@ -45,7 +47,13 @@ public sealed partial class RaftNode
         DrawElectionTimeout();
     }
 
+    /// <summary>Whose log this is; messages of any other group are dropped.</summary>
+    public RaftGroup Group { get; }
+
     public MemberId Self { get; }
+
+    /// <summary>Not <see cref="RaftFault.None"/> once this member takes no part any more.</summary>
+    public RaftFault Fault { get; private set; }
 
     public RaftRole Role { get; private set; } = RaftRole.Follower;
 
@@ -61,18 +69,26 @@ public sealed partial class RaftNode
     /// <summary>Everything up to here survives a crash of this member.</summary>
     public ulong DurableIndex => _log.Durable;
 
-    /// <summary>The configuration in effect: the newest in the log, committed or not.</summary>
-    public Configuration Configuration => _configurations.Current;
-
     /// <summary>The newest snapshot: what a member gets that lags behind the log.</summary>
     public RaftSnapshot Snapshot => _snapshot;
 
-    private bool IsPromotable => Configuration.IsVoter(Self) && _pendingSnapshot is null && !IsStorageStalled;
+    private bool IsPromotable =>
+        Fault == RaftFault.None
+        && MayLead
+        && _pendingSnapshot is null
+        && !IsStorageStalled
+        && (!_isStorageSpaceLow || Configuration is { IsJoint: false, Voters.Length: 1 });
 
     /// <summary>One tick passed.</summary>
     public void Tick()
     {
+        if (Fault != RaftFault.None)
+        {
+            return;
+        }
+
         TickStorage();
+        TickReads();
         if (Role == RaftRole.Leader)
         {
             TickLeader();
@@ -82,6 +98,9 @@ public sealed partial class RaftNode
         _electionElapsed++;
         if (_electionElapsed >= _electionTimeout)
         {
+            // Also who may not campaign itself must stop to stand by a leader that is silent, or its vote is missed.
+            Leader = MemberId.None;
+            FailReads();
             Campaign();
         }
     }
@@ -89,10 +108,33 @@ public sealed partial class RaftNode
     /// <summary>Handles one message of a peer; nonsense and what is not for this member is dropped.</summary>
     public void Step(RaftMessage message)
     {
-        if (message.To == Self && message.From != Self && !message.From.IsNone && message.Term <= TermMax)
+        bool isForThis = message.Group == Group && message.To == Self && message.From != Self && !message.From.IsNone;
+        if (isForThis && message.Term <= TermMax && Fault == RaftFault.None)
         {
             Handle(message);
         }
+    }
+
+    /// <summary>
+    /// The store failed or is known to be wrong, or the state is: this member hands leadership over if it leads, and takes
+    /// no part any more. What <see cref="TakeReady"/> still gives is to be sent.
+    /// </summary>
+    public void Halt(RaftFault fault)
+    {
+        if (Fault != RaftFault.None || fault == RaftFault.None)
+        {
+            return;
+        }
+
+        if (Role == RaftRole.Leader)
+        {
+            HandOver();
+        }
+
+        BecomeFollower(Term, MemberId.None);
+        Fault = fault;
+        _awaitingNextWrite.Clear();
+        _awaitingThisWrite.Clear();
     }
 
     private void Handle(RaftMessage message)
@@ -122,14 +164,26 @@ public sealed partial class RaftNode
             case RaftMessage.Heartbeat heartbeat when HearLeader(heartbeat.From):
                 HandleHeartbeat(heartbeat);
                 break;
-            case RaftMessage.InstallSnapshot install when HearLeader(install.From):
-                HandleInstallSnapshot(install);
+            case RaftMessage.SnapshotChunk chunk when HearLeader(chunk.From):
+                HandleSnapshotChunk(chunk);
+                break;
+            case RaftMessage.TimeoutNow timeout:
+                HandleTimeoutNow(timeout);
                 break;
             case RaftMessage.AppendReply reply when Role == RaftRole.Leader:
                 HandleAppendReply(reply);
                 break;
             case RaftMessage.HeartbeatReply reply when Role == RaftRole.Leader:
                 HandleHeartbeatReply(reply);
+                break;
+            case RaftMessage.SnapshotChunkReply reply when Role == RaftRole.Leader:
+                HandleSnapshotChunkReply(reply);
+                break;
+            case RaftMessage.ReadRequest request when Role == RaftRole.Leader:
+                HandleReadRequest(request);
+                break;
+            case RaftMessage.ReadReply reply:
+                HandleReadReply(reply);
                 break;
             default:
                 break;
@@ -141,14 +195,14 @@ public sealed partial class RaftNode
     {
         switch (message)
         {
-            case RaftMessage.VoteRequest when IsLeaderHeard:
+            case RaftMessage.VoteRequest { IsTransfer: false } when IsLeaderHeard:
                 // Stickiness: whoever still hears a leader does not help to depose it, and does not take the term.
                 return false;
             case RaftMessage.VoteRequest { Pre: true }:
             case RaftMessage.VoteReply { Pre: true, Granted: true }:
                 // Their term is only a question.
                 return message is RaftMessage.VoteRequest || Role == RaftRole.PreCandidate;
-            case RaftMessage.AppendRequest or RaftMessage.Heartbeat or RaftMessage.InstallSnapshot:
+            case RaftMessage.AppendRequest or RaftMessage.Heartbeat or RaftMessage.SnapshotChunk:
                 BecomeFollower(message.Term, message.From);
                 return true;
             default:
@@ -164,13 +218,13 @@ public sealed partial class RaftNode
     {
         switch (message)
         {
-            case RaftMessage.AppendRequest or RaftMessage.Heartbeat or RaftMessage.InstallSnapshot:
+            case RaftMessage.AppendRequest or RaftMessage.Heartbeat or RaftMessage.SnapshotChunk:
                 // A leader of an older term must learn of the newer one, or it and this member ignore each other for
                 // ever: with pre-vote this member can't get elected either (etcd's raft answers alike).
-                SendWhenDurable(new RaftMessage.AppendReply(false, 0, 0, 0) { From = Self, To = message.From, Term = Term });
+                SendWhenDurable(new RaftMessage.AppendReply(false, 0, 0, 0) { Group = Group, From = Self, To = message.From, Term = Term });
                 break;
             case RaftMessage.VoteRequest { Pre: true }:
-                SendWhenDurable(new RaftMessage.VoteReply(true, false) { From = Self, To = message.From, Term = Term });
+                SendWhenDurable(new RaftMessage.VoteReply(true, false) { Group = Group, From = Self, To = message.From, Term = Term });
                 break;
             default:
                 break;
@@ -180,8 +234,10 @@ public sealed partial class RaftNode
     private void BecomeFollower(ulong term, MemberId leader)
     {
         EnterTerm(term);
+        FailReads();
         Role = RaftRole.Follower;
         Leader = leader;
+        TransferTarget = MemberId.None;
         _progress.Clear();
         _votes.Clear();
         _electionElapsed = 0;

@@ -8,7 +8,8 @@ public sealed record RaftOptions
 
     /// <summary>
     /// Ticks without a leader before an election, at least; each wait is drawn from here up to twice this. Also how long
-    /// a leader may miss its quorum before it steps down, and how long a heard leader is protected from challengers.
+    /// a leader may miss its quorum before it steps down, how long a heard leader is protected from challengers, how long
+    /// a transfer of leadership may take, and how long a forwarded read waits.
     /// </summary>
     public int ElectionTicks { get; init; } = 10;
 
@@ -26,4 +27,10 @@ public sealed record RaftOptions
 
     /// <summary>Proposed and not yet committed, in bytes; beyond it proposals are refused.</summary>
     public int UncommittedBytesMax { get; init; } = 4 * 1024 * 1024;
+
+    /// <summary>One piece of a snapshot, in bytes; at most <see cref="RaftMessageCodec.ChunkBytesMax"/>.</summary>
+    public int SnapshotChunkBytes { get; init; } = 256 * 1024;
+
+    /// <summary>Reads that may wait for their confirmation at one member, in count.</summary>
+    public int ReadsMax { get; init; } = 1024;
 }

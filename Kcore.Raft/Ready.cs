@@ -13,17 +13,22 @@ namespace Kcore.Raft;
 /// <param name="Snapshot">To be stored first, in place of the whole log; null nearly always.</param>
 public sealed record StorageBatch(ulong Id, HardState HardState, ImmutableArray<RaftEntry> Entries, RaftSnapshot? Snapshot);
 
-/// <summary>What the core wants done. Order: send, start the write, restore, apply.</summary>
+/// <summary>What the core wants done. Order: send, start the write, restore, apply, answer reads.</summary>
 /// <param name="Messages">To be sent now; whatever depends on a write was held back until its acknowledgement.</param>
 /// <param name="Batch">To be written, or null. The next one is given only after this one was acknowledged.</param>
 /// <param name="Restore">The state machine's state is to be replaced by this durable snapshot, or null.</param>
 /// <param name="Committed">To be applied, in order; already durable here.</param>
+/// <param name="Reads">Tokens of <see cref="RaftNode.ReadIndex"/> that may be answered from the state after all this.</param>
+/// <param name="FailedReads">Tokens that nobody confirmed: the leader changed or was silent.</param>
 public sealed record Ready(
     ImmutableArray<RaftMessage> Messages,
     StorageBatch? Batch,
     RaftSnapshot? Restore,
-    ImmutableArray<RaftEntry> Committed)
+    ImmutableArray<RaftEntry> Committed,
+    ImmutableArray<ulong> Reads,
+    ImmutableArray<ulong> FailedReads)
 {
     /// <summary>Nothing to do.</summary>
-    public bool IsEmpty => Messages.IsEmpty && Batch is null && Restore is null && Committed.IsEmpty;
+    public bool IsEmpty =>
+        Messages.IsEmpty && Batch is null && Restore is null && Committed.IsEmpty && Reads.IsEmpty && FailedReads.IsEmpty;
 }

@@ -30,6 +30,9 @@ internal sealed class DaemonClient(string socketPath, CancellationToken interrup
 
     public byte[] Delete(string path) => Exchange("DELETE", path, null, WriteTimeout);
 
+    /// <summary>A change that needs no words.</summary>
+    public byte[] Post(string path) => Exchange("POST", path, [], WriteTimeout);
+
     public byte[] Post<T>(string path, T body, JsonTypeInfo<T> type) =>
         Exchange("POST", path, JsonSerializer.SerializeToUtf8Bytes(body, type), WriteTimeout);
 

@@ -5,7 +5,9 @@ namespace Kcore.Ctl.Commands;
 /// <summary>Durations as people type them: <c>500ms</c>, <c>30s</c>, <c>2m</c>, <c>1h</c>; a bare number is seconds.</summary>
 internal static class Durations
 {
-    public static TimeSpan Parse(string text)
+    public static TimeSpan Parse(string text) => Parse(text, TimeSpan.FromHours(24));
+
+    public static TimeSpan Parse(string text, TimeSpan most)
     {
         (string number, double unit) = text switch
         {
@@ -16,8 +18,8 @@ internal static class Durations
             _ => (text, 1.0),
         };
         return double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value)
-            && value * unit is >= 0 and <= 86400
+            && value * unit >= 0 && value * unit <= most.TotalSeconds
             ? TimeSpan.FromSeconds(value * unit)
-            : throw CommandFailure.Invalid($"'{text}' is not a duration between 0 and 24h", "for example 500ms, 30s or 2m");
+            : throw CommandFailure.Invalid($"'{text}' is not a duration between 0 and {most.TotalHours:0}h", "for example 500ms, 30s or 2m");
     }
 }

@@ -14,7 +14,7 @@ namespace Kcore.Daemon.Api;
 
 /// <summary>Maps the routes to the services that answer them.</summary>
 internal sealed class ApiEndpoints(
-    NetworkService networks, NicService nics, NetworkReports networkReports, NodeReports nodeReports, StatusReports status, PlanReports plans, EventLog events, LocalNode self, CancellationToken stopping)
+    NetworkService networks, NicService nics, NetworkReports networkReports, NodeReports nodeReports, StatusReports status, PlanReports plans, KeyReports keys, EventLog events, LocalNode self, CancellationToken stopping)
 {
     private const int EventPage = 500;
 
@@ -24,6 +24,21 @@ internal sealed class ApiEndpoints(
         routes.MapGet(Routes.Status, context => Reply(context, status.Report(), ApiJson.Default.StatusReport));
         routes.MapGet(Routes.Plan, async context => await Reply(context, await plans.ReportAsync(context.RequestAborted), ApiJson.Default.PlanReport));
         routes.MapGet(Routes.Events, EventsAsync);
+
+        routes.MapGet(Routes.ClusterKeys, context => Reply(context, keys.Report(), ApiJson.Default.ClusterKeys));
+        routes.MapPost(Routes.ClusterKeys, async context =>
+        {
+            RotateKeyRequest request = await Body(context, ApiJson.Default.RotateKeyRequest);
+            await Reply(context, await keys.RotateAsync(request, context.RequestAborted), ApiJson.Default.ClusterKeys);
+        });
+
+        routes.MapPost(Routes.ClusterToken, context => Reply(context, keys.Token(), ApiJson.Default.JoinTokenReply));
+        routes.MapPost(Routes.ClusterJoin, async context =>
+        {
+            JoinClusterRequest request = await Body(context, ApiJson.Default.JoinClusterRequest);
+            await Reply(context, await keys.JoinAsync(request, context.RequestAborted), ApiJson.Default.ChangeReceipt);
+        });
+        routes.MapGet(Routes.Neighbours, context => Reply(context, keys.Neighbours(), ApiJson.Default.ImmutableArrayLanNeighbour));
 
         routes.MapGet(Routes.Networks, context => Reply(context, networkReports.List(context.Request.Query["all"] == "true"), ApiJson.Default.ImmutableArrayNetworkSummary));
         routes.MapGet(Routes.Networks + "/{name}", context => Reply(context, networkReports.Describe(Value(context, "name"), context.Request.Query["targetNode"]), ApiJson.Default.NetworkDetail));

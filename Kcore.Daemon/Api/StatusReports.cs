@@ -145,6 +145,11 @@ internal sealed class StatusReports(
             yield return $"the catalog differs from that of {difference}";
         }
 
+        if (cluster.LockedOut is { } lockedOut)
+        {
+            yield return lockedOut;
+        }
+
         if (gossip.IsIsolated)
         {
             yield return "no other member answers this node";

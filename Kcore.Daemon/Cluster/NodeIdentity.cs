@@ -19,6 +19,7 @@ internal sealed partial class NodeIdentity
     private const string MachineKey = "node.machine";
     private const string ClusterKey = "cluster.id";
     private const string EpochKey = "cluster.epoch";
+    private const string NameKey = "node.name";
     private const string EverKey = "cluster.ever";
     private const string MachineIdFile = "/etc/machine-id";
 
@@ -38,6 +39,10 @@ internal sealed partial class NodeIdentity
     /// <summary>Counts starts; on disk before the first datagram.</summary>
     public uint BootEpoch { get; private set; }
 
+    /// <summary>
+    /// Names this start: its number, then 32 random bits. Of a node and a copy of it, the one that started later is the copy
+    /// most of the time, and has the larger nonce.
+    /// </summary>
     public ulong BootNonce { get; }
 
     public string MachineId { get; }
@@ -48,6 +53,9 @@ internal sealed partial class NodeIdentity
 
     /// <summary>A node that was a member once never founds a cluster by itself again.</summary>
     public bool WasEverMember => _meta.Number(EverKey) is > 0;
+
+    /// <summary>The name under which this identity first was a member: a copy of the disk tells it, too. Null before.</summary>
+    public string? FirstName => _meta.Text(NameKey);
 
     /// <summary>Reads or makes the identity and counts this start.</summary>
     public static NodeIdentity Load(MetaStore meta, ILogger logger) => Load(meta, ReadMachineId(), logger);
@@ -78,11 +86,31 @@ internal sealed partial class NodeIdentity
             meta.Set((UidKey, id.Value), (BootKey, (ulong)boot), (MachineKey, machine));
         }
 
-        return new NodeIdentity(meta, id, boot, BitConverter.ToUInt64(bytes[16..]), machine);
+        return new NodeIdentity(meta, id, boot, ((ulong)boot << 32) | BitConverter.ToUInt32(bytes[16..]), machine);
     }
 
     public void JoinCluster(ClusterRef cluster) =>
         _meta.Set((ClusterKey, Uid.FromGuid(cluster.Id)), (EpochKey, (ulong)cluster.Epoch), (EverKey, 1UL));
+
+    /// <summary>
+    /// Becomes another node, for the next start: another one runs with this identity, and it keeps it. What this copy says
+    /// about cluster and NICs belongs to the other. Where members are is kept, and that this node founds no cluster.
+    /// </summary>
+    public void Replace()
+    {
+        List<string> contacts = RememberedContacts();
+        _meta.StartAfresh((UidKey, Uid.NewRandom()), (BootKey, 0UL), (MachineKey, MachineId), (EverKey, 1UL));
+        RememberContacts(contacts);
+    }
+
+    /// <summary>Keeps the name the node first was a member under.</summary>
+    public void RememberName(string name)
+    {
+        if (FirstName is null)
+        {
+            _meta.Set((NameKey, name));
+        }
+    }
 
     /// <summary>The cluster ended; the node looks for another and founds none.</summary>
     public void LeaveCluster() => _meta.Set((ClusterKey, null), (EpochKey, null));

@@ -26,6 +26,7 @@ internal static class CommandLine
         ("--discovery", "Cluster:Discovery", "mdns or off"),
         ("--cluster-key-file", "Cluster:KeyFile", "File holding the cluster key"),
         ("--found", "Cluster:Found", "auto or never: found a cluster when none answers"),
+        ("--membership-profile", "Membership:Profile", "lan or lan-safe: how long a silent host is waited for"),
         ("--gateway-interface", "Dataplane:GatewayInterface", "Device guests leave the host by"),
     ];
 

@@ -10,6 +10,8 @@ internal sealed record DaemonOptions(NodeOptions Node, ClusterOptions Cluster, D
 {
     private const string EnvironmentPrefix = "KCORE_";
 
+    public MembershipOptions Membership { get; init; } = new();
+
     /// <exception cref="ConfigurationException">All that is wrong with it, a line each.</exception>
     public static DaemonOptions Load(string? file, Dictionary<string, string?> flags)
     {
@@ -24,7 +26,10 @@ internal sealed record DaemonOptions(NodeOptions Node, ClusterOptions Cluster, D
         var options = new DaemonOptions(
             Bind(configuration, NodeOptions.Section, new NodeOptions(), problems),
             Bind(configuration, ClusterOptions.Section, new ClusterOptions(), problems),
-            Bind(configuration, DataplaneOptions.Section, new DataplaneOptions(), problems));
+            Bind(configuration, DataplaneOptions.Section, new DataplaneOptions(), problems))
+        {
+            Membership = Bind(configuration, MembershipOptions.Section, new MembershipOptions(), problems),
+        };
         return problems.Count == 0 ? options : throw new ConfigurationException(string.Join(Environment.NewLine, problems));
     }
 

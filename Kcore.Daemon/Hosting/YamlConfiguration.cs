@@ -14,6 +14,7 @@ internal static class YamlConfiguration
     {
         [NodeOptions.Section] = KeysOf<NodeOptions>(),
         [ClusterOptions.Section] = KeysOf<ClusterOptions>(),
+        [MembershipOptions.Section] = KeysOf<MembershipOptions>(),
         [DataplaneOptions.Section] = KeysOf<DataplaneOptions>(),
     };
 

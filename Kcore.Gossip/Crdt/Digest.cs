@@ -24,7 +24,7 @@ internal static class Digest
         unchecked(Mix(Mix(Mix(OfId(origin) ^ epoch) + version) + content));
 
     public static ulong OfMember(Member member) =>
-        unchecked(Mix(Mix(OfId(member.Id) + member.Epoch) + ((ulong)member.Incarnation << 8) + (uint)member.Status));
+        unchecked(Mix(Mix(Mix(OfId(member.Id) + member.Epoch) ^ member.BootNonce) + ((ulong)member.Incarnation << 8) + (uint)member.Status));
 
     public static ulong OfId(NodeId id) => unchecked(Mix((ulong)id.Value) + Mix((ulong)(id.Value >> 64) ^ Offset));
 

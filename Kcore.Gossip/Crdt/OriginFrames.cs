@@ -13,16 +13,47 @@ internal static class OriginFrames
 
     /// <summary>
     /// Frames for one who holds <paramref name="version"/> of <paramref name="epoch"/>: deltas where its place in the
-    /// sequence still exists, else a snapshot. Null when a piece that may not be cut exceeds the budget.
+    /// sequence still exists, else a snapshot. Null when a piece that may not be cut exceeds the budget, or there would
+    /// be more frames than <paramref name="most"/>.
     /// </summary>
-    public static List<byte[]>? Since(OriginState origin, ulong epoch, ulong version, int budget)
+    public static List<byte[]>? Since(OriginState origin, ulong epoch, ulong version, int budget, int most = int.MaxValue) =>
+        IsInSequence(origin, epoch, version)
+            ? Gather(Deltas(origin.Head, version, origin.Version, origin.After(version), budget), most)
+            : Gather(Snapshot(origin, budget), most);
+
+    /// <summary>
+    /// The same, made piece by piece while it is read. The origin may change meanwhile: what is sent is what it was at the
+    /// first piece.
+    /// </summary>
+    public static IEnumerable<byte[]> Stream(OriginState origin, ulong epoch, ulong version, int budget)
     {
-        if (epoch != origin.Epoch || version < origin.GcFloor)
+        if (IsInSequence(origin, epoch, version))
         {
-            return Snapshot(origin, budget);
+            bool whole = true;
+            foreach (byte[]? frame in Deltas(origin.Head, version, origin.Version, [.. origin.After(version)], budget))
+            {
+                if (frame is null)
+                {
+                    whole = false;
+                    break;
+                }
+
+                yield return frame;
+            }
+
+            if (whole)
+            {
+                yield break;
+            }
         }
 
-        return version >= origin.Version ? [] : Deltas(origin, version, origin.Version, [.. origin.After(version)], budget);
+        foreach (byte[]? frame in Snapshot(origin, budget))
+        {
+            if (frame is not null)
+            {
+                yield return frame;
+            }
+        }
     }
 
     /// <summary>Frames that pass on the given versions. Null when one of them exceeds the budget.</summary>
@@ -54,62 +85,95 @@ internal static class OriginFrames
 
         bool Flush()
         {
-            List<byte[]>? deltas = Deltas(origin, from, to, run, budget);
+            List<byte[]>? deltas = Gather(Deltas(origin.Head, from, to, run, budget), int.MaxValue);
             frames.AddRange(deltas ?? []);
             run = [];
             return deltas is not null;
         }
     }
 
-    private static List<byte[]>? Deltas(OriginState origin, ulong from, ulong to, List<CatalogEntry> entries, int budget)
+    private static bool IsInSequence(OriginState origin, ulong epoch, ulong version) =>
+        epoch == origin.Epoch && version >= origin.GcFloor;
+
+    private static List<byte[]>? Gather(IEnumerable<byte[]?> frames, int most)
     {
-        List<byte[]> frames = [];
-        int start = 0;
-        while (true)
+        List<byte[]> gathered = [];
+        foreach (byte[]? frame in frames)
         {
-            int end = start, cut = start, size = Overhead;
-            while (end < entries.Count && size + entries[end].Raw.Length <= budget)
-            {
-                size += entries[end].Raw.Length;
-                end++;
-                if (end == entries.Count || entries[end].Version != entries[end - 1].Version)
-                {
-                    cut = end;
-                }
-            }
-
-            if (cut == entries.Count)
-            {
-                frames.Add(Frames.Delta(origin, from, to, entries[start..]));
-                return frames;
-            }
-
-            if (cut == start)
+            if (frame is null || gathered.Count == most)
             {
                 return null;
             }
 
-            frames.Add(Frames.Delta(origin, from, entries[cut - 1].Version, entries[start..cut]));
-            from = entries[cut - 1].Version;
-            start = cut;
+            gathered.Add(frame);
         }
+
+        return gathered;
     }
 
-    public static List<byte[]>? Snapshot(OriginState origin, int budget)
+    /// <summary>One delta after the other; null where a version with several entries exceeds the budget.</summary>
+    private static IEnumerable<byte[]?> Deltas(OriginHead head, ulong from, ulong to, IEnumerable<CatalogEntry> entries, int budget)
     {
-        List<byte[]> frames = [];
+        if (from >= to)
+        {
+            yield break;
+        }
+
         List<CatalogEntry> part = [];
         int size = Overhead;
-        foreach (CatalogEntry entry in origin.Settled)
+        int cut = 0;
+        foreach (CatalogEntry entry in entries)
+        {
+            if (part.Count > 0 && part[^1].Version != entry.Version)
+            {
+                cut = part.Count;
+            }
+
+            part.Add(entry);
+            size += entry.Raw.Length;
+            if (size <= budget)
+            {
+                continue;
+            }
+
+            if (cut == 0)
+            {
+                yield return null;
+                yield break;
+            }
+
+            yield return Frames.Delta(head, from, part[cut - 1].Version, part.GetRange(0, cut));
+            from = part[cut - 1].Version;
+            part.RemoveRange(0, cut);
+            cut = 0;
+            size = Overhead + part.Sum(e => e.Raw.Length);
+            if (size > budget)
+            {
+                yield return null;
+                yield break;
+            }
+        }
+
+        yield return Frames.Delta(head, from, to, part);
+    }
+
+    /// <summary>All parts of a snapshot; null where an entry exceeds the budget.</summary>
+    private static IEnumerable<byte[]?> Snapshot(OriginState origin, int budget)
+    {
+        OriginHead head = origin.Head;
+        List<CatalogEntry> part = [];
+        int size = Overhead, parts = 0;
+        foreach (CatalogEntry entry in origin.Settled.ToList())
         {
             if (Overhead + entry.Raw.Length > budget)
             {
-                return null;
+                yield return null;
+                yield break;
             }
 
             if (size + entry.Raw.Length > budget)
             {
-                frames.Add(Frames.Snapshot(origin, frames.Count, last: false, part));
+                yield return Frames.Snapshot(head, parts++, last: false, part);
                 part = [];
                 size = Overhead;
             }
@@ -118,7 +182,6 @@ internal static class OriginFrames
             size += entry.Raw.Length;
         }
 
-        frames.Add(Frames.Snapshot(origin, frames.Count, last: true, part));
-        return frames;
+        yield return Frames.Snapshot(head, parts, last: true, part);
     }
 }

@@ -28,12 +28,18 @@ public sealed class OriginState
     public bool Complete { get; private set; }
 
     /// <summary>The owner has started a new epoch of which the snapshot has not arrived; the entries are of the old one.</summary>
-    public bool Stale { get; internal set; }
+    public bool IsStale => StaleSince is not null;
+
+    /// <summary>It has been stale for too long: nothing of the old epoch is visible any more, though it is still held (R3).</summary>
+    public bool IsHidden { get; internal set; }
 
     public OriginHead Head => new(Origin, Epoch, Version, GcFloor, Complete);
 
     /// <summary>Everything visible in key order, tombstones included.</summary>
-    public IEnumerable<CatalogEntry> Entries
+    public IEnumerable<CatalogEntry> Entries => IsHidden ? [] : AllHeld;
+
+    /// <summary>Everything held, visible or not.</summary>
+    internal IEnumerable<CatalogEntry> AllHeld
     {
         get
         {
@@ -55,16 +61,33 @@ public sealed class OriginState
     /// <summary>Sum of the hashes of the settled entries that are no tombstones.</summary>
     internal ulong Content { get; private set; }
 
-    internal bool HasFloating => _floating.Count > 0;
-
     /// <summary>Entries up to the watermark, in key order.</summary>
     internal IEnumerable<CatalogEntry> Settled => _settled.Values;
 
     internal int Count => _settled.Count + _floating.Count;
 
-    internal ulong HeadHash => Version == 0 && Epoch == 0 ? 0 : Digest.OfHead(Origin, Epoch, Version, Content);
+    /// <summary>An origin that has written nothing is no different from one never heard of.</summary>
+    internal ulong HeadHash => Version == 0 ? 0 : Digest.OfHead(Origin, Epoch, Version, Content);
 
-    public CatalogEntry? Find(string key) =>
+    /// <summary>What the sums of the catalog count for this origin.</summary>
+    internal ulong CountedHash { get; set; }
+
+    internal TimeSpan? StaleSince { get; set; }
+
+    /// <summary>
+    /// The latest epoch that anybody has mentioned. Where nobody holds it (its writer is gone or gave up the id) the owner is
+    /// told, which alone can overtake it.
+    /// </summary>
+    internal ulong HeardEpoch { get; set; }
+
+    /// <summary>How fast it may write before its facts are no longer passed on one by one; null until it writes.</summary>
+    internal Allowance? Rate { get; set; }
+
+    /// <summary>The visible entry of a key.</summary>
+    public CatalogEntry? Find(string key) => IsHidden ? null : Held(key);
+
+    /// <summary>The entry of a key, visible or not.</summary>
+    internal CatalogEntry? Held(string key) =>
         _floating.TryGetValue(key, out CatalogEntry? entry) || _settled.TryGetValue(key, out entry) ? entry : null;
 
     /// <summary>Settled entries above a version, in version order.</summary>
@@ -104,7 +127,7 @@ public sealed class OriginState
     /// <summary>Takes one entry unless a newer one of its key is held. True when what is visible changed.</summary>
     internal bool Take(CatalogEntry entry)
     {
-        CatalogEntry? visible = Find(entry.Key);
+        CatalogEntry? visible = Held(entry.Key);
         if (entry.Version > Version)
         {
             if (visible is not null && visible.Version >= entry.Version)
@@ -121,7 +144,7 @@ public sealed class OriginState
             return true;
         }
 
-        return Settle(entry) && ReferenceEquals(Find(entry.Key), entry);
+        return Settle(entry) && ReferenceEquals(Held(entry.Key), entry);
     }
 
     /// <summary>Raises the watermark and settles what floated below it.</summary>
@@ -170,6 +193,13 @@ public sealed class OriginState
 
     internal void MarkComplete() => Complete = true;
 
+    /// <summary>Waits for another epoch, while nothing is held.</summary>
+    internal void Restart(ulong epoch)
+    {
+        Debug.Assert(Count == 0 && Version == 0, "there is something to lose");
+        Epoch = epoch;
+    }
+
     /// <summary>Replaces everything by a complete snapshot of the same or a later epoch.</summary>
     internal void Replace(ulong epoch, ulong version, ulong gcFloor, IEnumerable<CatalogEntry> entries)
     {
@@ -189,7 +219,8 @@ public sealed class OriginState
             Take(entry);
         }
 
-        Stale = false;
+        StaleSince = null;
+        IsHidden = false;
         Complete = true;
     }
 

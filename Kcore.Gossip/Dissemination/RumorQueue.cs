@@ -1,7 +1,16 @@
 namespace Kcore.Gossip;
 
-/// <summary>What a rumor is about: a member (no key) or one key of an origin.</summary>
-internal readonly record struct RumorKey(NodeId Id, string? Key);
+/// <summary>
+/// What a rumor is about: a member (no key), one key of an origin, or, with an empty key, how far an origin has come.
+/// </summary>
+internal readonly record struct RumorKey(NodeId Id, string? Key)
+{
+    public static RumorKey Head(NodeId origin) => new(origin, "");
+
+    public bool IsMember => Key is null;
+
+    public bool IsHead => Key is { Length: 0 };
+}
 
 /// <summary>Who is served first: own facts, then membership, then what others wrote.</summary>
 internal enum RumorClass
@@ -11,24 +20,24 @@ internal enum RumorClass
     Relayed = 2,
 }
 
-internal sealed class Rumor(RumorKey key, RumorClass rumorClass, long order, NodeId? source)
+internal sealed class Rumor(RumorKey key, RumorClass rumorClass, long order, NodeId? source, Accusation? accusation)
 {
     public RumorKey Key { get; } = key;
 
     public RumorClass Class { get; } = rumorClass;
 
-    public long Order { get; } = order;
+    public (RumorClass Class, long Order) Rank { get; } = (rumorClass, order);
 
     /// <summary>Who told us; it need not be told.</summary>
     public NodeId? Source { get; } = source;
 
+    /// <summary>Of a member: who accuses it.</summary>
+    public Accusation? Accusation { get; } = accusation;
+
     /// <summary>The first push is still to come.</summary>
-    public bool Fresh { get; set; } = true;
+    public bool IsFresh { get; set; } = true;
 
     public int SendsLeft { get; set; }
-
-    /// <summary>Of a member: who accuses it.</summary>
-    public NodeId? Accuser { get; init; }
 }
 
 /// <summary>
@@ -38,49 +47,54 @@ internal sealed class Rumor(RumorKey key, RumorClass rumorClass, long order, Nod
 internal sealed class RumorQueue
 {
     private readonly Dictionary<RumorKey, Rumor> _byKey = [];
-    private readonly SortedDictionary<(RumorClass Class, long Order), Rumor> _ordered = [];
+    private readonly SortedDictionary<(RumorClass Class, long Order), Rumor> _fresh = [];
+    private readonly SortedDictionary<(RumorClass Class, long Order), Rumor> _told = [];
     private long _order;
 
-    public int Count => _ordered.Count;
+    public int Count => _byKey.Count;
 
-    public int FreshCount { get; private set; }
+    /// <summary>Rumors nobody was told yet, in the order in which they are served.</summary>
+    public IReadOnlyCollection<Rumor> Fresh => _fresh.Values;
 
-    /// <summary>In the order in which they are served.</summary>
-    public IEnumerable<Rumor> Ordered => _ordered.Values;
+    /// <summary>Rumors to be repeated.</summary>
+    public IReadOnlyCollection<Rumor> Told => _told.Values;
 
-    public void Add(RumorKey key, RumorClass rumorClass, NodeId? source, NodeId? accuser = null)
+    public void Add(RumorKey key, RumorClass rumorClass, NodeId? source, Accusation? accusation = null)
     {
         Remove(key);
-        var rumor = new Rumor(key, rumorClass, _order++, source) { Accuser = accuser };
+        var rumor = new Rumor(key, rumorClass, _order++, source, accusation);
         _byKey[key] = rumor;
-        _ordered[(rumorClass, rumor.Order)] = rumor;
-        FreshCount++;
+        _fresh[rumor.Rank] = rumor;
     }
 
     public void Remove(RumorKey key)
     {
         if (_byKey.Remove(key, out Rumor? rumor))
         {
-            _ordered.Remove((rumor.Class, rumor.Order));
-            FreshCount -= rumor.Fresh ? 1 : 0;
+            (rumor.IsFresh ? _fresh : _told).Remove(rumor.Rank);
         }
     }
 
-    /// <summary>Counts one send; the rumor goes when it has been told often enough.</summary>
-    public void Sent(Rumor rumor, int repairs)
+    /// <summary>Counts the first push; the rumor goes or is repeated so many times.</summary>
+    public void Pushed(Rumor rumor, int repeats)
     {
-        if (rumor.Fresh)
+        _fresh.Remove(rumor.Rank);
+        rumor.IsFresh = false;
+        rumor.SendsLeft = repeats;
+        if (repeats > 0)
         {
-            rumor.Fresh = false;
-            rumor.SendsLeft = repairs;
-            FreshCount--;
+            _told[rumor.Rank] = rumor;
         }
         else
         {
-            rumor.SendsLeft--;
+            _byKey.Remove(rumor.Key);
         }
+    }
 
-        if (rumor.SendsLeft <= 0)
+    /// <summary>Counts one repetition; the rumor goes when it has been told often enough.</summary>
+    public void Repeated(Rumor rumor)
+    {
+        if (--rumor.SendsLeft <= 0)
         {
             Remove(rumor.Key);
         }

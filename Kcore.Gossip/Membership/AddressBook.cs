@@ -10,65 +10,83 @@ internal sealed class AddressBook(TimeSpan retryMax, Random random)
 {
     private const int Capacity = 1024;
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
-    private readonly List<Address> _addresses = [];
+    private readonly Dictionary<IPEndPoint, Address> _addresses = [];
+    private readonly SortedSet<Address> _byTime = new(DueOrder.Instance);
+    private long _order;
 
     public int Count => _addresses.Count;
 
-    public TimeSpan NextDue { get; private set; } = TimeSpan.MaxValue;
+    public TimeSpan NextDue => _byTime.Min?.Due ?? TimeSpan.MaxValue;
 
     /// <summary>Adds an address, or makes a known one due now: a fresh hint is a reason to try at once.</summary>
     public void Add(IPEndPoint endpoint, TimeSpan now, TimeSpan delay = default)
     {
-        Address? known = _addresses.Find(a => a.Endpoint.Equals(endpoint));
-        if (known is null)
+        if (_addresses.TryGetValue(endpoint, out Address? known))
         {
-            if (_addresses.Count == Capacity)
-            {
-                _addresses.RemoveAt(random.Next(Capacity));
-            }
-
-            _addresses.Add(known = new Address(endpoint));
+            Schedule(known, now + delay);
+            return;
         }
 
-        known.Due = now + delay;
-        NextDue = known.Due < NextDue ? known.Due : NextDue;
+        if (_addresses.Count == Capacity)
+        {
+            // The one that is due last has failed most often.
+            Remove(_byTime.Max!.Endpoint);
+        }
+
+        var address = new Address(endpoint, _order++) { Due = now + delay };
+        _addresses[endpoint] = address;
+        _byTime.Add(address);
     }
 
     public void Remove(IPEndPoint endpoint)
     {
-        _addresses.RemoveAll(a => a.Endpoint.Equals(endpoint));
-        Schedule();
+        if (_addresses.Remove(endpoint, out Address? address))
+        {
+            _byTime.Remove(address);
+        }
     }
 
-    /// <summary>Takes up to <paramref name="max"/> due addresses, chosen at random, and puts off their next turn.</summary>
+    /// <summary>Takes up to <paramref name="max"/> due addresses, the longest due first, and puts off their next turn.</summary>
     public List<IPEndPoint> TakeDue(TimeSpan now, int max)
     {
-        List<Address> due = [.. _addresses.Where(a => a.Due <= now)];
         List<IPEndPoint> taken = [];
-        while (taken.Count < max && due.Count > 0)
+        while (taken.Count < max && _byTime.Min is { } address && address.Due <= now)
         {
-            int pick = random.Next(due.Count);
-            Address address = due[pick];
-            due.RemoveAt(pick);
             taken.Add(address.Endpoint);
-            address.Retry = address.Retry == default ? FirstRetry : address.Retry * 2;
-            address.Retry = address.Retry < retryMax ? address.Retry : retryMax;
+            address.Retry = address.Retry == default ? FirstRetry : Turn.Sooner(address.Retry * 2, retryMax);
             // A spread of a quarter keeps the two halves of a healed split from missing each other in step.
-            address.Due = now + (address.Retry * (0.75 + (random.NextDouble() / 2)));
+            Schedule(address, now + (address.Retry * (0.75 + (random.NextDouble() / 2))));
         }
 
-        Schedule();
         return taken;
     }
 
-    private void Schedule() => NextDue = _addresses.Count == 0 ? TimeSpan.MaxValue : _addresses.Min(a => a.Due);
+    private void Schedule(Address address, TimeSpan due)
+    {
+        _byTime.Remove(address);
+        address.Due = due;
+        _byTime.Add(address);
+    }
 
-    private sealed class Address(IPEndPoint endpoint)
+    private sealed class Address(IPEndPoint endpoint, long order)
     {
         public IPEndPoint Endpoint { get; } = endpoint;
+
+        public long Order { get; } = order;
 
         public TimeSpan Due { get; set; }
 
         public TimeSpan Retry { get; set; }
+    }
+
+    private sealed class DueOrder : IComparer<Address>
+    {
+        public static readonly DueOrder Instance = new();
+
+        public int Compare(Address? x, Address? y)
+        {
+            int order = x!.Due.CompareTo(y!.Due);
+            return order != 0 ? order : x.Order.CompareTo(y.Order);
+        }
     }
 }

@@ -17,7 +17,7 @@ public enum MemberStatus
 }
 
 /// <summary>
-/// What is known of one node. Two records of one node merge to the larger in (epoch, incarnation, status); only the
+/// What is known of one node. Two records of one life of it merge to the larger in (epoch, incarnation, status); only the
 /// node itself raises the first two.
 /// </summary>
 public sealed record Member
@@ -56,12 +56,20 @@ public sealed record Member
     /// <summary>Whether the node takes part: alive or merely suspected.</summary>
     public bool IsActive => Status is MemberStatus.Alive or MemberStatus.Suspect;
 
-    /// <summary>Compares the statements, not the contents: positive when this one supersedes the other.</summary>
-    public int CompareStatement(Member other)
+    /// <summary>
+    /// Compares the statements, not the contents: positive when this one supersedes the other. Of two lives under one
+    /// epoch (a copied disk) the one with the smaller boot nonce is heard, so that everybody hears the same one.
+    /// </summary>
+    public int CompareStatement(Member other) => Compare(
+        (Epoch, BootNonce, Incarnation, Status), (other.Epoch, other.BootNonce, other.Incarnation, other.Status));
+
+    internal static int Compare(
+        (uint Epoch, ulong BootNonce, uint Incarnation, MemberStatus Status) x, (uint Epoch, ulong BootNonce, uint Incarnation, MemberStatus Status) y)
     {
-        int order = Epoch.CompareTo(other.Epoch);
-        order = order != 0 ? order : Incarnation.CompareTo(other.Incarnation);
-        return order != 0 ? order : Status.CompareTo(other.Status);
+        int order = x.Epoch.CompareTo(y.Epoch);
+        order = order != 0 ? order : y.BootNonce.CompareTo(x.BootNonce);
+        order = order != 0 ? order : x.Incarnation.CompareTo(y.Incarnation);
+        return order != 0 ? order : x.Status.CompareTo(y.Status);
     }
 
     public bool Equals(Member? other) =>

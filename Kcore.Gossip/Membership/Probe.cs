@@ -3,19 +3,40 @@ using System.Net;
 namespace Kcore.Gossip;
 
 /// <summary>One probe of one member: three pings, then helpers and a stream, then the verdict at the period's end.</summary>
-internal sealed class Probe(NodeId target, uint incarnation, ulong sequence, TimeSpan started, TimeSpan period)
+internal sealed class Probe
 {
-    /// <summary>Pings go out at these parts of the period: a lost datagram should not cost a round of helpers.</summary>
-    private static readonly double[] PingAt = [0, 0.12, 0.36];
-    private const double HelpersAt = 0.4;
+    /// <summary>Helpers are asked at this part of the period.</summary>
+    public const double HelpersAt = 0.4;
 
-    public NodeId Target { get; } = target;
+    /// <summary>The second and third ping: a lost datagram should not cost a round of helpers.</summary>
+    private static readonly TimeSpan SecondPing = TimeSpan.FromMilliseconds(60);
 
-    public uint Incarnation { get; } = incarnation;
+    /// <summary>Pings closer together than this would be lost together.</summary>
+    private static readonly TimeSpan SpacingMin = TimeSpan.FromMilliseconds(20);
+    private readonly TimeSpan _spacing;
+    private readonly TimeSpan _started;
+    private readonly TimeSpan _helpersDue;
 
-    public ulong Sequence { get; } = sequence;
+    public Probe(NodeId target, uint incarnation, ulong sequence, TimeSpan started, TimeSpan period, TimeSpan roundTrip)
+    {
+        Target = target;
+        Incarnation = incarnation;
+        Sequence = sequence;
+        _started = started;
+        _helpersDue = started + (period * HelpersAt);
+        Verdict = started + period;
+        TimeSpan spacing = roundTrip == TimeSpan.Zero ? SecondPing : Turn.Later(2 * roundTrip, SpacingMin);
+        // The third goes at three times the spacing and must be answered before helpers are asked.
+        _spacing = Turn.Sooner(Turn.Sooner(spacing, Turn.Later(SecondPing, roundTrip)), period * (HelpersAt / 4));
+    }
 
-    public TimeSpan Verdict { get; } = started + period;
+    public NodeId Target { get; }
+
+    public uint Incarnation { get; }
+
+    public ulong Sequence { get; }
+
+    public TimeSpan Verdict { get; }
 
     public int PingsSent { get; set; }
 
@@ -26,22 +47,32 @@ internal sealed class Probe(NodeId target, uint incarnation, ulong sequence, Tim
     /// <summary>Helpers that answer us but did not reach the target: witnesses, and proof that we are not the sick one.</summary>
     public SortedSet<NodeId> Nacks { get; } = [];
 
-    public TimeSpan NextPing => PingsSent < PingAt.Length ? started + (period * PingAt[PingsSent]) : TimeSpan.MaxValue;
+    /// <summary>Every helper that was asked has answered: waiting longer teaches nothing.</summary>
+    public bool IsDecided => Helpers.Count > 0 && Nacks.Count == Helpers.Count;
 
-    public TimeSpan HelpersDue => HelpersAsked ? TimeSpan.MaxValue : started + (period * HelpersAt);
+    /// <summary>When the only ping so far was sent; an answer to one of several tells no round trip (Karn's rule).</summary>
+    public TimeSpan? OnlyPing => PingsSent == 1 ? _started : null;
 
-    public TimeSpan NextEvent => Min(Min(NextPing, HelpersDue), Verdict);
+    public TimeSpan NextPing => PingsSent switch
+    {
+        0 => _started,
+        1 => _started + _spacing,
+        2 => _started + (3 * _spacing),
+        _ => TimeSpan.MaxValue,
+    };
 
-    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+    public TimeSpan HelpersDue => HelpersAsked ? TimeSpan.MaxValue : _helpersDue;
+
+    public TimeSpan NextEvent => Turn.Sooner(Turn.Sooner(NextPing, HelpersDue), Verdict);
 }
 
 /// <summary>A probe we make for somebody else.</summary>
-internal sealed class RelayedProbe(NodeId requester, ulong requesterSequence, NodeId target, IPEndPoint endpoint, ulong sequence, TimeSpan started, TimeSpan period)
+internal sealed class RelayedProbe(NodeId requester, ulong requesterSequence, NodeId target, IPEndPoint endpoint, ulong sequence, TimeSpan started, TimeSpan window)
 {
-    private const double SecondPingAt = 0.12;
+    private const double SecondPingAt = 0.2;
 
-    /// <summary>At 70 % of what is left of the requester's period: later would be after its verdict.</summary>
-    private const double NackAt = 0.42;
+    /// <summary>Later would be after the requester's verdict.</summary>
+    private const double NackAt = 0.7;
 
     public NodeId Requester { get; } = requester;
 
@@ -55,7 +86,5 @@ internal sealed class RelayedProbe(NodeId requester, ulong requesterSequence, No
 
     public bool SecondSent { get; set; }
 
-    public TimeSpan NackDue { get; } = started + (period * NackAt);
-
-    public TimeSpan NextEvent => SecondSent ? NackDue : started + (period * SecondPingAt);
+    public TimeSpan NextEvent => started + (window * (SecondSent ? NackAt : SecondPingAt));
 }

@@ -6,35 +6,61 @@ namespace Kcore.Gossip;
 /// </summary>
 internal sealed class Suspicion
 {
-    private readonly HashSet<NodeId> _witnesses = [];
+    /// <summary>Final pings go out at this distance.</summary>
+    private static readonly TimeSpan FinalSpacing = TimeSpan.FromMilliseconds(100);
+    private readonly List<NodeId> _witnesses = [];
     private readonly TimeSpan _min;
     private readonly TimeSpan _max;
-    private readonly int _wanted;
-    private static readonly TimeSpan FinalSpacing = TimeSpan.FromMilliseconds(100);
+    private readonly TimeSpan _secondHand;
     private TimeSpan _started;
     private TimeSpan _postponed;
 
-    public Suspicion(Member subject, TimeSpan now, TimeSpan min, int maxFactor, int activeMembers)
+    /// <param name="secondHand">
+    /// How much later the verdict is given by one who has only heard of it: who tried itself is to speak first, or the
+    /// whole cluster would probe the suspect in the same instant.
+    /// </param>
+    public Suspicion(Member subject, Accusation accusation, TimeSpan now, TimeSpan min, int maxFactor, int activeMembers, TimeSpan secondHand = default)
     {
         Subject = subject;
+        Accuser = accusation.Accuser;
         _started = now;
         _min = min;
         _max = min * maxFactor;
+        _secondHand = secondHand;
         // With two members nobody else can be asked.
-        _wanted = Math.Clamp(activeMembers - 2, 0, 3);
+        Wanted = Math.Clamp(activeMembers - 2, 0, 3);
+        Confirm(accusation);
     }
 
     /// <summary>The record that is suspected; a late timer for an older statement must do nothing (SWIM §4.2).</summary>
     public Member Subject { get; }
 
+    public NodeId Accuser { get; }
+
+    /// <summary>Witnesses besides the accuser that bring the timer to its floor.</summary>
+    public int Wanted { get; }
+
     public int Witnesses => _witnesses.Count;
 
-    public TimeSpan Deadline => _started + Timeout(_min, _max, _wanted, _witnesses.Count);
+    /// <summary>All that is known of who could not reach the subject.</summary>
+    public Accusation Accusation => new(Accuser, [.. _witnesses]);
 
-    /// <summary>When there is something to do: the last probe, its next ping, the verdict.</summary>
+    /// <summary>This node has failed to reach the subject itself, and not only heard of it.</summary>
+    public bool IsFirstHand { get; set; }
+
+    /// <summary>The last ping that told the subject of the suspicion.</summary>
+    public ulong WarningSequence { get; set; }
+
+    public TimeSpan WarningDue { get; set; } = TimeSpan.MaxValue;
+
+    public TimeSpan Deadline => _started + Timeout(_min, _max, Wanted, _witnesses.Count) + (IsFirstHand ? TimeSpan.Zero : _secondHand);
+
+    /// <summary>When there is something to do: the next warning, the last probe, its next ping, the verdict.</summary>
     public TimeSpan NextEvent =>
         Final is { } final ? final.Started + (FinalSpacing * final.PingsSent)
-        : _postponed > Deadline ? _postponed : Deadline;
+        : Turn.Sooner(WarningDue, Turn.Later(_postponed, Deadline));
+
+    public bool IsDue(TimeSpan now) => now >= Turn.Later(_postponed, Deadline);
 
     /// <summary>The last pings before the verdict, once they are under way.</summary>
     public FinalProbe? Final { get; set; }
@@ -51,20 +77,43 @@ internal sealed class Suspicion
         return timeout > min ? timeout : min;
     }
 
-    public bool AddWitness(NodeId witness) => witness != Subject.Id && _witnesses.Count < 8 && _witnesses.Add(witness);
+    /// <summary>Counts everybody in the accusation who was not counted yet. True when that shortens the timer.</summary>
+    public bool Confirm(Accusation accusation)
+    {
+        int before = Math.Min(Witnesses, Wanted);
+        Count(accusation.Accuser);
+        foreach (NodeId witness in accusation.Witnesses)
+        {
+            Count(witness);
+        }
+
+        return Math.Min(Witnesses, Wanted) > before;
+    }
 
     /// <summary>We were stopped: the subject may have answered meanwhile. Gives it up to half its minimum more.</summary>
-    public void Extend(TimeSpan stall) => _started += stall < _min / 2 ? stall : _min / 2;
+    public void Extend(TimeSpan stall) => _started += Turn.Sooner(stall, _min / 2);
 
     /// <summary>The verdict may not be given yet; look again then.</summary>
-    public void Postpone(TimeSpan until) => _postponed = until;
+    public void Postpone(TimeSpan until)
+    {
+        _postponed = until;
+        Final = null;
+    }
 
-    /// <summary>The subject answered its last probe; the suspicion starts over and waits for the refutation.</summary>
+    /// <summary>The subject answered us; the suspicion starts over and waits for the refutation.</summary>
     public void Restart(TimeSpan now)
     {
         _started = now;
         _witnesses.Clear();
         Final = null;
+    }
+
+    private void Count(NodeId witness)
+    {
+        if (witness != Subject.Id && witness != Accuser && _witnesses.Count < Accusation.MaxWitnesses && !_witnesses.Contains(witness))
+        {
+            _witnesses.Add(witness);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ internal readonly record struct StateDigest(ulong Catalog, ulong Members, ulong 
 internal readonly record struct HeadDigest(NodeId Origin, ulong Epoch, ulong Version, ulong Content, bool IsSource = false);
 
 /// <summary>One member in a comparison.</summary>
-internal readonly record struct MemberDigest(NodeId Id, uint Epoch, uint Incarnation, MemberStatus Status);
+internal readonly record struct MemberDigest(NodeId Id, uint Epoch, ulong BootNonce, uint Incarnation, MemberStatus Status);
 
 /// <summary>Writes whole frames. The reading side is in the core, frame by frame.</summary>
 internal static class Frames
@@ -22,46 +22,73 @@ internal static class Frames
     public const int HeaderBytes = 3;
 
     /// <summary>Upper bound of one head or member digest with its array header.</summary>
-    public const int HeadBytes = 1 + 18 + 9 + 9 + 9;
+    public const int HeadBytes = 1 + 18 + 9 + 9 + 9 + 1;
 
-    private delegate void WriteBody(MessagePackWriter writer);
+    private const int ScratchBytes = 512;
 
-    public static byte[] Ping(ulong sequence, NodeId? target, StateDigest digest) => Build(FrameType.Ping, w =>
+    /// <summary>Frames are built one at a time and copied out; the room they are built in is kept.</summary>
+    [ThreadStatic]
+    private static ArrayBufferWriter<byte>? s_scratch;
+
+    public static byte[] Ping(ulong sequence, NodeId? target, StateDigest digest)
     {
+        MessagePackWriter w = Begin();
         w.WriteArrayHeader(6);
         w.WriteUInt64(sequence);
         WriteOptionalId(w, target);
         WriteDigest(w, digest);
-    });
+        return End(FrameType.Ping);
+    }
 
-    public static byte[] Ack(ulong sequence, StateDigest digest) => Build(FrameType.Ack, w =>
+    /// <param name="to">Whose origin the digest speaks of; by the time it arrives somebody else may have the address.</param>
+    public static byte[] Ack(ulong sequence, StateDigest digest, NodeId to)
     {
-        w.WriteArrayHeader(5);
+        MessagePackWriter w = Begin();
+        w.WriteArrayHeader(6);
         w.WriteUInt64(sequence);
         WriteDigest(w, digest);
-    });
+        w.WriteUInt64(Addressee(to));
+        return End(FrameType.Ack);
+    }
 
-    public static byte[] PingRequest(ulong sequence, NodeId target, IPEndPoint endpoint) => Build(FrameType.PingRequest, w =>
+    /// <param name="window">How long the requester waits; rounded to milliseconds, at most a minute.</param>
+    public static byte[] PingRequest(ulong sequence, NodeId target, IPEndPoint endpoint, TimeSpan window)
     {
-        w.WriteArrayHeader(3);
+        MessagePackWriter w = Begin();
+        w.WriteArrayHeader(4);
         w.WriteUInt64(sequence);
         w.WriteId(target);
         EndpointCodec.Write(w, endpoint);
-    });
+        w.WriteUInt64((ulong)Math.Clamp(window.TotalMilliseconds, 0, ushort.MaxValue));
+        return End(FrameType.PingRequest);
+    }
 
     public static byte[] Vouch(ulong sequence, NodeId target) => SequenceAndId(FrameType.Vouch, sequence, target);
 
     public static byte[] Nack(ulong sequence, NodeId target) => SequenceAndId(FrameType.Nack, sequence, target);
 
-    public static byte[] Member(Member member, NodeId? accuser) => Build(FrameType.Member, w =>
+    public static byte[] Member(Member member, Accusation? accusation)
     {
-        w.WriteArrayHeader(2);
+        MessagePackWriter w = Begin();
+        bool witnessed = accusation is { Witnesses.IsEmpty: false };
+        w.WriteArrayHeader(witnessed ? 3 : 2);
         MemberCodec.Write(w, member);
-        WriteOptionalId(w, accuser);
-    });
+        WriteOptionalId(w, accusation?.Accuser);
+        if (witnessed)
+        {
+            w.WriteArrayHeader(accusation!.Witnesses.Length);
+            foreach (NodeId witness in accusation.Witnesses)
+            {
+                w.WriteId(witness);
+            }
+        }
 
-    public static byte[] Delta(OriginState origin, ulong from, ulong to, IReadOnlyCollection<CatalogEntry> entries) => Build(FrameType.Delta, w =>
+        return End(FrameType.Member);
+    }
+
+    public static byte[] Delta(OriginHead origin, ulong from, ulong to, IReadOnlyCollection<CatalogEntry> entries)
     {
+        MessagePackWriter w = Begin();
         w.WriteArrayHeader(6);
         w.WriteId(origin.Origin);
         w.WriteUInt64(origin.Epoch);
@@ -69,10 +96,12 @@ internal static class Frames
         w.WriteUInt64(from);
         w.WriteUInt64(to);
         WriteEntries(w, entries);
-    });
+        return End(FrameType.Delta);
+    }
 
-    public static byte[] Snapshot(OriginState origin, int part, bool last, IReadOnlyCollection<CatalogEntry> entries) => Build(FrameType.Snapshot, w =>
+    public static byte[] Snapshot(OriginHead origin, int part, bool last, IReadOnlyCollection<CatalogEntry> entries)
     {
+        MessagePackWriter w = Begin();
         w.WriteArrayHeader(7);
         w.WriteId(origin.Origin);
         w.WriteUInt64(origin.Epoch);
@@ -81,9 +110,11 @@ internal static class Frames
         w.WriteUInt64((ulong)part);
         w.WriteBoolean(last);
         WriteEntries(w, entries);
-    });
+        return End(FrameType.Snapshot);
+    }
 
-    public static byte[] Buckets(DigestKind kind, ReadOnlySpan<ulong> sums)
+    /// <param name="quarter">Which part of the division the sums are of, see <see cref="BucketSet.Quarter"/>.</param>
+    public static byte[] Buckets(DigestKind kind, ReadOnlySpan<ulong> sums, byte quarter)
     {
         byte[] bytes = new byte[sums.Length * 8];
         for (int i = 0; i < sums.Length; i++)
@@ -91,19 +122,21 @@ internal static class Frames
             BinaryPrimitives.WriteUInt64BigEndian(bytes.AsSpan(i * 8), sums[i]);
         }
 
-        return Build(FrameType.Buckets, w =>
-        {
-            w.WriteArrayHeader(2);
-            w.WriteUInt64((byte)kind);
-            w.WriteBinary(bytes);
-        });
+        MessagePackWriter w = Begin();
+        w.WriteArrayHeader(3);
+        w.WriteUInt64((byte)kind);
+        w.WriteBinary(bytes);
+        w.WriteUInt64(quarter);
+        return End(FrameType.Buckets);
     }
 
-    /// <param name="buckets">Bit set of the buckets that are listed in full; 0 when the heads are only hints.</param>
-    public static byte[] Heads(ulong buckets, IReadOnlyCollection<HeadDigest> heads) => Build(FrameType.Heads, w =>
+    /// <param name="buckets">The buckets that are listed in full; none when the heads are only hints.</param>
+    public static byte[] Heads(BucketSet buckets, IReadOnlyCollection<HeadDigest> heads)
     {
-        w.WriteArrayHeader(2);
-        w.WriteUInt64(buckets);
+        MessagePackWriter w = Begin();
+        w.WriteArrayHeader(3);
+        w.WriteUInt64(buckets.Bits);
+        w.WriteUInt64(buckets.Quarter);
         w.WriteArrayHeader(heads.Count);
         foreach (HeadDigest head in heads)
         {
@@ -114,36 +147,44 @@ internal static class Frames
             w.WriteUInt64(head.Content);
             w.WriteBoolean(head.IsSource);
         }
-    });
+        return End(FrameType.Heads);
+    }
 
-    public static byte[] MemberHeads(ulong buckets, IReadOnlyCollection<MemberDigest> members) => Build(FrameType.MemberHeads, w =>
+    public static byte[] MemberHeads(BucketSet buckets, IReadOnlyCollection<MemberDigest> members)
     {
-        w.WriteArrayHeader(2);
-        w.WriteUInt64(buckets);
+        MessagePackWriter w = Begin();
+        w.WriteArrayHeader(3);
+        w.WriteUInt64(buckets.Bits);
+        w.WriteUInt64(buckets.Quarter);
         w.WriteArrayHeader(members.Count);
         foreach (MemberDigest member in members)
         {
-            w.WriteArrayHeader(4);
+            w.WriteArrayHeader(5);
             w.WriteId(member.Id);
             w.WriteUInt64(member.Epoch);
+            w.WriteUInt64(member.BootNonce);
             w.WriteUInt64(member.Incarnation);
             w.WriteUInt64((uint)member.Status);
         }
-    });
+        return End(FrameType.MemberHeads);
+    }
 
-    public static byte[] MemberRequest(IReadOnlyCollection<NodeId> ids) => Build(FrameType.MemberRequest, w =>
+    public static byte[] MemberRequest(IReadOnlyCollection<NodeId> ids)
     {
+        MessagePackWriter w = Begin();
         w.WriteArrayHeader(1);
         w.WriteArrayHeader(ids.Count);
         foreach (NodeId id in ids)
         {
             w.WriteId(id);
         }
-    });
+        return End(FrameType.MemberRequest);
+    }
 
     /// <summary>Asks for what follows these versions; epoch 0 asks for a snapshot.</summary>
-    public static byte[] DeltaRequest(IReadOnlyCollection<HeadDigest> wanted) => Build(FrameType.DeltaRequest, w =>
+    public static byte[] DeltaRequest(IReadOnlyCollection<HeadDigest> wanted)
     {
+        MessagePackWriter w = Begin();
         w.WriteArrayHeader(1);
         w.WriteArrayHeader(wanted.Count);
         foreach (HeadDigest head in wanted)
@@ -153,22 +194,32 @@ internal static class Frames
             w.WriteUInt64(head.Epoch);
             w.WriteUInt64(head.Version);
         }
-    });
+        return End(FrameType.DeltaRequest);
+    }
 
     /// <summary>What the receiver lacks does not fit datagrams: it should open a stream to the sender.</summary>
-    public static byte[] StreamHint() => Build(FrameType.StreamHint, w => w.WriteArrayHeader(0));
+    public static byte[] StreamHint()
+    {
+        Begin().WriteArrayHeader(0);
+        return End(FrameType.StreamHint);
+    }
 
     public static StateDigest ReadDigest(ref MessagePackReader reader) =>
         new(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadUInt64(WireLimits.MaxVersion), reader.ReadUInt64(WireLimits.MaxVersion));
 
+    /// <summary>Enough of an id to tell whether it is meant.</summary>
+    public static uint Addressee(NodeId id) => (uint)Digest.OfId(id);
+
     public static NodeId? ReadOptionalId(ref MessagePackReader reader) => reader.TryReadNil() ? null : reader.ReadId();
 
-    private static byte[] SequenceAndId(FrameType type, ulong sequence, NodeId id) => Build(type, w =>
+    private static byte[] SequenceAndId(FrameType type, ulong sequence, NodeId id)
     {
+        MessagePackWriter w = Begin();
         w.WriteArrayHeader(2);
         w.WriteUInt64(sequence);
         w.WriteId(id);
-    });
+        return End(type);
+    }
 
     private static void WriteDigest(MessagePackWriter writer, StateDigest digest)
     {
@@ -199,13 +250,18 @@ internal static class Frames
         }
     }
 
-    private static byte[] Build(FrameType type, WriteBody writeBody)
+    private static MessagePackWriter Begin()
     {
-        var output = new ArrayBufferWriter<byte>(128);
-        output.GetSpan(HeaderBytes);
-        output.Advance(HeaderBytes);
-        writeBody(new MessagePackWriter(output));
-        byte[] frame = output.WrittenSpan.ToArray();
+        ArrayBufferWriter<byte> scratch = s_scratch ??= new ArrayBufferWriter<byte>(ScratchBytes);
+        scratch.ResetWrittenCount();
+        scratch.GetSpan(HeaderBytes);
+        scratch.Advance(HeaderBytes);
+        return new MessagePackWriter(scratch);
+    }
+
+    private static byte[] End(FrameType type)
+    {
+        byte[] frame = s_scratch!.WrittenSpan.ToArray();
         frame[0] = (byte)type;
         BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(1), checked((ushort)(frame.Length - HeaderBytes)));
         return frame;

@@ -29,7 +29,7 @@ internal static class Packets
         return packets;
     }
 
-    private static byte[] Join(IReadOnlyList<byte[]> frames, int start, int end, int size)
+    public static byte[] Join(IReadOnlyList<byte[]> frames, int start, int end, int size)
     {
         byte[] packet = new byte[size];
         int position = 0;

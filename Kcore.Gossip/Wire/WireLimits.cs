@@ -38,6 +38,9 @@ public static class WireLimits
     /// <summary>Entries ahead of a gap that are kept per origin.</summary>
     public const int FloatingPerOrigin = 64;
 
+    /// <summary>Bytes of snapshots that have begun to arrive and are not complete, of all origins together.</summary>
+    public const long StagedBytes = 256L << 20;
+
     public const int StreamBodyBytes = 4 << 20;
 
     /// <summary>Piece of a streamed answer.</summary>

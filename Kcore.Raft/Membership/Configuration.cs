@@ -4,7 +4,8 @@ namespace Kcore.Raft;
 
 /// <summary>
 /// Who decides and who listens. While <see cref="OldVoters"/> is not empty the configuration is joint: every decision
-/// needs a majority of both sets (Raft thesis §4.3). The sets are sorted and hold no member twice.
+/// needs a majority of both sets (Raft thesis §4.3). The sets are sorted and hold no member twice. A learner may stand
+/// among the old voters: it votes until the joint configuration is left, and only listens from then on.
 /// </summary>
 public sealed record Configuration
 {
@@ -19,6 +20,7 @@ public sealed record Configuration
         Voters = voters;
         OldVoters = oldVoters;
         Learners = learners;
+        Members = [.. voters.Union(oldVoters).Union(learners).Order()];
     }
 
     /// <summary>The voters; of a joint configuration the incoming ones.</summary>
@@ -47,7 +49,7 @@ public sealed record Configuration
             throw new ArgumentException($"A configuration holds at most {MembersMax} members of a kind.", nameof(voters));
         }
 
-        return made.Learners.Any(made.IsVoter)
+        return made.Learners.Any(learner => made.Voters.Contains(learner))
             ? throw new ArgumentException("A learner can't also vote.", nameof(learners))
             : made;
     }
@@ -56,7 +58,10 @@ public sealed record Configuration
     public bool IsVoter(MemberId member) => Voters.Contains(member) || OldVoters.Contains(member);
 
     /// <summary>Everybody who receives the log, in order and once.</summary>
-    public ImmutableArray<MemberId> Members => [.. Voters.Union(OldVoters).Union(Learners).Order()];
+    public ImmutableArray<MemberId> Members { get; }
+
+    /// <summary>What a joint configuration leads to: the incoming voters alone.</summary>
+    public Configuration Left => new(Voters, [], Learners);
 
     public bool Equals(Configuration? other) =>
         other is not null

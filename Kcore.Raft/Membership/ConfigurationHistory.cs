@@ -10,11 +10,36 @@ internal sealed class ConfigurationHistory(Configuration first, ulong firstIndex
 
     public Configuration Current => _history[^1].Configuration;
 
+    /// <summary>The index of the entry that made <see cref="Current"/>.</summary>
+    public ulong CurrentIndex => _history[^1].Index;
+
     /// <summary>The configuration in effect at <paramref name="index"/>, with the index of its entry.</summary>
     public (ulong Index, Configuration Configuration) At(ulong index)
     {
         int newest = _history.FindLastIndex(item => item.Index <= index);
         return _history[Math.Max(newest, 0)];
+    }
+
+    /// <summary>
+    /// True if <paramref name="member"/> votes in the configuration that is in effect at <paramref name="index"/>, or in any
+    /// later one.
+    /// </summary>
+    public bool IsVoterSince(ulong index, MemberId member)
+    {
+        for (int i = _history.Count - 1; i >= 0; i--)
+        {
+            if (_history[i].Configuration.IsVoter(member))
+            {
+                return true;
+            }
+
+            if (_history[i].Index <= index)
+            {
+                return false;
+            }
+        }
+
+        return false;
     }
 
     public void Append(ulong index, Configuration configuration) => _history.Add((index, configuration));

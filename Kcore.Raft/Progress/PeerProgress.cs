@@ -1,18 +1,5 @@
 namespace Kcore.Raft;
 
-/// <summary>How a leader feeds one follower.</summary>
-internal enum FeedState
-{
-    /// <summary>Where the logs agree is unknown: one message at a time until it is found.</summary>
-    Probe,
-
-    /// <summary>Agreed: messages are sent ahead of their answers, within the window.</summary>
-    Replicate,
-
-    /// <summary>A snapshot is on its way and nothing else.</summary>
-    Snapshot,
-}
-
 /// <summary>What a leader knows about one member. All retrying is here and none in the transport.</summary>
 internal sealed class PeerProgress(ulong next)
 {
@@ -21,6 +8,8 @@ internal sealed class PeerProgress(ulong next)
 
     // Ticks without an answer while one is due.
     private int _waitingTicks;
+    private int _ticksSinceHeard;
+    private int _ticksSinceHealthy;
 
     /// <summary>The member holds everything up to here durably.</summary>
     public ulong Match { get; private set; }
@@ -33,7 +22,28 @@ internal sealed class PeerProgress(ulong next)
     /// <summary>Heard since the leader last counted its quorum.</summary>
     public bool IsActive { get; set; }
 
+    /// <summary>The newest round of reads that the member confirmed.</summary>
+    public ulong ReadRound { get; set; }
+
+    /// <summary>The snapshot under way while in <see cref="FeedState.Snapshot"/>.</summary>
+    public OutgoingSnapshot? Snapshot { get; private set; }
+
+    /// <summary>Where the piece of it that is under way begins; the member holds everything before.</summary>
+    public uint SnapshotOffset { get; private set; }
+
     private bool IsProbeSent { get; set; }
+
+    public PeerStatus Describe(MemberId member, bool isVoter) => new(
+        member,
+        isVoter,
+        State,
+        Match,
+        Next,
+        _inFlight.Count,
+        _ticksSinceHeard,
+        _ticksSinceHealthy,
+        Snapshot is null ? 0 : SnapshotOffset,
+        Snapshot?.Snapshot.Data.Length ?? 0);
 
     public bool MaySend(int window) => State switch
     {
@@ -55,24 +65,43 @@ internal sealed class PeerProgress(ulong next)
         }
     }
 
-    public void SentSnapshot(ulong index)
+    public void BeginSnapshot(OutgoingSnapshot snapshot)
     {
         State = FeedState.Snapshot;
-        Next = index + 1;
+        Snapshot = snapshot;
+        SnapshotOffset = 0;
+        Next = snapshot.Snapshot.Index + 1;
         _inFlight.Clear();
         _waitingTicks = 0;
     }
 
-    /// <summary>The member holds everything up to <paramref name="index"/>; true if that is news.</summary>
-    public bool Accept(ulong index)
+    /// <summary>
+    /// The member holds this much of the snapshot at <paramref name="index"/>; true if the piece that begins there is to
+    /// be sent. An answer that changes nothing is a double: the piece under way will be answered or time out.
+    /// </summary>
+    public bool TakesChunkAt(ulong index, uint offset)
+    {
+        if (Snapshot is not { } snapshot || snapshot.Snapshot.Index != index || offset > snapshot.Snapshot.Data.Length)
+        {
+            return false;
+        }
+
+        _waitingTicks = 0;
+        bool isOther = offset != SnapshotOffset && offset < snapshot.Snapshot.Data.Length;
+        SnapshotOffset = offset;
+        return isOther;
+    }
+
+    /// <summary>The member holds everything up to <paramref name="index"/> durably.</summary>
+    public void Accept(ulong index)
     {
         _waitingTicks = 0;
+        _ticksSinceHealthy = 0;
         while (_inFlight.TryPeek(out ulong oldest) && oldest <= index)
         {
             _inFlight.Dequeue();
         }
 
-        bool isNews = index > Match;
         Match = Math.Max(Match, index);
         Next = Math.Max(Next, Match + 1);
 
@@ -80,11 +109,10 @@ internal sealed class PeerProgress(ulong next)
         if (State == FeedState.Probe || (State == FeedState.Snapshot && Match + 1 >= Next))
         {
             State = FeedState.Replicate;
+            Snapshot = null;
             Next = Match + 1;
             IsProbeSent = false;
         }
-
-        return isNews;
     }
 
     /// <summary>The logs disagree at <paramref name="rejected"/> and may agree at <paramref name="hint"/>; false for a stale answer.</summary>
@@ -101,12 +129,28 @@ internal sealed class PeerProgress(ulong next)
         return true;
     }
 
+    /// <summary>The member answered something.</summary>
+    public void Heard()
+    {
+        IsActive = true;
+        _ticksSinceHeard = 0;
+    }
+
     /// <summary>The member answers heartbeats: a lost probe may be repeated at once.</summary>
-    public void HeardAlive() => IsProbeSent = false;
+    public void HeardAlive(bool isStalled, ulong lastIndex)
+    {
+        IsProbeSent = false;
+        if (!isStalled && Match == lastIndex)
+        {
+            _ticksSinceHealthy = 0;
+        }
+    }
 
     /// <summary>Time passes; after <paramref name="retryTicks"/> without an answer what was sent counts as lost.</summary>
     public void Tick(int retryTicks)
     {
+        _ticksSinceHeard++;
+        _ticksSinceHealthy++;
         if (State == FeedState.Probe || (State == FeedState.Replicate && _inFlight.Count == 0))
         {
             _waitingTicks = 0;
@@ -123,6 +167,7 @@ internal sealed class PeerProgress(ulong next)
     private void BecomeProbe()
     {
         State = FeedState.Probe;
+        Snapshot = null;
         IsProbeSent = false;
         _waitingTicks = 0;
         _inFlight.Clear();

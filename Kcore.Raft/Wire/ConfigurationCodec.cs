@@ -42,7 +42,7 @@ public static class ConfigurationCodec
         MemberId[] voters = ReadMembers(ref reader);
         MemberId[] oldVoters = ReadMembers(ref reader);
         MemberId[] learners = ReadMembers(ref reader);
-        if (!reader.IsValid || learners.Any(learner => voters.Contains(learner) || oldVoters.Contains(learner)))
+        if (!reader.IsValid || learners.Any(learner => voters.Contains(learner)))
         {
             reader.Fail();
             return null;

@@ -4,13 +4,16 @@ using System.Diagnostics.CodeAnalysis;
 namespace Kcore.Raft;
 
 /// <summary>
-/// Bytes of a <see cref="RaftMessage"/>: version, kind, sender, receiver, term and the fields of the kind, little endian.
+/// Bytes of a <see cref="RaftMessage"/>: version, kind, group, sender, receiver, term and the fields of the kind, little endian.
 /// Every length is bounded before anything is allocated.
 /// </summary>
 public static class RaftMessageCodec
 {
     /// <summary>Bound on one encoded message, in bytes.</summary>
-    public const int MessageBytesMax = RaftSnapshot.DataBytesMax + (64 * 1024);
+    public const int MessageBytesMax = (1024 * 1024) + (64 * 1024);
+
+    /// <summary>Bound on one piece of a snapshot, in bytes.</summary>
+    public const int ChunkBytesMax = 1024 * 1024;
 
     /// <summary>Bound on the entries of one append, in count.</summary>
     public const int EntriesMax = 4096;
@@ -24,24 +27,64 @@ public static class RaftMessageCodec
     {
         var writer = new FieldWriter();
         writer.U8(Version);
-        writer.U8(message switch
-        {
-            RaftMessage.VoteRequest => 1,
-            RaftMessage.VoteReply => 2,
-            RaftMessage.AppendRequest => 3,
-            RaftMessage.AppendReply => 4,
-            RaftMessage.Heartbeat => 5,
-            RaftMessage.HeartbeatReply => 6,
-            RaftMessage.InstallSnapshot => 7,
-            _ => throw new ArgumentException($"{message.GetType()} has no encoding.", nameof(message)),
-        });
+        writer.U8(KindOf(message));
+        writer.Id(message.Group.ClusterId);
+        writer.U32(message.Group.Epoch);
         writer.Member(message.From);
         writer.Member(message.To);
         writer.U64(message.Term);
+        WriteFields(writer, message);
+        return writer.ToArray();
+    }
+
+    /// <summary>False when the bytes are no message of this version; nothing else can happen.</summary>
+    public static bool TryDecode(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out RaftMessage? message)
+    {
+        message = null;
+        var reader = new FieldReader(bytes);
+        if (bytes.Length > MessageBytesMax || reader.U8() != Version)
+        {
+            return false;
+        }
+
+        byte kind = reader.U8();
+        var group = new RaftGroup(reader.Id(), reader.U32());
+        MemberId from = reader.Member();
+        MemberId to = reader.Member();
+        ulong term = reader.U64();
+        RaftMessage? read = ReadFields(ref reader, kind, group, from, to, term);
+        if (read is null || !reader.IsAtValidEnd)
+        {
+            return false;
+        }
+
+        message = read;
+        return true;
+    }
+
+    private static byte KindOf(RaftMessage message) => message switch
+    {
+        RaftMessage.VoteRequest => 1,
+        RaftMessage.VoteReply => 2,
+        RaftMessage.AppendRequest => 3,
+        RaftMessage.AppendReply => 4,
+        RaftMessage.Heartbeat => 5,
+        RaftMessage.HeartbeatReply => 6,
+        RaftMessage.SnapshotChunk => 7,
+        RaftMessage.SnapshotChunkReply => 8,
+        RaftMessage.TimeoutNow => 9,
+        RaftMessage.ReadRequest => 10,
+        RaftMessage.ReadReply => 11,
+        _ => throw new ArgumentException($"{message.GetType()} has no encoding.", nameof(message)),
+    };
+
+    private static void WriteFields(FieldWriter writer, RaftMessage message)
+    {
         switch (message)
         {
             case RaftMessage.VoteRequest vote:
                 writer.Flag(vote.Pre);
+                writer.Flag(vote.IsTransfer);
                 writer.U64(vote.LastIndex);
                 writer.U64(vote.LastTerm);
                 break;
@@ -68,61 +111,108 @@ public static class RaftMessageCodec
                 break;
             case RaftMessage.Heartbeat heartbeat:
                 writer.U64(heartbeat.Commit);
+                writer.U64(heartbeat.Round);
                 break;
-            case RaftMessage.InstallSnapshot install:
-                WriteSnapshot(writer, install.Snapshot);
+            case RaftMessage.HeartbeatReply reply:
+                writer.U64(reply.Round);
+                writer.Flag(reply.IsStalled);
+                break;
+            case RaftMessage.SnapshotChunk chunk:
+                WriteSnapshot(writer, chunk.Header);
+                writer.U32(chunk.TotalBytes);
+                writer.U32(chunk.Checksum);
+                writer.U32(chunk.Offset);
+                writer.Bytes(chunk.Data.Span);
+                break;
+            case RaftMessage.SnapshotChunkReply reply:
+                writer.U64(reply.Index);
+                writer.U32(reply.Offset);
+                break;
+            case RaftMessage.TimeoutNow timeout:
+                writer.U64(timeout.LastIndex);
+                writer.U64(timeout.LastTerm);
+                break;
+            case RaftMessage.ReadRequest request:
+                writer.U64(request.Session);
+                writer.U64(request.Token);
+                break;
+            case RaftMessage.ReadReply reply:
+                writer.U64(reply.Session);
+                writer.U64(reply.Token);
+                writer.U64(reply.Index);
                 break;
             default:
                 break;
         }
-
-        return writer.ToArray();
     }
 
-    /// <summary>False when the bytes are no message of this version; nothing else can happen.</summary>
-    public static bool TryDecode(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out RaftMessage? message)
+    private static RaftMessage? ReadFields(
+        ref FieldReader reader, byte kind, RaftGroup group, MemberId from, MemberId to, ulong term)
     {
-        message = null;
-        var reader = new FieldReader(bytes);
-        if (bytes.Length > MessageBytesMax || reader.U8() != Version)
+        switch (kind)
         {
-            return false;
+            case 1:
+                bool isPre = reader.Flag();
+                bool isTransfer = reader.Flag();
+                return new RaftMessage.VoteRequest(isPre, reader.U64(), reader.U64())
+                {
+                    Group = group,
+                    From = from,
+                    To = to,
+                    Term = term,
+                    IsTransfer = isTransfer,
+                };
+            case 2:
+                return new RaftMessage.VoteReply(reader.Flag(), reader.Flag()) { Group = group, From = from, To = to, Term = term };
+            case 3:
+                return new RaftMessage.AppendRequest(reader.U64(), reader.U64(), reader.U64(), ReadEntries(ref reader))
+                {
+                    Group = group,
+                    From = from,
+                    To = to,
+                    Term = term,
+                };
+            case 4:
+                return new RaftMessage.AppendReply(reader.Flag(), reader.U64(), reader.U64(), reader.U64())
+                {
+                    Group = group,
+                    From = from,
+                    To = to,
+                    Term = term,
+                };
+            case 5:
+                return new RaftMessage.Heartbeat(reader.U64()) { Group = group, From = from, To = to, Term = term, Round = reader.U64() };
+            case 6:
+                return new RaftMessage.HeartbeatReply
+                {
+                    Group = group,
+                    From = from,
+                    To = to,
+                    Term = term,
+                    Round = reader.U64(),
+                    IsStalled = reader.Flag(),
+                };
+            case 7:
+                return ReadSnapshot(ref reader) is { Data.IsEmpty: true } header
+                    ? new RaftMessage.SnapshotChunk(header, reader.U32(), reader.U32(), reader.U32(), reader.Bytes(ChunkBytesMax).ToArray())
+                    {
+                        Group = group,
+                        From = from,
+                        To = to,
+                        Term = term,
+                    }
+                    : null;
+            case 8:
+                return new RaftMessage.SnapshotChunkReply(reader.U64(), reader.U32()) { Group = group, From = from, To = to, Term = term };
+            case 9:
+                return new RaftMessage.TimeoutNow(reader.U64(), reader.U64()) { Group = group, From = from, To = to, Term = term };
+            case 10:
+                return new RaftMessage.ReadRequest(reader.U64(), reader.U64()) { Group = group, From = from, To = to, Term = term };
+            case 11:
+                return new RaftMessage.ReadReply(reader.U64(), reader.U64(), reader.U64()) { Group = group, From = from, To = to, Term = term };
+            default:
+                return null;
         }
-
-        byte kind = reader.U8();
-        MemberId from = reader.Member();
-        MemberId to = reader.Member();
-        ulong term = reader.U64();
-        RaftMessage? read = kind switch
-        {
-            1 => new RaftMessage.VoteRequest(reader.Flag(), reader.U64(), reader.U64()) { From = from, To = to, Term = term },
-            2 => new RaftMessage.VoteReply(reader.Flag(), reader.Flag()) { From = from, To = to, Term = term },
-            3 => new RaftMessage.AppendRequest(reader.U64(), reader.U64(), reader.U64(), ReadEntries(ref reader))
-            {
-                From = from,
-                To = to,
-                Term = term,
-            },
-            4 => new RaftMessage.AppendReply(reader.Flag(), reader.U64(), reader.U64(), reader.U64())
-            {
-                From = from,
-                To = to,
-                Term = term,
-            },
-            5 => new RaftMessage.Heartbeat(reader.U64()) { From = from, To = to, Term = term },
-            6 => new RaftMessage.HeartbeatReply { From = from, To = to, Term = term },
-            7 => ReadSnapshot(ref reader) is { } snapshot
-                ? new RaftMessage.InstallSnapshot(snapshot) { From = from, To = to, Term = term }
-                : null,
-            _ => null,
-        };
-        if (read is null || !reader.IsAtValidEnd)
-        {
-            return false;
-        }
-
-        message = read;
-        return true;
     }
 
     /// <summary>Appends one entry; also the form in which the write-ahead log holds it.</summary>

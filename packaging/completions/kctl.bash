@@ -18,12 +18,14 @@ _kctl() {
     esac
     local words=''
     case $verb:$noun in
-        :) words='create get describe delete attach detach status plan events version completion --version' ;;
+        :) words='create get describe delete attach detach cluster discover status plan events version completion --version' ;;
         create:) words='network' ;;
         get:) words='networks nodes nics' ;;
         describe:) words='network node' ;;
         delete:) words='network' ;;
         attach:|detach:) words='nic' ;;
+        cluster:) words='keys rotate-key token join' ;;
+        cluster:rotate-key) words='--retire-after' ;;
         completion:) words='bash zsh fish' ;;
         create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --wait --timeout' ;;
         get:network*) words='--all' ;;

@@ -4,7 +4,7 @@ complete -c kctl -l socket -r -F -d 'Unix socket of kcored'
 complete -c kctl -s o -l output -x -a 'table wide json yaml name' -d 'Output format'
 complete -c kctl -l help -d 'Show help'
 complete -c kctl -n __fish_use_subcommand -l version -d 'Show version'
-complete -c kctl -n __fish_use_subcommand -a 'create get describe delete attach detach status plan events version completion'
+complete -c kctl -n __fish_use_subcommand -a 'create get describe delete attach detach cluster discover status plan events version completion'
 function __kctl_kind
     set -l words (commandline -opc)
     test (count $words) -ge 3; and test $words[2] = $argv[1]; and string match -q -- "$argv[2]*" $words[3]
@@ -19,6 +19,8 @@ complete -c kctl -n '__kctl_bare describe' -a 'network node'
 complete -c kctl -n '__kctl_bare delete' -a network
 complete -c kctl -n '__kctl_bare attach' -a nic
 complete -c kctl -n '__kctl_bare detach' -a nic
+complete -c kctl -n '__kctl_bare cluster' -a 'keys rotate-key token join'
+complete -c kctl -n '__kctl_kind cluster rotate-key' -l retire-after -x
 complete -c kctl -n '__kctl_bare completion' -a 'bash zsh fish'
 for flag in external-ip gateway-ip internal-netmask vlan-id uplink publish timeout
     complete -c kctl -n '__kctl_kind create network' -l $flag -x

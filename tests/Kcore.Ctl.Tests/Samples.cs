@@ -17,6 +17,18 @@ internal static class Samples
          {"id":"bbbbbbbb22222222","name":"node-b","address":"10.0.0.2","status":"alive","role":"voter","vxlanDisabled":false,"networks":1,"version":"0.1.0"}]
         """;
 
+    public const string Keys = """
+        {"keys":[{"id":"885b6818","generation":0,"state":"retiring","fingerprint":"0011223344556677","retiresAt":"2026-11-22T15:35:32+00:00","heldBy":2,"activeOn":0},
+                 {"id":"93ee502d","generation":1,"state":"active","fingerprint":"8899aabbccddeeff","activeSince":"2026-11-21T15:35:32+00:00","heldBy":2,"activeOn":2}],
+         "members":[{"node":"node-a","nodeId":"aaaaaaaa11111111","status":"alive","held":["885b6818","93ee502d"],"active":"93ee502d"},
+                    {"node":"node-b","nodeId":"bbbbbbbb22222222","status":"dead","held":[]}],
+         "notes":["node node-b is dead"]}
+        """;
+
+    public const string Neighbours = """
+        [{"id":"bbbbbbbb22222222","addresses":["10.0.0.2"],"gossipPort":7946,"fingerprint":"8899aabbccddeeff","sharesKey":false,"clusterId":"0123456789abcdef","sameCluster":false,"heard":"2026-11-21T15:35:32+00:00"}]
+        """;
+
     public const string Receipt = """{"verb":"created","kind":"Network","name":"private","node":"node-a"}""";
 
     public static string Network(string stateOfB, string healthOfB = "alive", bool withB = true) => $$"""

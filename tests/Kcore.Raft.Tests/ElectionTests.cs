@@ -40,13 +40,13 @@ public sealed class ElectionTests
     public void P1_a_vote_leaves_only_after_it_is_durable_and_is_given_once_in_a_term()
     {
         RaftNode node = Members.Of(1, 3);
-        node.Step(new RaftMessage.VoteRequest(false, 5, 1) { From = Members.Id(2), To = Members.Id(1), Term = 7 });
+        node.Step(new RaftMessage.VoteRequest(false, 5, 1) { Group = Members.Group, From = Members.Id(2), To = Members.Id(1), Term = 7 });
         Ready ready = node.TakeReady();
         Assert.Empty(ready.Messages);
         Assert.Equal(new HardState(7, Members.Id(2), 0), ready.Batch!.HardState);
         node.StorageAck(ready.Batch.Id);
         Assert.True(Assert.IsType<RaftMessage.VoteReply>(Assert.Single(node.Pump())).Granted);
-        node.Step(new RaftMessage.VoteRequest(false, 9, 1) { From = Members.Id(3), To = Members.Id(1), Term = 7 });
+        node.Step(new RaftMessage.VoteRequest(false, 9, 1) { Group = Members.Group, From = Members.Id(3), To = Members.Id(1), Term = 7 });
         Assert.False(Assert.IsType<RaftMessage.VoteReply>(Assert.Single(node.Pump())).Granted);
     }
 
@@ -56,12 +56,12 @@ public sealed class ElectionTests
         RaftNode node = Members.Of(1, 3);
         node.Campaign();
         node.Pump();
-        node.Step(new RaftMessage.VoteReply(true, true) { From = Members.Id(2), To = Members.Id(1), Term = 2 });
+        node.Step(new RaftMessage.VoteReply(true, true) { Group = Members.Group, From = Members.Id(2), To = Members.Id(1), Term = 2 });
         node.Pump();
-        node.Step(new RaftMessage.VoteReply(false, false) { From = Members.Id(2), To = Members.Id(1), Term = 2 });
-        node.Step(new RaftMessage.VoteReply(false, false) { From = Members.Id(3), To = Members.Id(1), Term = 2 });
+        node.Step(new RaftMessage.VoteReply(false, false) { Group = Members.Group, From = Members.Id(2), To = Members.Id(1), Term = 2 });
+        node.Step(new RaftMessage.VoteReply(false, false) { Group = Members.Group, From = Members.Id(3), To = Members.Id(1), Term = 2 });
         Assert.Equal((RaftRole.Follower, 2UL), (node.Role, node.Term));
-        node.Step(new RaftMessage.VoteRequest(false, 9, 1) { From = Members.Id(3), To = Members.Id(1), Term = 2 });
+        node.Step(new RaftMessage.VoteRequest(false, 9, 1) { Group = Members.Group, From = Members.Id(3), To = Members.Id(1), Term = 2 });
         Assert.False(Assert.IsType<RaftMessage.VoteReply>(Assert.Single(node.Pump())).Granted);
     }
 
@@ -69,7 +69,7 @@ public sealed class ElectionTests
     public void A_shorter_or_older_log_gets_no_vote()
     {
         RaftNode node = Members.Of(1, 3);
-        node.Step(new RaftMessage.VoteRequest(false, 0, 0) { From = Members.Id(2), To = Members.Id(1), Term = 7 });
+        node.Step(new RaftMessage.VoteRequest(false, 0, 0) { Group = Members.Group, From = Members.Id(2), To = Members.Id(1), Term = 7 });
         Assert.False(Assert.IsType<RaftMessage.VoteReply>(Assert.Single(node.Pump())).Granted);
     }
 
@@ -77,11 +77,11 @@ public sealed class ElectionTests
     public void Who_hears_a_leader_does_not_help_to_depose_it()
     {
         RaftNode node = Members.Of(1, 3);
-        node.Step(new RaftMessage.Heartbeat(0) { From = Members.Id(2), To = Members.Id(1), Term = 3 });
+        node.Step(new RaftMessage.Heartbeat(0) { Group = Members.Group, From = Members.Id(2), To = Members.Id(1), Term = 3 });
         node.Pump();
         foreach (bool isPre in new[] { true, false })
         {
-            node.Step(new RaftMessage.VoteRequest(isPre, 99, 3) { From = Members.Id(3), To = Members.Id(1), Term = 9 });
+            node.Step(new RaftMessage.VoteRequest(isPre, 99, 3) { Group = Members.Group, From = Members.Id(3), To = Members.Id(1), Term = 9 });
             Assert.Empty(node.Pump());
             Assert.Equal((3UL, Members.Id(2)), (node.Term, node.Leader));
         }
@@ -111,7 +111,7 @@ public sealed class ElectionTests
         {
             node.Tick();
             node.TakeReady();
-            node.Step(new RaftMessage.HeartbeatReply { From = Members.Id(2), To = Members.Id(1), Term = 2 });
+            node.Step(new RaftMessage.HeartbeatReply { Group = Members.Group, From = Members.Id(2), To = Members.Id(1), Term = 2 });
         }
 
         Assert.Equal(RaftRole.Follower, node.Role);
@@ -124,9 +124,9 @@ public sealed class ElectionTests
     public void P11_a_leader_of_an_older_term_is_told_so()
     {
         RaftNode node = Members.Of(1, 3);
-        node.Step(new RaftMessage.VoteRequest(false, 9, 1) { From = Members.Id(3), To = Members.Id(1), Term = 7 });
+        node.Step(new RaftMessage.VoteRequest(false, 9, 1) { Group = Members.Group, From = Members.Id(3), To = Members.Id(1), Term = 7 });
         node.Pump();
-        node.Step(new RaftMessage.Heartbeat(0) { From = Members.Id(2), To = Members.Id(1), Term = 3 });
+        node.Step(new RaftMessage.Heartbeat(0) { Group = Members.Group, From = Members.Id(2), To = Members.Id(1), Term = 3 });
         Assert.Equal(7UL, Assert.Single(node.Pump()).Term);
     }
 }

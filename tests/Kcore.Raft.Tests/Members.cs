@@ -5,6 +5,8 @@ internal static class Members
 {
     public static MemberId Id(int number) => new(new Guid(number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), new Guid(number, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1));
 
+    public static readonly RaftGroup Group = new(new Guid(77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), 1);
+
     public static RaftNode Of(int number, int voters, RaftOptions? options = null)
     {
         byte[] configuration = ConfigurationCodec.Encode(Configuration.Of(Enumerable.Range(1, voters).Select(Id)));
@@ -12,6 +14,7 @@ internal static class Members
             options ?? new RaftOptions(),
             Id(number),
             new RaftInitialState(
+                Group,
                 new HardState(1, MemberId.None, 0),
                 RaftSnapshot.Empty,
                 [new RaftEntry(1, 1, RaftEntryKind.Configuration, configuration)]),
@@ -41,9 +44,9 @@ internal static class Members
         RaftNode node = Of(1, 3, options);
         node.Campaign();
         node.Pump();
-        node.Step(new RaftMessage.VoteReply(true, true) { From = Id(2), To = Id(1), Term = 2 });
+        node.Step(new RaftMessage.VoteReply(true, true) { Group = Group, From = Id(2), To = Id(1), Term = 2 });
         node.Pump();
-        node.Step(new RaftMessage.VoteReply(false, true) { From = Id(2), To = Id(1), Term = 2 });
+        node.Step(new RaftMessage.VoteReply(false, true) { Group = Group, From = Id(2), To = Id(1), Term = 2 });
         Assert.Equal(RaftRole.Leader, node.Role);
         return node;
     }

@@ -65,7 +65,7 @@ public sealed class ReplicationTests
         for (int i = 0; i < 15; i++)
         {
             leader.Tick();
-            leader.Step(new RaftMessage.HeartbeatReply { From = Members.Id(2), To = Members.Id(1), Term = 2 });
+            leader.Step(new RaftMessage.HeartbeatReply { Group = Members.Group, From = Members.Id(2), To = Members.Id(1), Term = 2 });
             isFedAgain |= leader.Pump().Any(message => message is RaftMessage.AppendRequest { Entries: [.., var last] } && last.Index == index && message.To == Members.Id(2));
         }
 
@@ -94,7 +94,7 @@ public sealed class ReplicationTests
     {
         RaftNode leader = Members.Leader(new RaftOptions { UncommittedBytesMax = 1000 });
         int accepted = 0;
-        while (leader.Propose(new byte[100], out _) == ProposeOutcome.Appended)
+        while (accepted < 100 && leader.Propose(new byte[100], out _) == ProposeOutcome.Appended)
         {
             accepted++;
         }
@@ -118,9 +118,9 @@ public sealed class ReplicationTests
 
         leader.Pump();
         leader.Compact(leader.DescribeSnapshot(10, new byte[] { 42 }), 11);
-        leader.Step(new RaftMessage.AppendReply(false, 1, 0, 0) { From = Members.Id(3), To = Members.Id(1), Term = 2 });
-        RaftMessage.InstallSnapshot install = Assert.Single(leader.Pump().OfType<RaftMessage.InstallSnapshot>());
-        var empty = new RaftNode(new RaftOptions(), Members.Id(3), new RaftInitialState(default, RaftSnapshot.Empty, []), new Random(1));
+        leader.Step(new RaftMessage.AppendReply(false, 1, 0, 0) { Group = Members.Group, From = Members.Id(3), To = Members.Id(1), Term = 2 });
+        RaftMessage.SnapshotChunk install = Assert.Single(leader.Pump().OfType<RaftMessage.SnapshotChunk>());
+        var empty = new RaftNode(new RaftOptions(), Members.Id(3), new RaftInitialState(Members.Group, default, RaftSnapshot.Empty, []), new Random(1));
         empty.Step(install);
         Ready ready = empty.TakeReady();
         Assert.Equal(10UL, ready.Batch!.Snapshot!.Index);
@@ -146,8 +146,8 @@ public sealed class ReplicationTests
     private static RaftEntry Entry(ulong index, ulong term) => new(index, term, RaftEntryKind.Command, new byte[] { (byte)index });
 
     private static RaftMessage.AppendRequest Append(ulong term, ulong previousIndex, ulong previousTerm, params RaftEntry[] entries) =>
-        new(previousIndex, previousTerm, 0, [.. entries]) { From = Members.Id((int)term), To = Members.Id(1), Term = term };
+        new(previousIndex, previousTerm, 0, [.. entries]) { Group = Members.Group, From = Members.Id((int)term), To = Members.Id(1), Term = term };
 
     private static RaftMessage.AppendReply Accepted(int from, ulong index) =>
-        new(true, index, 0, 0) { From = Members.Id(from), To = Members.Id(1), Term = 2 };
+        new(true, index, 0, 0) { Group = Members.Group, From = Members.Id(from), To = Members.Id(1), Term = 2 };
 }

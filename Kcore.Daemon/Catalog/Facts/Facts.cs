@@ -15,6 +15,9 @@ internal enum FactKind : ushort
     Lease = 17,
     Admission = 18,
     Dissolved = 20,
+
+    /// <summary>Which cluster keys a node holds: <see cref="Cluster.Trust.KeyHolding"/>, no concern of the catalog's.</summary>
+    Keys = Cluster.Trust.KeyHolding.Kind,
 }
 
 /// <summary>A node about itself.</summary>

@@ -24,6 +24,12 @@ internal sealed record Announcement(
     public const int CurrentProtocol = 1;
 
     public int Protocol { get; init; } = CurrentProtocol;
+
+    /// <summary>TXT <c>o=</c>: during a rotation the fingerprints of the other keys the node accepts, joined by dots.</summary>
+    public string OtherFingerprints { get; init; } = "";
+
+    /// <summary>Of all keys the node accepts.</summary>
+    public IEnumerable<string> Fingerprints => OtherFingerprints.Split('.', StringSplitOptions.RemoveEmptyEntries).Prepend(KeyFingerprint);
 }
 
 /// <summary>

@@ -48,6 +48,7 @@ internal static class KcoreService
                     $"g={(node.IsVirgin ? 1 : 0)}",
                     $"r={node.RaftPort}",
                     $"n={Hex(node.NodeUid)}",
+                    .. node.OtherFingerprints.Length == 0 ? (ReadOnlySpan<string>)[] : [$"o={node.OtherFingerprints}"],
                 ]),
                 .. addresses.Take(MaxAddresses).Select(address => new DnsRecord.Address(host, timeToLive, address)),
             ]);
@@ -85,10 +86,12 @@ internal static class KcoreService
     {
         string? cluster = Value(text, "c");
         string? fingerprint = Value(text, "f");
+        string others = Value(text, "o") ?? "";
         UInt128 clusterId = default;
         if (!int.TryParse(Value(text, "v"), NumberStyles.None, CultureInfo.InvariantCulture, out int protocol)
             || !TryHex(Value(text, "n"), out UInt128 nodeUid)
             || fingerprint is not { Length: > 0 and <= MaxFingerprint } || !fingerprint.All(char.IsAsciiHexDigitLower)
+            || others.Length > MaxFingerprint || !others.All(c => c == '.' || char.IsAsciiHexDigitLower(c))
             || cluster is null || (cluster.Length > 0 && !TryHex(cluster, out clusterId))
             || !uint.TryParse(Value(text, "e"), NumberStyles.None, CultureInfo.InvariantCulture, out uint epoch)
             || Value(text, "g") is not ("0" or "1") and not null
@@ -109,6 +112,7 @@ internal static class KcoreService
             raftPort)
         {
             Protocol = protocol,
+            OtherFingerprints = others,
         };
     }
 

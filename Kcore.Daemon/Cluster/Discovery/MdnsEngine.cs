@@ -181,6 +181,11 @@ internal sealed class MdnsEngine(Random random)
                 link.Remember(peer, now);
                 effects.Add(new MdnsEffect.Sighting(peer));
             }
+            else if (!peer.IsGoodbye && !_links.Values.Any(l => l.Addresses.Contains(from.Address)))
+            {
+                // Our own uid, and not our own voice: a node with a copied disk.
+                effects.Add(new MdnsEffect.Sighting(peer));
+            }
         }
     }
 

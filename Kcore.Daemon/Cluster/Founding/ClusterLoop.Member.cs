@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Cluster.Members;
+using Kcore.Daemon.Cluster.Trust;
 using Kcore.Gossip;
 using Kcore.Gossip.Wire.Sealing;
 
@@ -14,6 +14,7 @@ internal sealed partial class ClusterLoop
     /// <summary>Takes part in the cluster until it dissolves.</summary>
     private async Task BeMemberAsync(ClusterRef cluster, SightingFeed sightings, CancellationToken token)
     {
+        parts.Identity.RememberName(parts.NodeName);
         using CancellationTokenSource membership = CancellationTokenSource.CreateLinkedTokenSource(token);
         using GossipLoop gossip = MakeGossip(cluster);
         _gossip = gossip;
@@ -36,7 +37,7 @@ internal sealed partial class ClusterLoop
         finally
         {
             _gossip = null;
-            await parts.Ledger.CloseAsync(discard: dissolved);
+            await parts.Ledger.CloseAsync(discard: dissolved || parts.Twins.Yields);
             await membership.CancelAsync();
             await running;
         }
@@ -55,17 +56,12 @@ internal sealed partial class ClusterLoop
             (ushort)parts.Options.RaftPort,
             parts.NodeName);
         var scope = new ClusterScope(Uid.FromGuid(cluster.Id), cluster.Epoch);
-        var boot = new BootId(parts.Identity.BootEpoch, (uint)RandomNumberGenerator.GetInt32(int.MaxValue));
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        socket.ReceiveBufferSize = 4 << 20;
-        socket.Bind(new IPEndPoint(IPAddress.Any, parts.Options.GossipPort));
         return new GossipLoop(new GossipLoopParts
         {
             Core = new GossipCore(
-                new GossipOptions(), self, new CatalogState(heads, entries), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), TimeSpan.Zero),
-            Sealer = new DatagramSealer(parts.Identity.Id.Value, boot, parts.Ring, scope),
-            Opener = new DatagramOpener(parts.Ring, scope),
-            Socket = socket,
+                parts.Membership.Profile == "lan-safe" ? GossipOptions.LanSafe : GossipOptions.Lan, self, new CatalogState(heads, entries), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), TimeSpan.Zero),
+            Socket = new SealedSocket(
+                parts.Options.GossipPort, parts.Identity.Id, parts.Identity.BootEpoch, parts.Ring, scope, parts.PeerKeys, parts.Time, started, _logger),
             Connector = parts.Connector,
             Store = parts.Catalog,
             Identity = parts.Identity,
@@ -82,7 +78,7 @@ internal sealed partial class ClusterLoop
     {
         ImmutableArray<(string, int)> seeds = Seeds.Parse(parts.Options.Join, parts.Options.GossipPort);
         AdvertisedAddress.Chosen advertised = parts.Underlay.Current.Advertised;
-        (ClusterRef, bool)? announced = null;
+        (ClusterRef, bool, int)? announced = null;
         TimeSpan resolveAt = TimeSpan.Zero;
         while (true)
         {
@@ -93,17 +89,19 @@ internal sealed partial class ClusterLoop
                 throw new InvalidOperationException("the gossip loop ended by itself");
             }
 
-            if (parts.Ledger.DissolvedInto is { } target)
+            // A cluster never ends for itself: right after a change of clusters the old one's end may still be in the view.
+            if (parts.Ledger.DissolvedInto is { } target && target != cluster.Id)
             {
                 Log.Dissolved(_logger, cluster.Id, target);
                 _ended.Add(cluster.Id);
                 return true;
             }
 
-            if (announced != (cluster, parts.Ledger.IsVirgin))
+            if (announced != (cluster, parts.Ledger.IsVirgin, parts.Ring.Version))
             {
-                announced = (cluster, parts.Ledger.IsVirgin);
+                announced = (cluster, parts.Ledger.IsVirgin, parts.Ring.Version);
                 Announce(cluster);
+                LookAround();
             }
 
             if (parts.Underlay.Current.Advertised != advertised)
@@ -118,9 +116,29 @@ internal sealed partial class ClusterLoop
                 resolveAt = Now() + SeedPace;
             }
 
+            YieldToTwin();
             TakeCallers();
+            await IntroduceTwinsAsync(token);
             await MeetOthersAsync(cluster, gossip, token);
             await sightings.WaitAsync(MemberPace, parts.Time, token);
+        }
+    }
+
+    /// <summary>Has two starts of one node look for each other: they can tell what of it is true.</summary>
+    private async Task IntroduceTwinsAsync(CancellationToken token)
+    {
+        while (parts.Twins.Suspects.TryRead(out (NodeId Node, IPEndPoint Other) suspect))
+        {
+            if (suspect.Node == parts.Identity.Id)
+            {
+                _rendezvous.Add(suspect.Other);
+            }
+            else if (View.Current.Members.Find(suspect.Node) is { } known && !known.Endpoint.Equals(suspect.Other))
+            {
+                await Task.WhenAll(
+                    _rendezvous.TellAsync(known.Endpoint, OwnHello() with { Twin = suspect.Other }, token),
+                    _rendezvous.TellAsync(suspect.Other, OwnHello() with { Twin = known.Endpoint }, token));
+            }
         }
     }
 

@@ -5,6 +5,7 @@ using System.Threading.Channels;
 using Kcore.Daemon.Cluster.Discovery;
 using Kcore.Daemon.Cluster.Members;
 using Kcore.Daemon.Cluster.Streams;
+using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Gossip;
 using Kcore.Gossip.Wire;
@@ -34,7 +35,8 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
     private readonly ILogger _logger = parts.Logger;
     private readonly long _started = parts.Time.GetTimestamp();
-    private readonly Rendezvous _rendezvous = new(parts.Connector, parts.Identity.Id, parts.Secret.Fingerprint(), new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), parts.Logger);
+    private readonly RingFingerprints _fingerprints = new(parts.Ring);
+    private readonly Rendezvous _rendezvous = new(parts.Connector, parts.Identity.Id, new RingFingerprints(parts.Ring), parts.Twins, new Random(RandomNumberGenerator.GetInt32(int.MaxValue)), parts.Logger);
     private readonly Channel<IPEndPoint> _callers = Channel.CreateBounded<IPEndPoint>(
         new BoundedChannelOptions(256) { FullMode = BoundedChannelFullMode.DropOldest });
 
@@ -48,6 +50,35 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
     /// <summary>Members and facts; keeps its last value while the node changes clusters.</summary>
     public Published<GossipView> View { get; } = new(new GossipView(new MembershipView(0, parts.Identity.Id, []), [], 0, 0));
+
+    /// <summary>The own cluster has never handed an address out.</summary>
+    public bool IsVirgin => parts.Ledger.IsVirgin;
+
+    /// <summary>Nodes heard on the LAN, of this cluster and of others.</summary>
+    public Neighbourhood Neighbours { get; } = new(parts.Time);
+
+    /// <summary>
+    /// What the operator has to do when nobody of the own cluster answers, but nodes of it are heard with another key: it
+    /// was rotated while this node was away. Null otherwise. Announcements are not authenticated, so this is a hint.
+    /// </summary>
+    public string? LockedOut
+    {
+        get
+        {
+            if (State.Current.Cluster is not { } own || View.Current.Members.Members.Count(m => m.IsActive) > 1)
+            {
+                return null;
+            }
+
+            UInt128 cluster = Uid.FromGuid(own.Id);
+            Announcement? moved = Neighbours.Current.Select(n => n.Sighting.Node).FirstOrDefault(n =>
+                n.ClusterId == cluster && n.NodeUid != parts.Identity.Id.Value && !n.Fingerprints.Any(_fingerprints.Contains));
+            return moved is null
+                ? null
+                : $"the cluster has moved to another key (fingerprint {moved.KeyFingerprint}) while this node was away: "
+                    + "run `kctl cluster token` on a member and `kctl cluster join TOKEN` here";
+        }
+    }
 
     /// <summary>States facts in this node's own origin; they are on disk and on their way when this returns.</summary>
     /// <exception cref="InvalidOperationException">The node is in no cluster yet.</exception>
@@ -63,7 +94,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
-        var sightings = new SightingFeed(parts.Discovery?.Sightings, _rendezvous, Now);
+        var sightings = new SightingFeed(parts.Discovery?.Sightings, _rendezvous, Neighbours, Now);
         while (!stoppingToken.IsCancellationRequested)
         {
             ClusterRef cluster = parts.Identity.Cluster ?? await FindAsync(sightings, stoppingToken);
@@ -76,6 +107,12 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
     public async Task HandleHelloAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token)
     {
         HelloMessage hello = ReadHello(body);
+        if (hello.Twin is { } twin)
+        {
+            // Somebody has heard of another start of this node there.
+            _callers.Writer.TryWrite(twin);
+        }
+
         if (peer != parts.Identity.Id)
         {
             // Whoever asks us may be somebody we do not know the address of: of two clusters that meet, the one that
@@ -83,7 +120,16 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
             _callers.Writer.TryWrite(hello.Endpoint);
         }
 
-        await reply(OwnHello().Encode(), true);
+        else
+        {
+            parts.Twins.Met(hello.Endpoint, hello.Name, hello.BootNonce);
+        }
+
+        // A twin of the asking node cannot be heard by it: we tell where we know it.
+        HelloMessage answer = OwnHello();
+        bool knowsTwin = hello.BootNonce != 0 && View.Current.Members.Find(peer) is { IsActive: true } known
+            && known.BootNonce != hello.BootNonce && !known.Endpoint.Equals(hello.Endpoint);
+        await reply((knowsTwin ? answer with { Twin = View.Current.Members.Find(peer)!.Endpoint } : answer).Encode(), true);
     }
 
     public async Task HandleJoinAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token)
@@ -116,7 +162,10 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         parts.NodeName,
         State.Current.Cluster,
         State.Current.Cluster is null || parts.Ledger.IsVirgin,
-        new IPEndPoint(parts.Underlay.Current.Advertised.Address, parts.Options.GossipPort));
+        new IPEndPoint(parts.Underlay.Current.Advertised.Address, parts.Options.GossipPort))
+    {
+        BootNonce = parts.Identity.BootNonce,
+    };
 
     private static HelloMessage ReadHello(ReadOnlyMemory<byte> body) => Guarded(() => HelloMessage.Decode(body.Span));
 
@@ -151,14 +200,23 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         }
 
         TimeSpan resolveAt = TimeSpan.Zero;
+        int ring = parts.Ring.Version;
         while (true)
         {
+            if (ring != parts.Ring.Version)
+            {
+                ring = parts.Ring.Version;
+                Announce(null);
+                LookAround();
+            }
+
             if (resolveAt <= Now())
             {
                 await _rendezvous.ResolveAsync(seeds, token);
                 resolveAt = Now() + SeedPace;
             }
 
+            YieldToTwin();
             TakeCallers();
             foreach (Encounter met in await _rendezvous.AskAsync(OwnHello(), _ => true, SeekingPause, Now(), token))
             {
@@ -217,6 +275,25 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         }
     }
 
+    /// <exception cref="IdentityReplacedException">Another node keeps our identity.</exception>
+    private void YieldToTwin()
+    {
+        if (parts.Twins.Yields)
+        {
+            parts.Identity.Replace();
+            throw new IdentityReplacedException();
+        }
+    }
+
+    /// <summary>After a change of keys nodes that were strangers may be worth asking.</summary>
+    private void LookAround()
+    {
+        foreach (Neighbour neighbour in Neighbours.Current)
+        {
+            _rendezvous.Add(neighbour.Sighting, Now());
+        }
+    }
+
     private void TakeCallers()
     {
         while (_callers.Reader.TryRead(out IPEndPoint? caller))
@@ -227,12 +304,15 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
     private void Announce(ClusterRef? cluster) => parts.Discovery?.Announce(new Announcement(
         parts.Identity.Id.Value,
-        parts.Secret.Fingerprint(),
+        _fingerprints.Active,
         cluster is { } c ? Uid.FromGuid(c.Id) : null,
         cluster?.Epoch ?? 0,
         cluster is null || parts.Ledger.IsVirgin,
         (ushort)parts.Options.GossipPort,
-        (ushort)parts.Options.RaftPort));
+        (ushort)parts.Options.RaftPort)
+    {
+        OtherFingerprints = _fingerprints.Others,
+    });
 
     private static partial class Log
     {

@@ -10,17 +10,31 @@ namespace Kcore.Daemon.Cluster.Founding;
 /// <param name="Endpoint">Where the sender's own stream port is, so that a meeting is known on both sides.</param>
 internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgin, IPEndPoint Endpoint)
 {
+    /// <summary>Which start of the sender this is; 0 when it does not say.</summary>
+    public ulong BootNonce { get; init; }
+
+    /// <summary>Where the sender has heard of another start of the receiver. Null when of none.</summary>
+    public IPEndPoint? Twin { get; init; }
+
     public ReadOnlyMemory<byte> Encode()
     {
         var buffer = new ArrayBufferWriter<byte>(96);
         var writer = new MessagePackWriter(buffer);
-        writer.WriteMapHeader(Cluster is null ? 3 : 5);
+        writer.WriteMapHeader((Cluster is null ? 4 : 6) + (Twin is null ? 0 : 1));
         writer.WriteUInt64(1);
         writer.WriteString(Name);
         writer.WriteUInt64(2);
         writer.WriteBoolean(Virgin);
         writer.WriteUInt64(5);
         writer.WriteString(Endpoint.ToString());
+        writer.WriteUInt64(6);
+        writer.WriteUInt64(BootNonce);
+        if (Twin is not null)
+        {
+            writer.WriteUInt64(7);
+            writer.WriteString(Twin.ToString());
+        }
+
         if (Cluster is { } cluster)
         {
             writer.WriteUInt64(3);
@@ -39,7 +53,8 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
         bool virgin = false;
         Guid? cluster = null;
         uint epoch = 0;
-        IPEndPoint? endpoint = null;
+        ulong nonce = 0;
+        IPEndPoint? endpoint = null, twin = null;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(16); left > 0; left--)
         {
@@ -50,6 +65,8 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
                 case 3: cluster = ReadGuid(ref reader); break;
                 case 4: epoch = reader.ReadUInt32(); break;
                 case 5: endpoint = IPEndPoint.TryParse(reader.ReadString(64), out IPEndPoint? read) ? read : null; break;
+                case 6: nonce = reader.ReadUInt64(); break;
+                case 7: twin = IPEndPoint.TryParse(reader.ReadString(64), out IPEndPoint? other) ? other : null; break;
                 default: reader.Skip(); break;
             }
         }
@@ -58,7 +75,11 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
             name,
             cluster is { } id ? new ClusterRef(id, epoch) : null,
             virgin,
-            endpoint is { Port: > 0 } ? endpoint : throw new WireFormatException("a hello without an endpoint"));
+            endpoint is { Port: > 0 } ? endpoint : throw new WireFormatException("a hello without an endpoint"))
+        {
+            BootNonce = nonce,
+            Twin = twin is { Port: > 0 } ? twin : null,
+        };
     }
 
     internal static Guid ReadGuid(ref MessagePackReader reader)

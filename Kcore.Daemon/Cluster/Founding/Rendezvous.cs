@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Kcore.Daemon.Cluster.Discovery;
 using Kcore.Daemon.Cluster.Streams;
+using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Gossip;
 using Kcore.Gossip.Wire;
@@ -37,7 +38,7 @@ internal sealed record Encounter(IPEndPoint Endpoint, NodeId Peer, HelloMessage 
 /// All places where the others may be (seeds, the last run's members, mDNS) and the polite repetition of asking them.
 /// None is ever given up: a healed split or a cluster that moved as a whole must find itself again.
 /// </summary>
-internal sealed partial class Rendezvous(PeerConnector connector, NodeId self, string fingerprint, Random random, ILogger logger)
+internal sealed partial class Rendezvous(PeerConnector connector, NodeId self, RingFingerprints fingerprints, TwinWatch twins, Random random, ILogger logger)
 {
     private const int MaxCandidates = 1024;
     private const int AskedAtOnce = 8;
@@ -70,7 +71,7 @@ internal sealed partial class Rendezvous(PeerConnector connector, NodeId self, s
     /// <summary>Takes in a sighting if it carries our key's fingerprint; the address is tried at once if it says something new.</summary>
     public void Add(DiscoveredPeer peer, TimeSpan now)
     {
-        if (peer.Node.KeyFingerprint != fingerprint || peer.Node.NodeUid == self.Value || peer.IsGoodbye)
+        if (!peer.Node.Fingerprints.Any(fingerprints.Contains) || peer.IsGoodbye)
         {
             return;
         }
@@ -127,6 +128,19 @@ internal sealed partial class Rendezvous(PeerConnector connector, NodeId self, s
         return [.. answers.OfType<Encounter>()];
     }
 
+    /// <summary>Says hello where no answer is wanted.</summary>
+    public async Task TellAsync(IPEndPoint endpoint, HelloMessage hello, CancellationToken token)
+    {
+        try
+        {
+            await connector.CallAsync(endpoint, StreamKind.Hello, hello.Encode(), token);
+        }
+        catch (IOException e)
+        {
+            Log.NoAnswer(logger, endpoint, e.Message);
+        }
+    }
+
     private async Task<Encounter?> AskOneAsync(Candidate candidate, HelloMessage hello, TimeSpan now, CancellationToken token)
     {
         try
@@ -136,7 +150,18 @@ internal sealed partial class Rendezvous(PeerConnector connector, NodeId self, s
             candidate.Seeker = answer.Cluster is null ? peer : null;
             candidate.SeekerHeard = now;
             candidate.HasAnswered = true;
-            return peer == self ? null : new Encounter(candidate.Endpoint, peer, answer);
+            if (answer.Twin is { } twin)
+            {
+                Add(twin);
+            }
+
+            if (peer != self)
+            {
+                return new Encounter(candidate.Endpoint, peer, answer);
+            }
+
+            twins.Met(candidate.Endpoint, answer.Name, answer.BootNonce);
+            return null;
         }
         catch (Exception e) when (e is IOException or WireFormatException)
         {

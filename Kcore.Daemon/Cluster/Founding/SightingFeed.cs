@@ -4,7 +4,7 @@ using Kcore.Daemon.Cluster.Discovery;
 namespace Kcore.Daemon.Cluster.Founding;
 
 /// <summary>Carries mDNS sightings into the rendezvous, on the loop that owns it.</summary>
-internal sealed class SightingFeed(ChannelReader<DiscoveredPeer>? sightings, Rendezvous rendezvous, Func<TimeSpan> now)
+internal sealed class SightingFeed(ChannelReader<DiscoveredPeer>? sightings, Rendezvous rendezvous, Neighbourhood neighbours, Func<TimeSpan> now)
 {
     /// <summary>Takes in what was sighted; returns after the first sighting or the pause, whichever comes first.</summary>
     public async Task WaitAsync(TimeSpan pause, TimeProvider time, CancellationToken token)
@@ -16,6 +16,7 @@ internal sealed class SightingFeed(ChannelReader<DiscoveredPeer>? sightings, Ren
         token.ThrowIfCancellationRequested();
         while (sightings?.TryRead(out DiscoveredPeer? peer) ?? false)
         {
+            neighbours.Saw(peer);
             rendezvous.Add(peer, now());
         }
     }

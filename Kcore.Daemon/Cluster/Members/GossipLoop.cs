@@ -1,11 +1,10 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Threading.Channels;
 using Kcore.Daemon.Cluster.Streams;
+using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
 using Kcore.Gossip;
-using Kcore.Gossip.Wire.Sealing;
 using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Cluster.Members;
@@ -20,9 +19,7 @@ internal sealed partial class GossipLoop : IDisposable
     private const int InboxCapacity = 4096;
 
     private readonly GossipCore _core;
-    private readonly DatagramSealer _sealer;
-    private readonly DatagramOpener _opener;
-    private readonly Socket _socket;
+    private readonly SealedSocket _socket;
     private readonly PeerConnector _connector;
     private readonly CatalogStore _store;
     private readonly NodeIdentity _identity;
@@ -33,7 +30,6 @@ internal sealed partial class GossipLoop : IDisposable
     private readonly Published<GossipView> _view;
     private readonly Channel<Work> _inbox;
     private readonly Dictionary<long, OpenAnswer> _answers = [];
-    private readonly byte[] _sendBuffer = new byte[DatagramHeader.MaxDatagram];
     private long _nextServerStream;
     private long _lastTurn;
     private StorageException? _storageFailure;
@@ -41,8 +37,6 @@ internal sealed partial class GossipLoop : IDisposable
     public GossipLoop(GossipLoopParts parts)
     {
         _core = parts.Core;
-        _sealer = parts.Sealer;
-        _opener = parts.Opener;
         _socket = parts.Socket;
         _connector = parts.Connector;
         _store = parts.Store;
@@ -78,20 +72,49 @@ internal sealed partial class GossipLoop : IDisposable
         long stream = Interlocked.Increment(ref _nextServerStream);
         var answer = new OpenAnswer(Channel.CreateUnbounded<(ReadOnlyMemory<byte>, bool)>(new UnboundedChannelOptions { SingleReader = true }));
         await _inbox.Writer.WriteAsync(new Work(new GossipInput.StreamRequest(stream, peer, body), null, answer), token);
-        await foreach ((ReadOnlyMemory<byte> piece, bool last) in answer.Pieces.Reader.ReadAllAsync(token))
+        bool whole = false;
+        try
         {
-            await reply(piece, last);
-            if (last)
+            await foreach ((ReadOnlyMemory<byte> piece, bool last) in answer.Pieces.Reader.ReadAllAsync(token))
             {
-                return;
+                await reply(piece, last);
+                whole = last;
+                if (last)
+                {
+                    return;
+                }
+
+                // The core makes the next piece only now, so that a slow peer costs no memory.
+                await _inbox.Writer.WriteAsync(new Work(new GossipInput.StreamWritable(stream), null), token);
             }
+        }
+        finally
+        {
+            if (!whole)
+            {
+                await AbandonAsync(stream);
+            }
+        }
+    }
+
+    /// <summary>Tells the core that nobody reads the rest; waits for room, because a lost word would keep the answer for ever.</summary>
+    private async Task AbandonAsync(long stream)
+    {
+        try
+        {
+            await _inbox.Writer.WriteAsync(new Work(new GossipInput.StreamAborted(stream), null));
+        }
+        catch (ChannelClosedException)
+        {
+            // The loop has ended, and with it everything it held.
         }
     }
 
     /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
-        Task receiving = ReceiveAsync(stoppingToken);
+        Task receiving = _socket.ReceiveAsync(
+            (from, source, message) => TryPost(new GossipInput.Datagram(from, source, message)), stoppingToken);
         try
         {
             await LoopAsync(stoppingToken);
@@ -114,12 +137,7 @@ internal sealed partial class GossipLoop : IDisposable
         await receiving;
     }
 
-    public void Dispose()
-    {
-        _socket.Dispose();
-        _sealer.Dispose();
-        _opener.Dispose();
-    }
+    public void Dispose() => _socket.Dispose();
 
     private TimeSpan Now => _time.GetElapsedTime(_started);
 
@@ -193,6 +211,11 @@ internal sealed partial class GossipLoop : IDisposable
             _answers[request.Stream] = answer;
         }
 
+        if (input is GossipInput.StreamAborted aborted)
+        {
+            _answers.Remove(aborted.Stream);
+        }
+
         _core.Handle(input, Now, effects);
         bool changed = false;
         foreach (GossipEffect effect in effects)
@@ -209,7 +232,7 @@ internal sealed partial class GossipLoop : IDisposable
         switch (effect)
         {
             case GossipEffect.Send send:
-                SendDatagram(send);
+                _socket.Send(send.To, send.Endpoint, send.Payload);
                 return false;
             case GossipEffect.Persist persist:
                 Persist(persist);
@@ -229,25 +252,6 @@ internal sealed partial class GossipLoop : IDisposable
             default:
                 _observer.Observe(effect);
                 return true;
-        }
-    }
-
-    private void SendDatagram(GossipEffect.Send send)
-    {
-        if (!_sealer.TrySeal(send.Payload.Span, _sendBuffer, out int length))
-        {
-            Log.NotSealed(_logger);
-            return;
-        }
-
-        try
-        {
-            _socket.SendTo(_sendBuffer.AsSpan(0, length), SocketFlags.None, send.Endpoint);
-        }
-        catch (SocketException e)
-        {
-            // Unreachable, no route, full buffer: for gossip all the same as a lost datagram.
-            Log.NotSent(_logger, send.Endpoint, e.SocketErrorCode);
         }
     }
 
@@ -272,6 +276,7 @@ internal sealed partial class GossipLoop : IDisposable
         try
         {
             _identity.RaiseBootEpoch(epoch);
+            _socket.ChangeBoot(epoch);
         }
         catch (StorageException e)
         {
@@ -327,52 +332,6 @@ internal sealed partial class GossipLoop : IDisposable
         }
     }
 
-    private async Task ReceiveAsync(CancellationToken token)
-    {
-        byte[] datagram = GC.AllocateUninitializedArray<byte>(DatagramHeader.MaxDatagram + 1, pinned: true);
-        byte[] plaintext = new byte[DatagramHeader.MaxDatagram];
-        var from = new SocketAddress(_socket.AddressFamily);
-        long dropped = 0;
-        while (true)
-        {
-            int length;
-            try
-            {
-                length = await _socket.ReceiveFromAsync(datagram, SocketFlags.None, from, token);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-            catch (ObjectDisposedException)
-            {
-                return;
-            }
-            catch (SocketException)
-            {
-                // An ICMP error of an earlier send surfaces here; the datagram socket goes on. The pause keeps an error
-                // that stays from taking a whole processor.
-                await Task.Delay(TimeSpan.FromMilliseconds(5), _time, CancellationToken.None);
-                continue;
-            }
-
-            DropReason reason = _opener.TryOpen(datagram.AsSpan(0, length), plaintext, Now, out OpenedDatagram opened);
-            if (reason != DropReason.None)
-            {
-                dropped++;
-                if (long.IsPow2(dropped))
-                {
-                    Log.Dropped(_logger, dropped, reason);
-                }
-
-                continue;
-            }
-
-            var source = (IPEndPoint)new IPEndPoint(IPAddress.Any, 0).Create(from);
-            TryPost(new GossipInput.Datagram(new NodeId(opened.Sender), source, plaintext.AsSpan(0, opened.Length).ToArray()));
-        }
-    }
-
     private GossipView Snapshot() => new(_core.Members, [.. _core.Catalog.Entries.Where(e => !e.IsTombstone)], _core.CatalogDigest, _core.HealthScore);
 
     private sealed record OpenAnswer(Channel<(ReadOnlyMemory<byte> Body, bool Last)> Pieces);
@@ -381,16 +340,7 @@ internal sealed partial class GossipLoop : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1120, LogLevel.Debug, "Datagram to {Endpoint} not sent: {Error}")]
-        public static partial void NotSent(ILogger logger, IPEndPoint endpoint, SocketError error);
-
-        [LoggerMessage(1121, LogLevel.Error, "A datagram could not be sealed: the counter of this boot is used up, restart the daemon")]
-        public static partial void NotSealed(ILogger logger);
-
         [LoggerMessage(1122, LogLevel.Debug, "Stream to {Endpoint} failed: {Cause}")]
         public static partial void StreamFailed(ILogger logger, IPEndPoint endpoint, string cause);
-
-        [LoggerMessage(1123, LogLevel.Warning, "{Count} datagrams dropped so far; the latest: {Reason}")]
-        public static partial void Dropped(ILogger logger, long count, DropReason reason);
     }
 }

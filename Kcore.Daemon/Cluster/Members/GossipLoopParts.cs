@@ -1,23 +1,18 @@
-using System.Net.Sockets;
 using Kcore.Daemon.Cluster.Streams;
+using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
 using Kcore.Gossip;
-using Kcore.Gossip.Wire.Sealing;
 using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Cluster.Members;
 
-/// <summary>What a <see cref="GossipLoop"/> is made of; it owns socket, sealer and opener from then on.</summary>
+/// <summary>What a <see cref="GossipLoop"/> is made of; it owns the socket from then on.</summary>
 internal sealed record GossipLoopParts
 {
     public required GossipCore Core { get; init; }
 
-    public required DatagramSealer Sealer { get; init; }
-
-    public required DatagramOpener Opener { get; init; }
-
-    public required Socket Socket { get; init; }
+    public required SealedSocket Socket { get; init; }
 
     public required PeerConnector Connector { get; init; }
 

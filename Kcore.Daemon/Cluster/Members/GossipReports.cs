@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using Kcore.Daemon.Storage.Events;
 using Kcore.Gossip;
 using Microsoft.Extensions.Logging;
@@ -6,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace Kcore.Daemon.Cluster.Members;
 
 /// <summary>Turns what the core reports into events and log lines, and remembers which peers hold another catalog.</summary>
-internal sealed partial class GossipReports(EventLog events, TimeProvider time, ILogger logger) : IGossipObserver
+internal sealed partial class GossipReports(EventLog events, Action<NodeId, IPEndPoint> onTwin, TimeProvider time, ILogger logger) : IGossipObserver
 {
     private ImmutableDictionary<NodeId, DateTimeOffset> _differing = ImmutableDictionary<NodeId, DateTimeOffset>.Empty;
     private string? _storageFault;
@@ -48,8 +49,9 @@ internal sealed partial class GossipReports(EventLog events, TimeProvider time, 
                 events.Add("Conflict", $"two nodes are named {conflict.Name}: {conflict.First} and {conflict.Second}");
                 break;
             case GossipEffect.CloneDetected clone:
-                Log.Clone(logger, clone.Other.ToString());
-                events.Add("Conflict", $"another node runs with this node's identity at {clone.Other}: a copied disk", clone.Id.ToString());
+                Log.Clone(logger, clone.Id.ToString(), clone.Other.ToString());
+                events.Add("Conflict", $"node {clone.Id.Short} seems to run twice, the second time at {clone.Other}: a copied disk", clone.Id.ToString());
+                onTwin(clone.Id, clone.Other);
                 break;
             case GossipEffect.Isolated isolated:
                 IsIsolated = isolated.IsIsolated;
@@ -133,7 +135,7 @@ internal sealed partial class GossipReports(EventLog events, TimeProvider time, 
         [LoggerMessage(1166, LogLevel.Warning, "Two nodes are named {Name}: {First} and {Second}; give one of them another --node-name")]
         public static partial void NameConflict(ILogger logger, string name, string first, string second);
 
-        [LoggerMessage(1167, LogLevel.Error, "Another node runs with this node's identity at {Endpoint}: one of the two disks is a copy")]
-        public static partial void Clone(ILogger logger, string endpoint);
+        [LoggerMessage(1167, LogLevel.Warning, "Node {Node} seems to run twice, the second time at {Endpoint}: a copied disk")]
+        public static partial void Clone(ILogger logger, string node, string endpoint);
     }
 }

@@ -1,14 +1,16 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Security.Authentication;
 using Kcore.Daemon.Cluster.Trust;
 using Kcore.Gossip;
 
 namespace Kcore.Daemon.Cluster.Streams;
 
 /// <summary>Opens mutually authenticated TLS 1.3 streams to other nodes.</summary>
-internal sealed class PeerConnector(TlsOptions tlsOptions, TimeProvider time)
+internal sealed class PeerConnector(ClusterTls trust, TimeProvider time)
 {
     private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan ReplyLimit = TimeSpan.FromSeconds(15);
@@ -18,8 +20,7 @@ internal sealed class PeerConnector(TlsOptions tlsOptions, TimeProvider time)
     public async IAsyncEnumerable<(NodeId Peer, StreamFrame Frame)> RequestAsync(
         IPEndPoint endpoint, StreamKind kind, ReadOnlyMemory<byte> body, [EnumeratorCancellation] CancellationToken token)
     {
-        using var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await using SslStream tls = await ConnectAsync(socket, endpoint, token);
+        await using SslStream tls = await ConnectAsync(endpoint, token);
         var peer = new NodeId(TlsOptions.PeerOf(tls));
         using var limit = new CancellationTokenSource(ReplyLimit, time);
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
@@ -53,23 +54,50 @@ internal sealed class PeerConnector(TlsOptions tlsOptions, TimeProvider time)
         throw new IOException($"{endpoint} gave no answer");
     }
 
-    private async Task<SslStream> ConnectAsync(Socket socket, IPEndPoint endpoint, CancellationToken token)
+    /// <summary>
+    /// One handshake is about one key. While there are several, a peer that does not hold the active one may hold
+    /// another.
+    /// </summary>
+    private async Task<SslStream> ConnectAsync(IPEndPoint endpoint, CancellationToken token)
+    {
+        ImmutableArray<uint> keys = trust.DialKeys;
+        for (int i = 0; ; i++)
+        {
+            try
+            {
+                return await ConnectAsync(endpoint, keys[i], token);
+            }
+            catch (IOException e) when (e.InnerException is AuthenticationException && i + 1 < keys.Length)
+            {
+                // The next key.
+            }
+        }
+    }
+
+    private async Task<SslStream> ConnectAsync(IPEndPoint endpoint, uint keyId, CancellationToken token)
     {
         using var limit = new CancellationTokenSource(ConnectLimit, time);
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
         return await Guard(
             async () =>
             {
-                await socket.ConnectAsync(endpoint, both.Token);
-                var tls = new SslStream(new NetworkStream(socket, ownsSocket: false), leaveInnerStreamOpen: false);
+                var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                SslStream? tls = null;
                 try
                 {
-                    await tls.AuthenticateAsClientAsync(tlsOptions.ForClient(), both.Token);
+                    await socket.ConnectAsync(endpoint, both.Token);
+                    tls = new SslStream(new NetworkStream(socket, ownsSocket: true), leaveInnerStreamOpen: false);
+                    await tls.AuthenticateAsClientAsync(trust.Current.ForClient(keyId: keyId), both.Token);
                     return tls;
                 }
                 catch
                 {
-                    await tls.DisposeAsync();
+                    socket.Dispose();
+                    if (tls is not null)
+                    {
+                        await tls.DisposeAsync();
+                    }
+
                     throw;
                 }
             },
@@ -87,7 +115,7 @@ internal sealed class PeerConnector(TlsOptions tlsOptions, TimeProvider time)
         {
             throw new IOException("the peer did not answer in time", e);
         }
-        catch (Exception e) when (e is SocketException or System.Security.Authentication.AuthenticationException or InvalidDataException or EndOfStreamException)
+        catch (Exception e) when (e is SocketException or AuthenticationException or InvalidDataException or EndOfStreamException)
         {
             throw new IOException(e.Message, e);
         }

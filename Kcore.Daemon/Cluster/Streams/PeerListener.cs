@@ -16,7 +16,7 @@ internal delegate Task StreamHandler(NodeId peer, ReadOnlyMemory<byte> body, Fun
 /// number of them, for a bounded time.
 /// </summary>
 internal sealed partial class PeerListener(
-    IPEndPoint endpoint, TlsOptions tlsOptions, IReadOnlyDictionary<StreamKind, StreamHandler> handlers, TimeProvider time, ILogger logger)
+    IPEndPoint endpoint, ClusterTls trust, IReadOnlyDictionary<StreamKind, StreamHandler> handlers, TimeProvider time, ILogger logger)
 {
     /// <summary>Connections in the handshake or in use; the 501 other nodes of the largest cluster fit.</summary>
     private const int MaxConnections = 512;
@@ -85,7 +85,8 @@ internal sealed partial class PeerListener(
             using (var limit = new CancellationTokenSource(HandshakeLimit, time))
             using (CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, limit.Token))
             {
-                await tls.AuthenticateAsServerAsync(tlsOptions.ForServer(), both.Token);
+                await tls.AuthenticateAsServerAsync(
+                    (_, hello, _, _) => ValueTask.FromResult(trust.Current.ForServer(hello.ServerName)), state: null, both.Token);
             }
 
             var peer = new NodeId(TlsOptions.PeerOf(tls));

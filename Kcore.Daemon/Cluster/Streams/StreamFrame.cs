@@ -9,6 +9,7 @@ internal enum StreamKind : byte
     Hello = 2,
     Join = 3,
     Propose = 4,
+    Keys = 32,
 }
 
 /// <summary>

@@ -23,27 +23,42 @@ internal sealed class ClusterCertificates : IDisposable
     private static readonly BigInteger Order = BigInteger.Parse(
         "0FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551", NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 
+    private readonly Dictionary<uint, (X509Certificate2 Node, X509Certificate2 Authority)> _nodes = [];
+
     public ClusterCertificates(KeyRing ring, UInt128 nodeUid, TimeProvider time)
     {
         NodeUid = nodeUid;
         DateTimeOffset now = time.GetUtcNow();
-        foreach (uint keyId in ring.KeyIds)
+        KeyRing.Content content = ring.Current;
+        RingVersion = content.Version;
+        ActiveKey = content.Active.KeyId;
+        foreach (ClusterSecret secret in content.Secrets)
         {
-            ClusterSecret secret = ring.Find(keyId)!;
+            uint keyId = secret.KeyId;
             using ECDsa authorityKey = DeriveAuthorityKey(secret);
             X509Certificate2 authority = MakeAuthority(authorityKey, keyId, now);
             Authorities.Add(authority);
-            if (secret == ring.Active)
+            X509Certificate2 node = MakeNode(authority, authorityKey, nodeUid, now);
+            _nodes.Add(keyId, (node, authority));
+            if (keyId == ActiveKey)
             {
-                Node = MakeNode(authority, authorityKey, nodeUid, now);
+                Node = node;
             }
         }
     }
 
     public UInt128 NodeUid { get; }
 
-    /// <summary>With its private key, which is made anew at each start and never stored.</summary>
+    /// <summary>Version of the ring these reflect.</summary>
+    public int RingVersion { get; }
+
+    public uint ActiveKey { get; }
+
+    /// <summary>Under the active secret, with its private key, which is made anew at each start and never stored.</summary>
     public X509Certificate2 Node { get; } = null!;
+
+    /// <summary>This node's certificate under each secret, with the authority that issued it.</summary>
+    public IReadOnlyDictionary<uint, (X509Certificate2 Node, X509Certificate2 Authority)> Nodes => _nodes;
 
     /// <summary>One per secret of the ring, without private keys.</summary>
     public X509Certificate2Collection Authorities { get; } = [];
@@ -53,9 +68,9 @@ internal sealed class ClusterCertificates : IDisposable
 
     public void Dispose()
     {
-        Node.Dispose();
-        foreach (X509Certificate2 authority in Authorities)
+        foreach ((X509Certificate2 node, X509Certificate2 authority) in _nodes.Values)
         {
+            node.Dispose();
             authority.Dispose();
         }
     }

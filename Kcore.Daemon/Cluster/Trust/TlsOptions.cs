@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using System.Net.Security;
 using System.Security.Authentication;
@@ -8,38 +9,48 @@ namespace Kcore.Daemon.Cluster.Trust;
 /// <summary>
 /// How every TCP stream between nodes is secured: TLS 1.3 only, both sides show a certificate issued under a secret
 /// this node holds. Host names, dates, revocation and the system's trust store play no part; the node uid in the
-/// certificate does.
+/// certificate does. During a rotation the dialling side names the key it means in the server name (RFC 6066 §3), where
+/// nobody looks for a host: a handshake is about one key.
 /// </summary>
 internal sealed class TlsOptions(ClusterCertificates certificates)
 {
-    // Offline: building the context must not fetch anything from anywhere.
-    private readonly SslStreamCertificateContext _own =
-        SslStreamCertificateContext.Create(certificates.Node, additionalCertificates: null, offline: true);
+    private const string KeySuffix = ".key.kcore";
 
-    /// <summary>For the accepting side.</summary>
-    public SslServerAuthenticationOptions ForServer() => new()
+    // Offline: building the contexts must not fetch anything from anywhere.
+    private readonly FrozenDictionary<uint, SslStreamCertificateContext> _own = certificates.Nodes.ToFrozenDictionary(
+        n => n.Key, n => SslStreamCertificateContext.Create(n.Value.Node, additionalCertificates: null, offline: true));
+
+    /// <summary>For the accepting side; with the certificate under the key the caller named, if this node has it.</summary>
+    public SslServerAuthenticationOptions ForServer(string? serverName = null) => new()
     {
         EnabledSslProtocols = SslProtocols.Tls13,
-        ServerCertificateContext = _own,
+        ServerCertificateContext = TryReadKey(serverName, out uint key) && _own.TryGetValue(key, out SslStreamCertificateContext? own) ? own : _own[certificates.ActiveKey],
         ClientCertificateRequired = true,
-        CertificateChainPolicy = MakePolicy(),
+        CertificateChainPolicy = MakePolicy(certificates.Authorities),
         RemoteCertificateValidationCallback = (_, certificate, chain, errors) => IsMember(certificate, chain, errors, null),
 
         // A resumed session would not show the certificate again.
         AllowTlsResume = false,
     };
 
-    /// <summary>For the dialling side; with <paramref name="expectedPeer"/> any other node is refused.</summary>
-    public SslClientAuthenticationOptions ForClient(UInt128? expectedPeer = null) => new()
+    /// <summary>
+    /// For the dialling side, which shows and expects a certificate under one key: the active one unless another is given.
+    /// With <paramref name="expectedPeer"/> any other node is refused.
+    /// </summary>
+    public SslClientAuthenticationOptions ForClient(UInt128? expectedPeer = null, uint? keyId = null)
     {
-        EnabledSslProtocols = SslProtocols.Tls13,
-        TargetHost = "kcore",
-        ClientCertificateContext = _own,
-        CertificateChainPolicy = MakePolicy(),
-        RemoteCertificateValidationCallback =
-            (_, certificate, chain, errors) => IsMember(certificate, chain, errors, expectedPeer),
-        AllowTlsResume = false,
-    };
+        uint key = keyId is { } wanted && _own.ContainsKey(wanted) ? wanted : certificates.ActiveKey;
+        return new SslClientAuthenticationOptions
+        {
+            EnabledSslProtocols = SslProtocols.Tls13,
+            TargetHost = key.ToString("x8", CultureInfo.InvariantCulture) + KeySuffix,
+            ClientCertificateContext = _own[key],
+            CertificateChainPolicy = MakePolicy([certificates.Nodes[key].Authority]),
+            RemoteCertificateValidationCallback =
+                (_, certificate, chain, errors) => IsMember(certificate, chain, errors, expectedPeer),
+            AllowTlsResume = false,
+        };
+    }
 
     /// <summary>Who is at the other end of a stream whose handshake is done.</summary>
     /// <exception cref="AuthenticationException">The handshake is not done.</exception>
@@ -69,7 +80,14 @@ internal sealed class TlsOptions(ClusterCertificates certificates)
                 certificate.Subject.AsSpan(Prefix.Length), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uid);
     }
 
-    private X509ChainPolicy MakePolicy()
+    private static bool TryReadKey(string? serverName, out uint key)
+    {
+        key = 0;
+        return serverName is not null && serverName.Length == 8 + KeySuffix.Length && serverName.EndsWith(KeySuffix, StringComparison.Ordinal)
+            && uint.TryParse(serverName.AsSpan(0, 8), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out key);
+    }
+
+    private static X509ChainPolicy MakePolicy(X509Certificate2Collection authorities)
     {
         var policy = new X509ChainPolicy
         {
@@ -78,7 +96,7 @@ internal sealed class TlsOptions(ClusterCertificates certificates)
             DisableCertificateDownloads = true,
             VerificationFlags = X509VerificationFlags.IgnoreNotTimeValid,
         };
-        policy.CustomTrustStore.AddRange(certificates.Authorities);
+        policy.CustomTrustStore.AddRange(authorities);
         return policy;
     }
 }

@@ -3,7 +3,8 @@ namespace Kcore.Daemon.Storage.RaftLog;
 /// <summary>
 /// One directory, cut down to the operations whose order decides what survives a power cut. Names are plain file names.
 /// Nothing is durable before it is synced: contents by <see cref="IStoreFile.Sync"/>, names (create, rename, delete) by
-/// <see cref="SyncDirectory"/>. Every member throws <see cref="IOException"/> when the disk refuses.
+/// <see cref="SyncDirectory"/>. Every member throws <see cref="IOException"/> when the disk refuses, and
+/// <see cref="DiskFullException"/> when it is full.
 /// </summary>
 public interface IFileLayer
 {
@@ -25,6 +26,10 @@ public interface IFileLayer
 
     /// <summary>Makes the names durable.</summary>
     void SyncDirectory();
+
+    /// <summary>Keeps every other process from locking this directory until disposed, or until this process ends.</summary>
+    /// <exception cref="StoreBusyException">Somebody holds the lock.</exception>
+    IDisposable Lock();
 }
 
 /// <summary>One open file of an <see cref="IFileLayer"/>.</summary>
@@ -44,4 +49,9 @@ public interface IStoreFile : IDisposable
 
     /// <summary>Makes the contents durable. A failure is final: the kernel may have dropped the pages (ATC'20, Rebello et al.).</summary>
     void Sync();
+
+    /// <summary>
+    /// As <see cref="Sync"/>, for writes into room that was there before: skips metadata that reading them does not need.
+    /// </summary>
+    void SyncData();
 }

@@ -46,7 +46,7 @@ internal static class LogBatchCodec
         }
 
         int payloadBytes = writer.Length - HeaderBytes;
-        var bytes = new byte[(writer.Length + SectorBytes - 1) / SectorBytes * SectorBytes];
+        var bytes = new byte[LengthInFile(payloadBytes)];
         writer.Written.CopyTo(bytes);
         Span<byte> header = bytes.AsSpan(0, HeaderBytes);
         BinaryPrimitives.WriteUInt32LittleEndian(header, Magic);
@@ -64,27 +64,47 @@ internal static class LogBatchCodec
     /// <summary>The hash of an encoded batch, which the next one names.</summary>
     public static uint HashOf(ReadOnlySpan<byte> encoded) => BinaryPrimitives.ReadUInt32LittleEndian(encoded[40..]);
 
+    /// <summary>
+    /// True if a power cut during the write of the last batch can have left what is at <paramref name="offset"/>: then at
+    /// least one of its sectors still holds the zeros from before. A disk writes a sector whole or not at all, so a batch
+    /// without such a sector was written to its end, perhaps acknowledged, and has changed since.
+    /// </summary>
+    public static bool CanBeTorn(ReadOnlySpan<byte> segment, int offset, uint salt)
+    {
+        ReadOnlySpan<byte> rest = segment[offset..];
+        if (rest[..Math.Min(SectorBytes, rest.Length)].IndexOfAnyExcept((byte)0) < 0)
+        {
+            return true;
+        }
+
+        if (!IsHeader(rest, salt, out int payloadBytes))
+        {
+            return false;
+        }
+
+        int length = LengthInFile(payloadBytes);
+        for (int sector = SectorBytes; sector < length; sector += SectorBytes)
+        {
+            if (rest[sector..Math.Min(sector + SectorBytes, rest.Length)].IndexOfAnyExcept((byte)0) < 0)
+            {
+                return rest[length..].IndexOfAnyExcept((byte)0) < 0;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Reads the batch that begins at <paramref name="offset"/>; false when there is no intact one.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> segment, int offset, uint salt, [NotNullWhen(true)] out DecodedBatch? decoded)
     {
         decoded = null;
-        if (offset + HeaderBytes > segment.Length)
+        if (offset > segment.Length || !IsHeader(segment[offset..], salt, out int payloadBytes))
         {
             return false;
         }
 
         ReadOnlySpan<byte> header = segment.Slice(offset, HeaderBytes);
-        int payloadBytes = BinaryPrimitives.ReadInt32LittleEndian(header[4..]);
         uint hash = BinaryPrimitives.ReadUInt32LittleEndian(header[40..]);
-        if (BinaryPrimitives.ReadUInt32LittleEndian(header) != Magic
-            || BinaryPrimitives.ReadUInt32LittleEndian(header[36..]) != salt
-            || hash != Crc32C.Of(header[..40])
-            || payloadBytes is < HardStateBytes or > PayloadBytesMax
-            || offset + HeaderBytes + (long)payloadBytes > segment.Length)
-        {
-            return false;
-        }
-
         ReadOnlySpan<byte> payload = segment.Slice(offset + HeaderBytes, payloadBytes);
         int count = BinaryPrimitives.ReadInt32LittleEndian(header[16..]);
         if (Crc32C.Of(payload) != BinaryPrimitives.ReadUInt32LittleEndian(header[32..]) || count < 0)
@@ -107,14 +127,31 @@ internal static class LogBatchCodec
             return false;
         }
 
-        int length = (HeaderBytes + payloadBytes + SectorBytes - 1) / SectorBytes * SectorBytes;
         decoded = new DecodedBatch(
             new LogBatch(hardState, installedIndex, installedTerm, entries.DrainToImmutable()),
             BinaryPrimitives.ReadUInt64LittleEndian(header[20..]),
             BinaryPrimitives.ReadUInt32LittleEndian(header[28..]),
             hash,
-            length);
+            LengthInFile(payloadBytes));
         return true;
+    }
+
+    private static int LengthInFile(int payloadBytes) => (HeaderBytes + payloadBytes + SectorBytes - 1) / SectorBytes * SectorBytes;
+
+    // An intact header whose whole batch fits into what follows.
+    private static bool IsHeader(ReadOnlySpan<byte> bytes, uint salt, out int payloadBytes)
+    {
+        payloadBytes = 0;
+        if (bytes.Length < HeaderBytes
+            || BinaryPrimitives.ReadUInt32LittleEndian(bytes) != Magic
+            || BinaryPrimitives.ReadUInt32LittleEndian(bytes[36..]) != salt
+            || BinaryPrimitives.ReadUInt32LittleEndian(bytes[40..]) != Crc32C.Of(bytes[..40]))
+        {
+            return false;
+        }
+
+        payloadBytes = BinaryPrimitives.ReadInt32LittleEndian(bytes[4..]);
+        return payloadBytes is >= HardStateBytes and <= PayloadBytesMax && LengthInFile(payloadBytes) <= bytes.Length;
     }
 }
 

@@ -11,23 +11,49 @@ public sealed class RaftStore : IDisposable
     /// <summary>Size of a segment file unless told otherwise, in bytes.</summary>
     public const int SegmentBytesDefault = 4 * 1024 * 1024;
 
+    // Room for a few segments and snapshots; see Ballast.
+    private const int BallastSegments = 4;
+
     private readonly IFileLayer _files;
+    private readonly IDisposable _lock;
     private readonly WriteAheadLog _log;
+    private readonly Ballast _ballast;
     private bool _hasFailed;
 
-    private RaftStore(IFileLayer files, StoreIdentity identity, int segmentBytes)
+    private RaftStore(IFileLayer files, IDisposable @lock, StoreIdentity identity, int segmentBytes)
     {
         _files = files;
+        _lock = @lock;
         Identity = identity;
+        _ballast = new Ballast(files, (long)BallastSegments * segmentBytes);
+        _ballast.Restore();
         var recovery = new StoreRecovery();
-        _log = WriteAheadLog.Open(files, identity.StoreId, segmentBytes, recovery.Replay);
-        InitialState = recovery.Finish(SnapshotFiles.ReadNewest(files, identity.StoreId));
+        _log = WriteAheadLog.Open(files, _ballast, identity.StoreId, segmentBytes, recovery.Replay);
+        try
+        {
+            var group = new RaftGroup(identity.ClusterId, identity.Epoch);
+            InitialState = recovery.Finish(group, SnapshotFiles.ReadNewest(files, identity.StoreId));
+        }
+        catch (CorruptStoreException)
+        {
+            _log.Dispose();
+            throw;
+        }
+
+        if (recovery.IsLogBehindSnapshot)
+        {
+            RaftSnapshot snapshot = InitialState.Snapshot;
+            _log.Append(new LogBatch(InitialState.HardState, snapshot.Index, snapshot.Term, []));
+        }
     }
 
     public StoreIdentity Identity { get; }
 
     /// <summary>Who this store makes its node in the group.</summary>
     public MemberId Member => new(Identity.NodeUid, Identity.StoreId);
+
+    /// <summary>True while the disk is so full that the reserve kept for that case had to be given up.</summary>
+    public bool IsSpaceLow => !_ballast.IsHeld;
 
     /// <summary>What the store held when it was opened.</summary>
     public RaftInitialState InitialState { get; }
@@ -65,17 +91,37 @@ public sealed class RaftStore : IDisposable
         Make(files, identity, segmentBytes, new LogBatch(new HardState(0, MemberId.None, 0), 0, 0, []));
 
     /// <summary>Opens a store and recovers what it holds.</summary>
+    /// <param name="files">The directory.</param>
+    /// <param name="segmentBytes">Size of new segments.</param>
+    /// <param name="owner">Who opens it, or null to leave that unchecked.</param>
     /// <exception cref="CorruptStoreException">It lost something that was acknowledged; never repaired silently.</exception>
-    public static RaftStore Open(IFileLayer files, int segmentBytes = SegmentBytesDefault)
+    /// <exception cref="ForeignStoreException">It was copied here from another node or machine.</exception>
+    /// <exception cref="StoreBusyException">Another process uses it.</exception>
+    public static RaftStore Open(IFileLayer files, int segmentBytes = SegmentBytesDefault, StoreOwner? owner = null)
     {
-        StoreIdentity identity = ReadIdentity(files)
-            ?? throw new InvalidOperationException("There is no Raft store in this directory.");
-        foreach (string left in files.List().Where(name => name.EndsWith(SealedFile.TemporarySuffix, StringComparison.Ordinal)))
+        IDisposable held = files.Lock();
+        try
         {
-            files.Delete(left);
-        }
+            StoreIdentity identity = ReadIdentity(files)
+                ?? throw new InvalidOperationException("There is no Raft store in this directory.");
+            if (owner is not null && (owner.NodeUid != identity.NodeUid || owner.MachineId != identity.MachineId))
+            {
+                throw new ForeignStoreException(
+                    $"The Raft store was made by node {identity.NodeUid:N} on machine {identity.MachineId}; this is node {owner.NodeUid:N} on machine {owner.MachineId}.");
+            }
 
-        return new RaftStore(files, identity, segmentBytes);
+            foreach (string left in files.List().Where(name => name.EndsWith(SealedFile.TemporarySuffix, StringComparison.Ordinal)))
+            {
+                files.Delete(left);
+            }
+
+            return new RaftStore(files, held, identity, segmentBytes);
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Makes one batch of the core durable.</summary>
@@ -84,7 +130,7 @@ public sealed class RaftStore : IDisposable
     {
         if (batch.Snapshot is { } snapshot)
         {
-            SnapshotFiles.Write(_files, Identity.StoreId, new StoredSnapshot(snapshot, IsInstalled: true));
+            _ballast.Spend(() => SnapshotFiles.Write(_files, Identity.StoreId, new StoredSnapshot(snapshot, IsInstalled: true)));
         }
 
         _log.Append(new LogBatch(
@@ -98,18 +144,32 @@ public sealed class RaftStore : IDisposable
     /// Makes a snapshot of the state durable and removes log segments that neither it nor the one before needs, as long
     /// as they hold only entries before <paramref name="keepFrom"/>.
     /// </summary>
+    /// <exception cref="DiskFullException">There is no room for it: it was not taken, and the store goes on without.</exception>
     /// <exception cref="IOException">The disk refused, now or before.</exception>
     public void SaveSnapshot(RaftSnapshot snapshot, ulong keepFrom) => Guard(() =>
     {
-        SnapshotFiles.Write(_files, Identity.StoreId, new StoredSnapshot(snapshot, IsInstalled: false));
+        _ballast.Spend(() => SnapshotFiles.Write(_files, Identity.StoreId, new StoredSnapshot(snapshot, IsInstalled: false)));
         ulong older = SnapshotFiles.DeleteOld(_files);
         _log.DeleteBefore(Math.Min(keepFrom, older + 1));
-    });
+        _ballast.Restore();
+    }, isRefusalHarmless: true);
 
-    public void Dispose() => _log.Dispose();
+    /// <summary>
+    /// While <see cref="IsSpaceLow"/>: looks whether the disk has room for the reserve again. To be asked every now and then,
+    /// because a member that accepts nothing also writes nothing that would show it.
+    /// </summary>
+    /// <exception cref="IOException">The disk refused, now or before.</exception>
+    public void CheckSpace() => Guard(_ballast.Restore);
+
+    public void Dispose()
+    {
+        _log.Dispose();
+        _lock.Dispose();
+    }
 
     private static void Make(IFileLayer files, StoreIdentity identity, int segmentBytes, LogBatch first)
     {
+        using IDisposable held = files.Lock();
         if (ReadIdentity(files) is not null)
         {
             throw new InvalidOperationException("There is a Raft store in this directory already.");
@@ -120,7 +180,8 @@ public sealed class RaftStore : IDisposable
             files.Delete(left);
         }
 
-        using (var log = WriteAheadLog.Create(files, identity.StoreId, segmentBytes))
+        var ballast = new Ballast(files, (long)BallastSegments * segmentBytes);
+        using (var log = WriteAheadLog.Create(files, ballast, identity.StoreId, segmentBytes))
         {
             log.Append(first);
         }
@@ -128,7 +189,7 @@ public sealed class RaftStore : IDisposable
         IdentityFile.Write(files, identity);
     }
 
-    private void Guard(Action write)
+    private void Guard(Action write, bool isRefusalHarmless = false)
     {
         if (_hasFailed)
         {
@@ -137,7 +198,16 @@ public sealed class RaftStore : IDisposable
 
         // Cleared only on success, so that any way out by an exception is final.
         _hasFailed = true;
-        write();
+        try
+        {
+            write();
+        }
+        catch (DiskFullException) when (isRefusalHarmless)
+        {
+            _hasFailed = false;
+            throw;
+        }
+
         _hasFailed = false;
     }
 }

@@ -19,10 +19,16 @@ internal static class SealedFile
         writer.U32(magic);
         writer.Bytes(body);
         writer.U32(Crc32C.Of(body));
-        using (IStoreFile file = files.Create(name + TemporarySuffix))
+        try
         {
+            using IStoreFile file = files.Create(name + TemporarySuffix);
             file.Write(0, writer.Written);
             file.Sync();
+        }
+        catch (DiskFullException)
+        {
+            files.Delete(name + TemporarySuffix);
+            throw;
         }
 
         files.Rename(name + TemporarySuffix, name);

@@ -9,6 +9,15 @@ internal sealed class StoreRecovery
     private HardState _hardState;
     private bool _hasBatch;
 
+    // The snapshot that the log last began anew after.
+    private ulong _resetIndex;
+
+    /// <summary>
+    /// True if a snapshot that a leader sent took the place of the log and the log does not say so yet, because the crash
+    /// came between the two. It must be told before anything is appended behind the snapshot, or that looks like a hole.
+    /// </summary>
+    public bool IsLogBehindSnapshot { get; private set; }
+
     public void Replay(LogBatch batch)
     {
         if (batch.HardState.Term < _hardState.Term)
@@ -23,13 +32,14 @@ internal sealed class StoreRecovery
             _entries.Clear();
         }
 
+        _resetIndex = batch.InstalledIndex != 0 ? batch.InstalledIndex : _resetIndex;
         foreach (RaftEntry entry in batch.Entries)
         {
             Add(entry);
         }
     }
 
-    public RaftInitialState Finish(StoredSnapshot? stored)
+    public RaftInitialState Finish(RaftGroup group, StoredSnapshot? stored)
     {
         if (!_hasBatch)
         {
@@ -54,12 +64,13 @@ internal sealed class StoreRecovery
             }
 
             _entries.Clear();
+            IsLogBehindSnapshot = _resetIndex != snapshot.Index;
         }
 
         ulong last = _entries.Count > 0 ? _entries[^1].Index : snapshot.Index;
         return _hardState.Commit > last
             ? throw new CorruptStoreException($"Entry {_hardState.Commit} was committed and the log ends at {last}.")
-            : new RaftInitialState(_hardState, snapshot, _entries);
+            : new RaftInitialState(group, _hardState, snapshot, _entries);
     }
 
     private void Add(RaftEntry entry)

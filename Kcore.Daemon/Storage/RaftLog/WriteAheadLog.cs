@@ -13,6 +13,7 @@ internal sealed class WriteAheadLog : IDisposable
     private const byte Version = 1;
 
     private readonly IFileLayer _files;
+    private readonly Ballast _ballast;
     private readonly int _segmentBytes;
     private readonly Guid _storeId;
     private readonly uint _salt;
@@ -24,27 +25,28 @@ internal sealed class WriteAheadLog : IDisposable
     private ulong _nextSequence = 1;
     private uint _lastHash;
 
-    private WriteAheadLog(IFileLayer files, Guid storeId, int segmentBytes)
+    private WriteAheadLog(IFileLayer files, Ballast ballast, Guid storeId, int segmentBytes)
     {
         _files = files;
+        _ballast = ballast;
         _storeId = storeId;
         _segmentBytes = segmentBytes;
         _salt = Crc32C.Of(storeId.ToByteArray());
     }
 
     /// <summary>Makes the first segment of a new store.</summary>
-    public static WriteAheadLog Create(IFileLayer files, Guid storeId, int segmentBytes)
+    public static WriteAheadLog Create(IFileLayer files, Ballast ballast, Guid storeId, int segmentBytes)
     {
-        var log = new WriteAheadLog(files, storeId, segmentBytes);
+        var log = new WriteAheadLog(files, ballast, storeId, segmentBytes);
         log.StartSegment(1, 0);
         return log;
     }
 
     /// <summary>Reads everything back, in order, and gets ready to append behind it.</summary>
     /// <exception cref="CorruptStoreException">Something is damaged that can't be the last, unfinished write.</exception>
-    public static WriteAheadLog Open(IFileLayer files, Guid storeId, int segmentBytes, Action<LogBatch> replay)
+    public static WriteAheadLog Open(IFileLayer files, Ballast ballast, Guid storeId, int segmentBytes, Action<LogBatch> replay)
     {
-        var log = new WriteAheadLog(files, storeId, segmentBytes);
+        var log = new WriteAheadLog(files, ballast, storeId, segmentBytes);
         ulong[] numbers =
         [
             .. files.List()
@@ -74,7 +76,7 @@ internal sealed class WriteAheadLog : IDisposable
         }
 
         _open.Write(_position, bytes);
-        _open.Sync();
+        _open.SyncData();
         NoteBatch(batch, _nextSequence, LogBatchCodec.HashOf(bytes), bytes.Length);
     }
 
@@ -109,20 +111,37 @@ internal sealed class WriteAheadLog : IDisposable
 
     private void StartSegment(ulong number, int batchBytes)
     {
-        _open?.Dispose();
-        _open = _files.Create(Name(number));
-        _open.Preallocate(Math.Max(_segmentBytes, LogBatchCodec.SectorBytes + batchBytes));
-        var header = new FieldWriter();
-        header.U32(SegmentMagic);
-        header.U8(Version);
-        header.Id(_storeId);
-        header.U64(number);
-        header.U32(Crc32C.Of(header.Written));
-        _open.Write(0, header.Written);
-        _open.Sync();
-        _files.SyncDirectory();
+        // Nothing that was acknowledged is in the new file, so a refusal can be answered by making it anew.
+        _ballast.Spend(() => MakeSegment(number, Math.Max(_segmentBytes, LogBatchCodec.SectorBytes + batchBytes)));
         _segments.Add((number, 0));
         _position = LogBatchCodec.SectorBytes;
+    }
+
+    private void MakeSegment(ulong number, int length)
+    {
+        IStoreFile made = _files.Create(Name(number));
+        try
+        {
+            made.Preallocate(length);
+            var header = new FieldWriter();
+            header.U32(SegmentMagic);
+            header.U8(Version);
+            header.Id(_storeId);
+            header.U64(number);
+            header.U32(Crc32C.Of(header.Written));
+            made.Write(0, header.Written);
+            made.Sync();
+            _files.SyncDirectory();
+        }
+        catch (DiskFullException)
+        {
+            made.Dispose();
+            _files.Delete(Name(number));
+            throw;
+        }
+
+        _open?.Dispose();
+        _open = made;
     }
 
     private bool IsSegmentHeader(ReadOnlySpan<byte> segment, ulong number)
@@ -182,9 +201,14 @@ internal sealed class WriteAheadLog : IDisposable
 
         // A write that was under way can only be the very last thing in the log. Anything intact behind it was
         // acknowledged, and so was what is damaged now.
-        if (!isLast || HoldsBatch(segment, rest + LogBatchCodec.SectorBytes))
+        if (!isLast || HoldsBatch(segment, rest))
         {
             throw new CorruptStoreException($"Segment {number} of the log is damaged at byte {rest}, with more behind it.");
+        }
+
+        if (!LogBatchCodec.CanBeTorn(segment, rest, _salt))
+        {
+            throw new CorruptStoreException($"The last batch of the log, at byte {rest} of segment {number}, was written whole and is damaged.");
         }
 
         file.Write(rest, new byte[segment.Length - rest]);

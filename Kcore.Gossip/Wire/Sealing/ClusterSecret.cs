@@ -16,6 +16,9 @@ public sealed class ClusterSecret : IDisposable
 
     // Pinned, so that the garbage collector never leaves a second copy behind that nobody zeroes.
     private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>(Size, pinned: true);
+
+    // A rotation disposes of a secret while another thread may be opening a datagram under it.
+    private readonly Lock _use = new();
     private bool _disposed;
 
     /// <exception cref="ArgumentException">The length is not <see cref="Size"/>.</exception>
@@ -50,17 +53,31 @@ public sealed class ClusterSecret : IDisposable
     }
 
     /// <summary>Fills <paramref name="output"/> with key material for the purpose named by <paramref name="info"/>.</summary>
-    public void Derive(ReadOnlySpan<byte> info, Span<byte> output)
+    public void Derive(ReadOnlySpan<byte> info, Span<byte> output) =>
+        ObjectDisposedException.ThrowIf(!TryDerive(info, output), this);
+
+    /// <summary>As <see cref="Derive"/>; false when the secret has been disposed of meanwhile.</summary>
+    public bool TryDerive(ReadOnlySpan<byte> info, Span<byte> output)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        HKDF.DeriveKey(HashAlgorithmName.SHA256, _bytes, output, salt: [], info);
+        lock (_use)
+        {
+            if (!_disposed)
+            {
+                HKDF.DeriveKey(HashAlgorithmName.SHA256, _bytes, output, salt: [], info);
+            }
+
+            return !_disposed;
+        }
     }
 
     /// <summary>Copies the secret out, for the key file and the join token only.</summary>
     public void CopyTo(Span<byte> destination)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        _bytes.CopyTo(destination);
+        lock (_use)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _bytes.CopyTo(destination);
+        }
     }
 
     /// <summary>Compares in constant time.</summary>
@@ -68,8 +85,11 @@ public sealed class ClusterSecret : IDisposable
 
     public void Dispose()
     {
-        CryptographicOperations.ZeroMemory(_bytes);
-        _disposed = true;
+        lock (_use)
+        {
+            _disposed = true;
+            CryptographicOperations.ZeroMemory(_bytes);
+        }
     }
 
     /// <summary>Names the key by its id, so that a log line can't leak the secret.</summary>

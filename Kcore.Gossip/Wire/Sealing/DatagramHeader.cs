@@ -12,11 +12,27 @@ public readonly record struct ClusterScope(UInt128 ClusterId, uint ClusterEpoch)
 /// <param name="Nonce">Random per start, so that a restored disk does not reuse a key with old counters.</param>
 public readonly record struct BootId(uint Epoch, uint Nonce);
 
+/// <summary>What a datagram is for: the high half of its second byte, vouched for by the tag like the rest of the header.</summary>
+public enum DatagramKind : byte
+{
+    /// <summary>A message for whoever lives at the address: the sender does not know yet who that is.</summary>
+    Greeting = 0x00,
+
+    /// <summary>A message that only the node it was sealed for can open.</summary>
+    Message = 0x10,
+
+    /// <summary>Asks the sender of a datagram to show that it is sending now.</summary>
+    Challenge = 0x30,
+
+    /// <summary>A message that carries what a challenge asked for.</summary>
+    Answer = 0x50,
+}
+
 /// <summary>
-/// The clear part of a datagram, 38 bytes, big endian: magic 1, version and flags 1, key id 4, sender uid 16,
+/// The clear part of a datagram, 38 bytes, big endian: magic 1, version and kind 1, key id 4, sender uid 16,
 /// boot epoch 4, boot nonce 4, counter 8. The ciphertext and a tag of 16 bytes follow.
 /// </summary>
-public readonly record struct DatagramHeader(uint KeyId, UInt128 Sender, BootId Boot, ulong Counter)
+public readonly record struct DatagramHeader(uint KeyId, UInt128 Sender, BootId Boot, ulong Counter, DatagramKind Kind = DatagramKind.Greeting)
 {
     public const int Size = 38;
     public const int TagSize = 16;
@@ -32,18 +48,21 @@ public readonly record struct DatagramHeader(uint KeyId, UInt128 Sender, BootId 
     /// <summary>'K'. Neither DNS, DHCP, WireGuard nor VXLAN datagrams usually start with it.</summary>
     public const byte Magic = 0x4B;
 
-    /// <summary>Version 1 in the low half; the high half holds flags, of which none is defined.</summary>
-    public const byte VersionAndFlags = 0x01;
+    /// <summary>The low half of the second byte; the high half is the <see cref="DatagramKind"/>.</summary>
+    public const byte Version = 0x01;
 
-    /// <summary>Header, cluster id and cluster epoch: everything the tag vouches for besides the ciphertext.</summary>
-    internal const int AuthenticatedSize = Size + 16 + 4;
+    /// <summary>
+    /// Header, cluster id, cluster epoch and, but in a greeting, the uid of the receiver: everything the tag vouches for
+    /// besides the ciphertext.
+    /// </summary>
+    internal const int AuthenticatedMax = Size + 16 + 4 + 16;
 
     internal const int NonceSize = 12;
 
     public void Write(Span<byte> destination)
     {
         destination[0] = Magic;
-        destination[1] = VersionAndFlags;
+        destination[1] = (byte)((byte)Kind | Version);
         BinaryPrimitives.WriteUInt32BigEndian(destination[2..], KeyId);
         BinaryPrimitives.WriteUInt128BigEndian(destination[6..], Sender);
         BinaryPrimitives.WriteUInt32BigEndian(destination[22..], Boot.Epoch);
@@ -65,7 +84,9 @@ public readonly record struct DatagramHeader(uint KeyId, UInt128 Sender, BootId 
             return DropReason.BadMagic;
         }
 
-        if (datagram[1] != VersionAndFlags)
+        var kind = (DatagramKind)(datagram[1] & 0xF0);
+        if ((datagram[1] & 0x0F) != Version
+            || kind is not (DatagramKind.Greeting or DatagramKind.Message or DatagramKind.Challenge or DatagramKind.Answer))
         {
             return DropReason.UnknownVersion;
         }
@@ -76,15 +97,25 @@ public readonly record struct DatagramHeader(uint KeyId, UInt128 Sender, BootId 
             new BootId(
                 BinaryPrimitives.ReadUInt32BigEndian(datagram[22..]),
                 BinaryPrimitives.ReadUInt32BigEndian(datagram[26..])),
-            BinaryPrimitives.ReadUInt64BigEndian(datagram[30..]));
+            BinaryPrimitives.ReadUInt64BigEndian(datagram[30..]),
+            kind);
         return DropReason.None;
     }
 
-    internal static void WriteAuthenticated(ReadOnlySpan<byte> header, ClusterScope scope, Span<byte> destination)
+    /// <summary>Returns the part of <paramref name="destination"/> that was filled.</summary>
+    internal static ReadOnlySpan<byte> WriteAuthenticated(
+        ReadOnlySpan<byte> header, ClusterScope scope, UInt128 receiver, Span<byte> destination)
     {
         header[..Size].CopyTo(destination);
         BinaryPrimitives.WriteUInt128BigEndian(destination[Size..], scope.ClusterId);
         BinaryPrimitives.WriteUInt32BigEndian(destination[(Size + 16)..], scope.ClusterEpoch);
+        if ((DatagramKind)(header[1] & 0xF0) == DatagramKind.Greeting)
+        {
+            return destination[..(Size + 20)];
+        }
+
+        BinaryPrimitives.WriteUInt128BigEndian(destination[(Size + 20)..], receiver);
+        return destination[..AuthenticatedMax];
     }
 
     /// <summary>

@@ -9,12 +9,11 @@ namespace Kcore.Gossip.Wire.Sealing;
 public sealed class DatagramSealer : IDisposable
 {
     private readonly UInt128 _sender;
-    private readonly BootId _boot;
     private readonly KeyRing _ring;
+    private readonly Dictionary<uint, AesGcm> _ciphers = new(KeyRing.MaxSecrets);
+    private BootId _boot;
     private ClusterScope _scope;
-    private ulong _lastCounter;
-    private AesGcm? _cipher;
-    private uint _cipherKeyId;
+    private int _ringVersion;
 
     public DatagramSealer(UInt128 sender, BootId boot, KeyRing ring, ClusterScope scope)
         : this(sender, boot, ring, scope, lastCounter: 0)
@@ -26,39 +25,55 @@ public sealed class DatagramSealer : IDisposable
         _sender = sender;
         _boot = boot;
         _ring = ring;
+        _ringVersion = ring.Version;
         _scope = scope;
-        _lastCounter = lastCounter;
+        LastCounter = lastCounter;
     }
+
+    /// <summary>The counter of the datagram sealed last; 0 before the first.</summary>
+    public ulong LastCounter { get; private set; }
 
     /// <summary>Moves to another cluster or cluster epoch, under new keys.</summary>
     public void ChangeScope(ClusterScope scope)
     {
         _scope = scope;
-        DropCipher();
+        DropCiphers();
     }
+
+    /// <summary>Goes on as a later boot: what peers remember of this node turned out to be newer than what it did itself.</summary>
+    public void ChangeBoot(BootId boot)
+    {
+        _boot = boot;
+        DropCiphers();
+    }
+
+    /// <summary>Seals a greeting under the active key.</summary>
+    public bool TrySeal(ReadOnlySpan<byte> plaintext, Span<byte> destination, out int written) =>
+        TrySeal(plaintext, DatagramKind.Greeting, default, _ring.Active.KeyId, destination, out written);
 
     /// <summary>
     /// Writes header, ciphertext and tag. <paramref name="plaintext"/> holds at most
     /// <see cref="DatagramHeader.MaxPlaintext"/> bytes, <paramref name="destination"/> has room for
-    /// <see cref="DatagramHeader.Overhead"/> more; they do not overlap. False when this boot has used up its counter:
-    /// it may never send again, and only a new boot id helps.
+    /// <see cref="DatagramHeader.Overhead"/> more; they do not overlap. The active key takes the place of a key that
+    /// the ring does not hold. False when this boot has used up its counter: it may never send again, and only a new boot
+    /// id helps.
     /// </summary>
-    public bool TrySeal(ReadOnlySpan<byte> plaintext, Span<byte> destination, out int written)
+    public bool TrySeal(
+        ReadOnlySpan<byte> plaintext, DatagramKind kind, UInt128 receiver, uint keyId, Span<byte> destination, out int written)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(plaintext.Length, DatagramHeader.MaxPlaintext);
         ArgumentOutOfRangeException.ThrowIfLessThan(destination.Length, plaintext.Length + DatagramHeader.Overhead);
         written = 0;
-        if (_lastCounter == ulong.MaxValue)
+        if (LastCounter == ulong.MaxValue || Cipher(ref keyId) is not { } cipher)
         {
             return false;
         }
 
-        AesGcm cipher = CurrentCipher();
-        ulong counter = ++_lastCounter;
-        new DatagramHeader(_cipherKeyId, _sender, _boot, counter).Write(destination);
+        ulong counter = ++LastCounter;
+        new DatagramHeader(keyId, _sender, _boot, counter, kind).Write(destination);
 
-        Span<byte> authenticated = stackalloc byte[DatagramHeader.AuthenticatedSize];
-        DatagramHeader.WriteAuthenticated(destination, _scope, authenticated);
+        Span<byte> room = stackalloc byte[DatagramHeader.AuthenticatedMax];
+        ReadOnlySpan<byte> authenticated = DatagramHeader.WriteAuthenticated(destination, _scope, receiver, room);
         Span<byte> nonce = stackalloc byte[DatagramHeader.NonceSize];
         DatagramHeader.WriteNonce(counter, nonce);
         cipher.Encrypt(
@@ -71,24 +86,39 @@ public sealed class DatagramSealer : IDisposable
         return true;
     }
 
-    public void Dispose() => DropCipher();
+    public void Dispose() => DropCiphers();
 
-    private AesGcm CurrentCipher()
+    private AesGcm? Cipher(ref uint keyId)
     {
-        ClusterSecret active = _ring.Active;
-        if (_cipher is null || _cipherKeyId != active.KeyId)
+        if (_ringVersion != _ring.Version)
         {
-            DropCipher();
-            _cipher = new SessionKey(active.KeyId, _sender, _boot).CreateCipher(active, _scope);
-            _cipherKeyId = active.KeyId;
+            _ringVersion = _ring.Version;
+            DropCiphers();
         }
 
-        return _cipher;
+        if (_ciphers.TryGetValue(keyId, out AesGcm? known))
+        {
+            return known;
+        }
+
+        ClusterSecret secret = _ring.Find(keyId) ?? _ring.Active;
+        keyId = secret.KeyId;
+        if (!_ciphers.TryGetValue(keyId, out AesGcm? cipher)
+            && new SessionKey(keyId, _sender, _boot).CreateCipher(secret, _scope) is { } made)
+        {
+            _ciphers[keyId] = cipher = made;
+        }
+
+        return cipher;
     }
 
-    private void DropCipher()
+    private void DropCiphers()
     {
-        _cipher?.Dispose();
-        _cipher = null;
+        foreach (AesGcm cipher in _ciphers.Values)
+        {
+            cipher.Dispose();
+        }
+
+        _ciphers.Clear();
     }
 }

@@ -12,7 +12,7 @@ public enum DropReason
     /// <summary>Not one of ours: the first byte is another protocol's.</summary>
     BadMagic,
 
-    /// <summary>A version or flag this build does not know.</summary>
+    /// <summary>A version or kind this build does not know.</summary>
     UnknownVersion,
 
     /// <summary>Sealed under a secret this node does not hold.</summary>
@@ -30,6 +30,12 @@ public enum DropReason
     /// <summary>A first datagram of an unknown session while the budget for trying such is used up.</summary>
     Throttled,
 
-    /// <summary>Changed on the way, of another cluster or cluster epoch, or forged.</summary>
+    /// <summary>Changed on the way, of another cluster or cluster epoch, sealed for another node, or forged.</summary>
     NotAuthentic,
+
+    /// <summary>Authentic, but nothing shows yet that its sender sent it now; it was asked to.</summary>
+    Unproven,
+
+    /// <summary>It was about the session only and has been dealt with; there is no message in it.</summary>
+    Handshake,
 }

@@ -11,6 +11,8 @@ internal sealed class LeastRecentlyUsed<TKey, TValue>(int capacity)
 
     public int Count => _index.Count;
 
+    public IEnumerable<TValue> Values => _order.Select(entry => entry.Value);
+
     public bool TryGet(TKey key, out TValue value)
     {
         if (!_index.TryGetValue(key, out LinkedListNode<KeyValuePair<TKey, TValue>>? node))

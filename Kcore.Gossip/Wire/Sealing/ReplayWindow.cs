@@ -15,6 +15,20 @@ internal sealed class ReplayWindow
     private readonly ulong[] _used = new ulong[Words];
     private ulong _highest;
 
+    /// <param name="used">Every counter up to this one is taken as used: what was sent before can't be told from a replay.</param>
+    public ReplayWindow(ulong used = 0)
+    {
+        _highest = used;
+        if (used > 0)
+        {
+            Array.Fill(_used, ulong.MaxValue);
+            _used[WordOf(used)] = ulong.MaxValue >> (WordBits - 1 - (int)(used % WordBits));
+        }
+    }
+
+    /// <summary>The largest counter used.</summary>
+    public ulong Highest => _highest;
+
     /// <summary>Tells whether a counter may still be used; changes nothing, as the datagram is not authentic yet.</summary>
     public DropReason Check(ulong counter)
     {

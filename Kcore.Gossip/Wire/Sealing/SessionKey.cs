@@ -11,7 +11,8 @@ internal readonly record struct SessionKey(uint KeyId, UInt128 Sender, BootId Bo
     private static ReadOnlySpan<byte> Label => "kcore-gossip-v1"u8;
 
     /// <summary>The cipher of this session: AES-256-GCM under HKDF(secret, label, cluster, key id, sender, boot).</summary>
-    public AesGcm CreateCipher(ClusterSecret secret, ClusterScope scope)
+    /// <returns>Null when the secret was retired at this very moment.</returns>
+    public AesGcm? CreateCipher(ClusterSecret secret, ClusterScope scope)
     {
         Span<byte> info = stackalloc byte[Label.Length + 48];
         Label.CopyTo(info);
@@ -24,7 +25,11 @@ internal readonly record struct SessionKey(uint KeyId, UInt128 Sender, BootId Bo
         BinaryPrimitives.WriteUInt32BigEndian(rest[44..], Boot.Nonce);
 
         Span<byte> key = stackalloc byte[KeySize];
-        secret.Derive(info, key);
+        if (!secret.TryDerive(info, key))
+        {
+            return null;
+        }
+
         var cipher = new AesGcm(key, DatagramHeader.TagSize);
         CryptographicOperations.ZeroMemory(key);
         return cipher;

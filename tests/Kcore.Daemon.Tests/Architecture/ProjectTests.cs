@@ -8,12 +8,6 @@ public sealed partial class ProjectTests
 {
     private const int MaxLines = 500;
 
-    // A file that deserves to be longer goes here, with the reason.
-    private static readonly Dictionary<string, string> LongFiles = new()
-    {
-        ["Kcore.Gossip/GossipCore.Sync.cs"] = "both sides of one conversation, the repair of catalogs, which is read together",
-    };
-
     private static readonly string[] Vague = ["Manager", "Helper", "Util", "Common"];
 
     public static TheoryData<string, string[]> Arrows => new()
@@ -64,7 +58,6 @@ public sealed partial class ProjectTests
     public void No_source_is_longer_than_a_reader_can_hold() => Assert.Empty(
         from project in Repository.Projects
         from path in Repository.Sources(project)
-        where !LongFiles.ContainsKey(path)
         let lines = File.ReadLines(Path.Combine(Repository.Root, path)).Count()
         where lines > MaxLines
         select $"{path}: {lines} lines");

@@ -27,7 +27,7 @@ internal sealed class LoneNode : IAsyncDisposable
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("kcore-node-");
     private readonly CancellationTokenSource _stop = new();
     private readonly KeyRing _ring;
-    private readonly ClusterCertificates _certificates;
+    private readonly ClusterTls _tls;
     private readonly EventLog _events;
     private readonly ClusterLedger _ledger;
     private Task _running = Task.CompletedTask;
@@ -39,24 +39,26 @@ internal sealed class LoneNode : IAsyncDisposable
         var secret = new ClusterSecret([.. Enumerable.Repeat((byte)1, ClusterSecret.Size)]);
         _ring = new KeyRing(secret);
         NodeIdentity identity = NodeIdentity.Load(new MetaStore(_test.Database), "machine-1", logger);
-        _certificates = new ClusterCertificates(_ring, identity.Id.Value, time);
-        var connector = new PeerConnector(new TlsOptions(_certificates), time);
+        _tls = new ClusterTls(_ring, identity.Id.Value, time);
+        var connector = new PeerConnector(_tls, time);
         _events = new EventLog(_test.Database, time, "node-a", logger);
         _ledger = new ClusterLedger(Path.Combine(_directory.FullName, "raft"), identity, _events, time, new Random(1), logger);
+        var twins = new TwinWatch(identity, "node-a", _events, logger);
         Cluster = new ClusterLoop(new ClusterLoopParts
         {
             Options = new ClusterOptions { GossipPort = FreePort(), RaftPort = 7947 },
             NodeName = "node-a",
             Identity = identity,
-            Secret = secret,
             Ring = _ring,
+            PeerKeys = new PeerKeys(),
             KeyWasMade = true,
             Connector = connector,
             Discovery = null,
             Underlay = new Published<Underlay>(Underlay),
             Catalog = new CatalogStore(_test.Database),
             Ledger = _ledger,
-            Observer = new GossipReports(_events, time, logger),
+            Observer = new GossipReports(_events, twins.Suspect, time, logger),
+            Twins = twins,
             Time = time,
             Logger = logger,
         });
@@ -103,7 +105,7 @@ internal sealed class LoneNode : IAsyncDisposable
         await _stop.CancelAsync();
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _ledger.DisposeAsync();
-        _certificates.Dispose();
+        _tls.Dispose();
         _ring.Dispose();
         _test.Dispose();
         _directory.Delete(recursive: true);

@@ -27,6 +27,34 @@ public sealed class NodeIdentityTests : IDisposable
     }
 
     [Fact]
+    public void Of_two_starts_the_later_one_has_the_larger_nonce()
+    {
+        NodeIdentity first = Load();
+        _test.Reopen();
+
+        Assert.True(Load().BootNonce > first.BootNonce);
+    }
+
+    [Fact]
+    public void A_node_that_yields_its_identity_is_a_new_one_at_the_next_start_that_founds_nothing_and_knows_where_the_others_are()
+    {
+        NodeIdentity before = Load();
+        before.JoinCluster(Home);
+        before.RememberContacts(["192.0.2.1:7946"]);
+        before.RememberName("node-a");
+        before.Replace();
+        _test.Reopen();
+        NodeIdentity after = Load();
+
+        Assert.NotEqual(before.Id, after.Id);
+        Assert.Equal(1u, after.BootEpoch);
+        Assert.Null(after.Cluster);
+        Assert.True(after.WasEverMember);
+        Assert.Null(after.FirstName);
+        Assert.Equal(["192.0.2.1:7946"], after.RememberedContacts());
+    }
+
+    [Fact]
     public void A_boot_counter_that_peers_know_to_be_higher_is_kept()
     {
         Load().RaiseBootEpoch(41);

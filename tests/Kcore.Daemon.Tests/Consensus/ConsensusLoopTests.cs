@@ -3,9 +3,9 @@ using Kcore.Daemon.Cluster.Consensus;
 using Kcore.Daemon.Ipam;
 using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Daemon.Tests.Ipam;
-using Kcore.Daemon.Tests.Storage;
 using Kcore.Raft;
 using Kcore.TestKit;
+using Kcore.TestKit.Disks;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit.Abstractions;
 
@@ -123,7 +123,7 @@ public sealed class ConsensusLoopTests(ITestOutputHelper output)
         await member.DisposeAsync();
         ProposeException failure = await Assert.ThrowsAsync<ProposeException>(() => member.DoAsync(Commands.Allocate(1)));
         Assert.Equal(ProposeFailure.Stopped, failure.Failure);
-        Assert.False(member.Loop.TryReceive(new RaftMessage.HeartbeatReply { From = default, To = default, Term = 1 }));
+        Assert.False(member.Loop.TryReceive(new RaftMessage.HeartbeatReply { Group = new RaftGroup(Identity.ClusterId, Identity.Epoch), From = default, To = default, Term = 1 }));
     }
 
     [Fact]

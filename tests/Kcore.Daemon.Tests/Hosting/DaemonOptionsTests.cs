@@ -73,7 +73,7 @@ public sealed class DaemonOptionsTests : IDisposable
 
     [Fact]
     public void An_unknown_section_is_refused_with_the_known_ones_named() =>
-        Refused("clutser: { gossipPort: 1 }", "'clutser'", "cluster, dataplane, node");
+        Refused("clutser: { gossipPort: 1 }", "'clutser'", "cluster, dataplane, membership, node");
 
     [Fact]
     public void An_unknown_setting_is_refused_with_the_known_ones_named() =>
@@ -82,8 +82,8 @@ public sealed class DaemonOptionsTests : IDisposable
     [Theory]
     [InlineData("cluster: { gossipPort: [1, 2] }", "cluster.gossipPort")]
     [InlineData("cluster: 5", "'cluster'")]
-    [InlineData("hello", "cluster, dataplane, node")]
-    [InlineData("- a\n- b", "cluster, dataplane, node")]
+    [InlineData("hello", "cluster, dataplane, membership, node")]
+    [InlineData("- a\n- b", "cluster, dataplane, membership, node")]
     [InlineData("cluster: { gossipPort: 1", "kcored.yaml")]
     [InlineData("cluster: { gossipPort: 1, gossipPort: 2 }", "kcored.yaml")]
     public void What_is_no_configuration_is_refused(string yaml, string named) => Refused(yaml, named);

@@ -7,7 +7,7 @@ namespace Kcore.Daemon.Tests.Hosting;
 public sealed partial class ShippedConfigurationTests : IDisposable
 {
     private static readonly (string Section, Type Type)[] Sections =
-        [("node", typeof(NodeOptions)), ("cluster", typeof(ClusterOptions)), ("dataplane", typeof(DataplaneOptions))];
+        [("node", typeof(NodeOptions)), ("cluster", typeof(ClusterOptions)), ("membership", typeof(MembershipOptions)), ("dataplane", typeof(DataplaneOptions))];
 
     private readonly string _file = Path.GetTempFileName();
 
@@ -40,7 +40,7 @@ public sealed partial class ShippedConfigurationTests : IDisposable
 
     private static void AssertDefaults(DaemonOptions options)
     {
-        object[] seen = [options.Node, options.Cluster, options.Dataplane];
+        object[] seen = [options.Node, options.Cluster, options.Membership, options.Dataplane];
         foreach (object section in seen)
         {
             object untouched = Activator.CreateInstance(section.GetType())!;

@@ -2,6 +2,7 @@ using Kcore.Daemon.Ipam;
 using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Daemon.Tests.Ipam;
 using Kcore.Raft;
+using Kcore.TestKit.Disks;
 
 namespace Kcore.Daemon.Tests.Storage;
 

@@ -1,6 +1,7 @@
 using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Daemon.Tests.Ipam;
 using Kcore.Raft;
+using Kcore.TestKit.Disks;
 
 namespace Kcore.Daemon.Tests.Storage;
 
@@ -13,12 +14,16 @@ public sealed class RaftStoreTests
     {
         var files = new MemoryFileLayer();
         RaftStore.Found(files, Identity, new byte[] { 7 }, 2048);
-        using RaftStore store = RaftStore.Open(files, 2048);
-        Assert.Equal(Identity, store.Identity);
-        Assert.Equal([1UL, 2UL], store.InitialState.Entries.Select(entry => entry.Index));
-        Assert.Equal([(byte)7], store.InitialState.Entries[0].Data.ToArray());
-        Assert.True(ConfigurationCodec.TryDecode(store.InitialState.Entries[1].Data.Span, out Configuration? configuration));
-        Assert.Equal(store.Member, Assert.Single(configuration.Voters));
+        using (RaftStore store = RaftStore.Open(files, 2048))
+        {
+            Assert.Equal(Identity, store.Identity);
+            Assert.Equal([1UL, 2UL], store.InitialState.Entries.Select(entry => entry.Index));
+            Assert.Equal([(byte)7], store.InitialState.Entries[0].Data.ToArray());
+            Assert.True(ConfigurationCodec.TryDecode(store.InitialState.Entries[1].Data.Span, out Configuration? configuration));
+            Assert.Equal(store.Member, Assert.Single(configuration.Voters));
+            Assert.Throws<StoreBusyException>(() => RaftStore.Open(files, 2048));
+        }
+
         Assert.Throws<InvalidOperationException>(() => RaftStore.Found(files, Identity, new byte[] { 7 }, 2048));
     }
 
@@ -51,6 +56,101 @@ public sealed class RaftStoreTests
         using RaftStore again = RaftStore.Open(files, 2048);
         Assert.Equal(10UL, again.InitialState.Snapshot.Index);
         Assert.Equal([11UL], again.InitialState.Entries.Select(entry => entry.Index));
+    }
+
+    [Fact]
+    public void A_snapshot_of_the_leader_that_the_log_did_not_learn_of_leaves_no_hole_behind_it()
+    {
+        var files = new MemoryFileLayer();
+        using (RaftStore store = Joined(files))
+        {
+            store.Write(Batch(1, 1, Entry(1, 1), Entry(2, 1)));
+
+            // The file of the snapshot takes five operations; the sixth is the write of the batch.
+            files.PowerCutAt = files.Operations + 6;
+            Assert.Throws<PowerCutException>(() => store.Write(Batch(2, 3) with { Snapshot = Snapshot(10, 3) }));
+        }
+
+        MemoryFileLayer booted = files.AfterPowerCut(Survivors.None, new Random(1));
+        using (RaftStore store = RaftStore.Open(booted, 2048))
+        {
+            Assert.Equal(10UL, store.InitialState.Snapshot.Index);
+            store.Write(Batch(1, 3, Entry(11, 3)));
+        }
+
+        using RaftStore again = RaftStore.Open(booted, 2048);
+        Assert.Equal([11UL], again.InitialState.Entries.Select(entry => entry.Index));
+    }
+
+    [Fact]
+    public void P17_a_last_batch_that_was_written_whole_and_changed_is_a_verdict_and_a_torn_one_is_not()
+    {
+        var files = new MemoryFileLayer();
+        using (RaftStore store = Joined(files))
+        {
+            store.Write(Batch(1, 1, new RaftEntry(1, 1, RaftEntryKind.Command, Enumerable.Repeat((byte)7, 1400).ToArray())));
+        }
+
+        string segment = files.List().Last(name => name.StartsWith("segment-", StringComparison.Ordinal));
+        files.FlipBit(segment, 2000);
+        Assert.Throws<CorruptStoreException>(() => RaftStore.Open(files.AfterKill(), 2048));
+        files.FlipBit(segment, 2000);
+        using RaftStore open = RaftStore.Open(files, 2048);
+        files.PowerCutAt = files.Operations + 5;
+        files.IsCutAfter = true;
+        Assert.Throws<PowerCutException>(() => open.Write(Batch(2, 1, new RaftEntry(2, 1, RaftEntryKind.Command, Enumerable.Repeat((byte)7, 1400).ToArray()))));
+        foreach (Survivors survivors in new[] { Survivors.None, Survivors.First, Survivors.Last, Survivors.Random })
+        {
+            using RaftStore torn = RaftStore.Open(files.AfterPowerCut(survivors, new Random(3)), 2048);
+            Assert.Single(torn.InitialState.Entries);
+        }
+    }
+
+    [Fact]
+    public void One_batch_is_one_sync_and_waits_for_no_metadata()
+    {
+        var files = new MemoryFileLayer();
+        using RaftStore store = Joined(files);
+        (int syncs, int full) = (files.Syncs, files.FullSyncs);
+        store.Write(Batch(1, 1, Entry(1, 1), Entry(2, 1)));
+        Assert.Equal((syncs + 1, full), (files.Syncs, files.FullSyncs));
+    }
+
+    [Fact]
+    public void P19_a_store_copied_to_another_machine_or_node_is_refused()
+    {
+        var files = new MemoryFileLayer();
+        Joined(files).Dispose();
+        RaftStore.Open(files, 2048, new StoreOwner(Identity.NodeUid, Identity.MachineId)).Dispose();
+        Assert.Throws<ForeignStoreException>(() => RaftStore.Open(files, 2048, new StoreOwner(Identity.NodeUid, "clone")));
+        Assert.Throws<ForeignStoreException>(() => RaftStore.Open(files, 2048, new StoreOwner(Commands.Id(7), Identity.MachineId)));
+    }
+
+    [Fact]
+    public void On_a_full_disk_the_reserve_is_given_up_and_taken_back()
+    {
+        var files = new MemoryFileLayer();
+        using RaftStore store = Joined(files);
+        files.CapacityBytes = files.UsedBytes;
+        ulong index = 0;
+        while (!store.IsSpaceLow)
+        {
+            store.Write(Batch(index + 1, 1, Entry(++index, 1, 300)));
+        }
+
+        Assert.Throws<DiskFullException>(() =>
+        {
+            for (int i = 0; i < 100; i++)
+            {
+                store.SaveSnapshot(Snapshot(1, 1) with { Data = new byte[20_000] }, 1);
+            }
+        });
+        store.CheckSpace();
+        Assert.True(store.IsSpaceLow);
+        store.Write(Batch(index + 1, 1, Entry(++index, 1)));
+        files.CapacityBytes = long.MaxValue;
+        store.CheckSpace();
+        Assert.False(store.IsSpaceLow);
     }
 
     [Fact]

@@ -16,11 +16,12 @@ public sealed class SuspicionTests
     [InlineData(10, 7, 2500)]
     public void The_time_to_answer_falls_with_each_witness(int members, int witnesses, int expected)
     {
-        var suspicion = new Suspicion(MemberCodecTests.Member(), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2.5), 4, members);
+        var suspicion = new Suspicion(MemberCodecTests.Member(), Accusation.By(new NodeId(50)), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2.5), 4, members);
         for (int i = 0; i < witnesses; i++)
         {
-            Assert.True(suspicion.AddWitness(new NodeId((UInt128)(100 + i))));
-            Assert.False(suspicion.AddWitness(new NodeId((UInt128)(100 + i))));
+            bool shortens = suspicion.Witnesses < suspicion.Wanted;
+            Assert.Equal(shortens, suspicion.Confirm(Accusation.By(new NodeId((UInt128)(100 + i)))));
+            Assert.False(suspicion.Confirm(Accusation.By(new NodeId((UInt128)(100 + i)))));
         }
 
         Assert.Equal(expected, (suspicion.Deadline - TimeSpan.FromSeconds(1)).TotalMilliseconds);
@@ -29,7 +30,7 @@ public sealed class SuspicionTests
     [Fact]
     public void A_stall_of_ours_gives_the_suspect_more_time_but_not_without_end()
     {
-        var suspicion = new Suspicion(MemberCodecTests.Member(), TimeSpan.Zero, TimeSpan.FromSeconds(2), 4, 2);
+        var suspicion = new Suspicion(MemberCodecTests.Member(), Accusation.By(new NodeId(50)), TimeSpan.Zero, TimeSpan.FromSeconds(2), 4, 2);
         suspicion.Extend(TimeSpan.FromMilliseconds(300));
         Assert.Equal(TimeSpan.FromMilliseconds(2300), suspicion.Deadline);
         suspicion.Extend(TimeSpan.FromMinutes(5));

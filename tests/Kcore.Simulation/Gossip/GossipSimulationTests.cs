@@ -1,6 +1,8 @@
 using System.Net;
 using System.Text;
 using Kcore.Gossip;
+using Kcore.Simulation.Engine;
+using Kcore.Simulation.Engine.Checks;
 
 namespace Kcore.Simulation.Gossip;
 
@@ -8,14 +10,23 @@ public sealed class GossipSimulationTests
 {
     private static LocalWrite Write(string key, string value) => new(key, 1, Encoding.UTF8.GetBytes(value));
 
+    private static List<(TimeSpan At, SimulatedNode Observer, GossipEffect Effect)> Log(GossipCluster cluster) =>
+        cluster.Checks.OfType<EffectRecord>().Single().Effects;
+
+    private static void LoseCatalog(GossipCluster cluster, SimulatedNode node)
+    {
+        cluster.Truth.Forsake(node.Id);
+        node.Disk.LoseCatalog();
+    }
+
     private static GossipCluster Started(int seed, int count, double loss = 0)
     {
-        var cluster = new GossipCluster(seed, count) { Loss = loss };
+        var cluster = new GossipCluster((ulong)seed, count);
+        cluster.Network.Loss = loss;
+        cluster.Checks.AddRange(
+            [new ProgressCheck(cluster), new VisibilityCheck(cluster), new BurialCheck(cluster, new GossipOptions(), tolerableLoss: 0.2), new BoundsCheck(cluster), new EffectRecord(cluster)]);
         cluster.StartAll();
-        cluster.RunUntil(
-            () => cluster.Running.All(n => n.Core!.Members.Members.Count(m => m.Status == MemberStatus.Alive) == count) && cluster.InSync(),
-            TimeSpan.FromSeconds(30),
-            "everybody knows everybody");
+        cluster.RunUntil(() => cluster.AllSeeAll() && cluster.InSync(), TimeSpan.FromSeconds(30), "everybody knows everybody");
         return cluster;
     }
 
@@ -29,7 +40,7 @@ public sealed class GossipSimulationTests
     public void Clusters_converge_under_loss_and_nobody_is_declared_dead(int count, double loss, int seed)
     {
         GossipCluster cluster = Started(seed, count, loss);
-        cluster.Duplication = 0.05;
+        cluster.Network.Duplication = 0.05;
         for (int round = 0; round < 20; round++)
         {
             SimulatedNode writer = cluster.Nodes[round % count];
@@ -39,7 +50,7 @@ public sealed class GossipSimulationTests
 
         cluster.RunUntil(cluster.InSync, TimeSpan.FromSeconds(count > 33 ? 6 : 3), "equal digests");
         cluster.RunFor(TimeSpan.FromMinutes(1));
-        Assert.DoesNotContain(cluster.Log, l => l.Effect is GossipEffect.MemberChanged { After.Status: MemberStatus.Dead });
+        Assert.DoesNotContain(Log(cluster), l => l.Effect is GossipEffect.MemberChanged { After.Status: MemberStatus.Dead });
         Assert.All(cluster.Running, n => Assert.Equal(0, n.Core!.MalformedInputs));
         AssertSameEntries(cluster);
     }
@@ -67,7 +78,7 @@ public sealed class GossipSimulationTests
         {
             GossipCluster cluster = Started(seed, count);
             cluster.RunFor(TimeSpan.FromSeconds(3));
-            cluster.Swallow = payload => payload.Span.IndexOf(needle) >= 0;
+            cluster.Network.Swallow = payload => payload.Span.IndexOf(needle) >= 0;
             cluster.Put(cluster.Nodes[0], Write("swallowed", "by the network"));
             cluster.RunUntil(cluster.InSync, TimeSpan.FromSeconds(2), "equal without datagrams");
         }
@@ -85,7 +96,7 @@ public sealed class GossipSimulationTests
             cluster.Put(victim, Write("nic", "still there"));
             cluster.RunFor(TimeSpan.FromSeconds(2));
             ulong before = cluster.Nodes[0].Core!.CatalogDigest;
-            victim.Crash(loseWriteBehind: true);
+            cluster.Crash(victim, loseWriteBehind: true);
             TimeSpan took = cluster.RunUntil(
                 () => cluster.Running.All(n => n.Core!.Members.Find(victim.Id)!.Status == MemberStatus.Dead),
                 TimeSpan.FromSeconds(12),
@@ -106,9 +117,9 @@ public sealed class GossipSimulationTests
             cluster.Put(node, Write("a", "1"), Write("b", "2"));
             cluster.RunFor(TimeSpan.FromSeconds(2));
             ulong before = cluster.Nodes[0].Core!.CatalogDigest;
-            node.Crash(loseWriteBehind: false);
+            cluster.Crash(node, loseWriteBehind: false);
             cluster.RunFor(TimeSpan.FromSeconds(1));
-            cluster.Log.Clear();
+            Log(cluster).Clear();
             cluster.Start(node, []);
             cluster.Put(node, Write("a", "1"), Write("b", "2"));
             TimeSpan took = cluster.RunUntil(
@@ -117,7 +128,7 @@ public sealed class GossipSimulationTests
                 "back in the cluster");
             Assert.True(took < TimeSpan.FromMilliseconds(500), $"seed {seed}: {took}");
             Assert.All(cluster.Running, n => Assert.Equal(before, n.Core!.CatalogDigest));
-            Assert.DoesNotContain(cluster.Log, l => l.Effect is GossipEffect.CatalogChanged or GossipEffect.CatalogResync);
+            Assert.DoesNotContain(Log(cluster), l => l.Effect is GossipEffect.CatalogChanged or GossipEffect.CatalogResync);
         }
     }
 
@@ -127,13 +138,13 @@ public sealed class GossipSimulationTests
         for (int seed = 1; seed <= 5; seed++)
         {
             GossipCluster cluster = Started(seed, 8);
-            cluster.Side = n => n.Index % 2;
+            cluster.Network.Split(i => i % 2);
             cluster.RunFor(TimeSpan.FromMinutes(10));
             Assert.All(cluster.Running, n => Assert.Equal(4, n.Core!.Members.Members.Count(m => m.Status == MemberStatus.Dead)));
             cluster.Put(cluster.Nodes[0], Write("left", "side"));
             cluster.Put(cluster.Nodes[1], Write("right", "side"));
             cluster.RunFor(TimeSpan.FromHours(1));
-            cluster.Side = _ => 0;
+            cluster.Network.Mend();
             cluster.RunUntil(
                 () => cluster.InSync() && cluster.Running.All(n => n.Core!.Members.Members.All(m => m.Status == MemberStatus.Alive)),
                 TimeSpan.FromMinutes(2),
@@ -150,7 +161,7 @@ public sealed class GossipSimulationTests
         cluster.Put(cluster.Nodes[0], Write("gone", "1"), Write("kept", "2"));
         cluster.RunUntil(cluster.InSync, TimeSpan.FromSeconds(3), "written");
         cluster.RunFor(TimeSpan.FromSeconds(1));
-        absent.Crash(loseWriteBehind: false);
+        cluster.Crash(absent, loseWriteBehind: false);
         cluster.Put(cluster.Nodes[0], LocalWrite.Remove("gone", 1));
         cluster.RunFor(TimeSpan.FromMinutes(30));
         Assert.Null(cluster.Nodes[0].Core!.Catalog.Find(cluster.Nodes[0].Id)!.Find("gone"));
@@ -170,8 +181,8 @@ public sealed class GossipSimulationTests
             SimulatedNode node = cluster.Nodes[2];
             cluster.Put(node, Write("old", "1"), Write("same", "2"));
             cluster.RunFor(TimeSpan.FromSeconds(2));
-            node.Crash(loseWriteBehind: false);
-            node.WipeCatalog();
+            cluster.Crash(node, loseWriteBehind: false);
+            LoseCatalog(cluster, node);
             cluster.Start(node, []);
             cluster.Put(node, Write("same", "2"), Write("new", "3"));
             cluster.RunFor(TimeSpan.FromSeconds(5));
@@ -189,11 +200,11 @@ public sealed class GossipSimulationTests
             cluster.RunFor(TimeSpan.FromSeconds(3));
             for (int i = 0; i < 10; i++)
             {
-                cluster.Nodes[i % 5].StalledUntil = cluster.Now + TimeSpan.FromSeconds(2);
+                cluster.Stall(cluster.Nodes[i % 5], TimeSpan.FromSeconds(2));
                 cluster.RunFor(TimeSpan.FromSeconds(6));
             }
 
-            Assert.DoesNotContain(cluster.Log, l => l.Effect is GossipEffect.MemberChanged { After.Status: MemberStatus.Dead });
+            Assert.DoesNotContain(Log(cluster), l => l.Effect is GossipEffect.MemberChanged { After.Status: MemberStatus.Dead });
         }
     }
 
@@ -202,8 +213,7 @@ public sealed class GossipSimulationTests
     {
         GossipCluster cluster = Started(21, 5);
         SimulatedNode node = cluster.Nodes[4];
-        node.Endpoint = new IPEndPoint(IPAddress.Parse("10.9.9.9"), 7946);
-        cluster.Handle(node, new GossipInput.Readvertise(node.Endpoint));
+        cluster.Move(node, new IPEndPoint(IPAddress.Parse("10.9.9.9"), 7946));
         cluster.RunUntil(() => cluster.Running.All(n => n.Core!.Members.Find(node.Id)!.Endpoint.Equals(node.Endpoint)), TimeSpan.FromSeconds(2), "re-pointed");
     }
 
@@ -212,12 +222,17 @@ public sealed class GossipSimulationTests
     {
         GossipCluster cluster = Started(23, 4);
         SimulatedNode late = cluster.Nodes[3];
-        late.Crash(loseWriteBehind: true);
-        late.WipeCatalog();
+        cluster.Crash(late, loseWriteBehind: true);
+        LoseCatalog(cluster, late);
         cluster.Put(cluster.Nodes[0], Write("large", new string('l', 4096)));
         cluster.Put(cluster.Nodes[1], [.. Enumerable.Range(0, 3000).Select(i => Write($"nic-{i}", "10.0.0.1"))]);
         LocalWrite[] leases = [.. Enumerable.Range(0, 100).Select(i => Write($"lease-{i}", new string('a', 40)) with { Version = 5 })];
-        cluster.Handle(cluster.Nodes[0], new GossipInput.PutCluster(0, 5, 1, [.. leases]));
+        foreach (LocalWrite lease in leases)
+        {
+            cluster.Truth.Commit(CatalogEntry.Create(NodeId.Raft, lease.Key, lease.Version, lease.Kind, EntryFlags.None, lease.Value), 1, 5);
+        }
+
+        cluster.Submit(cluster.Nodes[0], new GossipInput.PutCluster(0, 5, 1, [.. leases]));
         cluster.RunUntil(cluster.InSync, TimeSpan.FromSeconds(3), "three in sync");
         cluster.Start(late, [cluster.Nodes[2].Endpoint]);
         cluster.RunUntil(
@@ -233,9 +248,9 @@ public sealed class GossipSimulationTests
     {
         GossipCluster cluster = Started(22, 5);
         SimulatedNode node = cluster.Nodes[4];
-        cluster.Handle(node, new GossipInput.Leave());
+        cluster.Submit(node, new GossipInput.Leave());
         cluster.RunFor(TimeSpan.FromSeconds(1));
-        node.Crash(loseWriteBehind: false);
+        cluster.Crash(node, loseWriteBehind: false);
         cluster.RunFor(TimeSpan.FromMinutes(1));
         Assert.All(cluster.Running, n => Assert.Equal(MemberStatus.Left, n.Core!.Members.Find(node.Id)!.Status));
     }
@@ -245,8 +260,8 @@ public sealed class GossipSimulationTests
     [InlineData(32)]
     public void The_same_seed_gives_the_same_trace(int seed)
     {
-        Assert.Equal(Storm(seed).TraceHash, Storm(seed).TraceHash);
-        Assert.NotEqual(Storm(seed).TraceHash, Storm(seed + 100).TraceHash);
+        Assert.Equal(Storm(seed).Trace!.Value, Storm(seed).Trace!.Value);
+        Assert.NotEqual(Storm(seed).Trace!.Value, Storm(seed + 100).Trace!.Value);
     }
 
     [Fact]
@@ -255,8 +270,8 @@ public sealed class GossipSimulationTests
         for (int seed = 100; seed < 140; seed++)
         {
             GossipCluster cluster = Storm(seed);
-            cluster.Loss = 0.05;
-            cluster.Side = _ => 0;
+            cluster.Network.Loss = 0.05;
+            cluster.Network.Mend();
             foreach (SimulatedNode node in cluster.Nodes.Where(n => n.Core is null))
             {
                 cluster.Start(node, [cluster.Nodes[0].Endpoint]);
@@ -282,30 +297,30 @@ public sealed class GossipSimulationTests
         var random = new Random(seed * 31);
         int count = 3 + random.Next(6);
         GossipCluster cluster = Started(seed, count);
-        cluster.Loss = random.NextDouble() * 0.2;
-        cluster.Duplication = random.NextDouble() * 0.1;
+        cluster.Network.Loss = random.NextDouble() * 0.2;
+        cluster.Network.Duplication = random.NextDouble() * 0.1;
         for (int step = 0; step < 60; step++)
         {
             SimulatedNode node = cluster.Nodes[random.Next(count)];
             switch (random.Next(8))
             {
                 case 0 when node.Core is not null:
-                    node.Crash(loseWriteBehind: random.Next(2) == 0);
+                    cluster.Crash(node, loseWriteBehind: random.Next(2) == 0);
                     break;
                 case 0 or 1 when node.Core is null:
                     if (random.Next(5) == 0)
                     {
-                        node.WipeCatalog();
+                        LoseCatalog(cluster, node);
                     }
 
                     cluster.Start(node, [cluster.Nodes[random.Next(count)].Endpoint]);
                     break;
                 case 2:
                     int cut = random.Next(count + 1);
-                    cluster.Side = n => n.Index < cut ? 0 : 1;
+                    cluster.Network.Split(i => i < cut ? 0 : 1);
                     break;
                 case 3:
-                    cluster.Side = _ => 0;
+                    cluster.Network.Mend();
                     break;
                 case 4:
                     cluster.Put(node, LocalWrite.Remove($"key-{random.Next(10)}", 1));

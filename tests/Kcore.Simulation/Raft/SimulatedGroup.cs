@@ -1,324 +1,207 @@
-using System.Buffers.Binary;
+using Kcore.Daemon.Ipam;
+using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Raft;
 
 namespace Kcore.Simulation.Raft;
 
-/// <summary>A safety property of Raft does not hold; the message names it.</summary>
-public sealed class InvariantException(string message) : Exception(message);
+/// <summary>How one simulated group is made.</summary>
+internal sealed record GroupProfile
+{
+    public required int Size { get; init; }
+
+    public int SegmentBytes { get; init; } = 4096;
+
+    public int SnapshotEvery { get; init; } = 12;
+
+    public int KeptBehindSnapshot { get; init; } = 4;
+
+    public RaftOptions Raft { get; init; } = new() { BatchEntriesMax = 8, SnapshotChunkBytes = 300, UncommittedBytesMax = 8000, ReadsMax = 64 };
+}
 
 /// <summary>
-/// A whole Raft group in one thread: real cores, simulated disks and network, every choice from one seed. After every
-/// event the safety properties are checked.
+/// A whole group in one thread: real cores, real storage code over simulated disks, the real allocator. Every choice comes
+/// from one seed. After every event the invariants of the member concerned are checked.
 /// </summary>
-internal sealed class SimulatedGroup
+internal sealed partial class SimulatedGroup
 {
-    private const int InFlightMax = 400;
+    public static readonly Guid Cluster = new(0xC0FFEE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 
-    private readonly Random _random;
-    private readonly Mutation _mutation;
-    private readonly Member[] _members;
-    private readonly List<RaftMessage> _inFlight = [];
-    private readonly SafetyRecord _safety;
-    private int[] _side;
-    private uint _proposals;
+    private readonly GroupProfile _profile;
+    private readonly Dictionary<MemberId, DurableShadow> _shadows = [];
+    private bool _isFounded;
 
-    public SimulatedGroup(int seed, int size, Mutation mutation = Mutation.None)
+    public SimulatedGroup(int seed, GroupProfile profile)
     {
-        _random = new Random(seed);
-        _mutation = mutation;
-        Configuration configuration = Configuration.Of(Enumerable.Range(1, size).Select(Id));
-        _members = [.. Enumerable.Range(1, size).Select(number => new Member(Id(number), new SimulatedDisk(configuration)))];
-        _side = new int[size];
-        _safety = new SafetyRecord(size);
-        foreach (Member member in _members)
+        _profile = profile;
+        Random = new Random(seed);
+        Members = [.. Enumerable.Range(1, profile.Size).Select(number => new SimulatedMember(number, Record))];
+    }
+
+    public Random Random { get; }
+
+    public VirtualClock Clock { get; } = new();
+
+    public SafetyRecord Record { get; } = new();
+
+    public SimulatedMember[] Members { get; }
+
+    /// <summary>Crashes and errors from which a member came back.</summary>
+    public int Recoveries { get; private set; }
+
+    /// <summary>Starts everybody.</summary>
+    public void Start()
+    {
+        foreach (SimulatedMember member in Members)
         {
             Boot(member);
         }
     }
 
-    public ulong Committed => _safety.CommittedMax;
+    /// <summary>The leader of the newest term, if it is up.</summary>
+    public SimulatedMember? Leader => Members
+        .Where(member => member.Life?.Node.Role == RaftRole.Leader)
+        .MaxBy(member => member.Life!.Node.Term);
 
-    public int Leaders => _safety.LeaderCount;
-
-    /// <summary>Lets things go wrong for a while.</summary>
-    public void Run(int events)
+    /// <summary>Power is lost on this host: the image is what the next boot finds.</summary>
+    public void Crash(SimulatedMember member, TestKit.Disks.Survivors survivors)
     {
-        for (int i = 0; i < events; i++)
-        {
-            Happen(_random.Next(1000));
-        }
+        member.Life?.Store.Dispose();
+        member.Life = null;
+        member.Disk = member.Disk.AfterPowerCut(survivors, Random);
     }
 
-    /// <summary>Faults end: every member must come to apply the same log, with a new proposal in it, within the bound.</summary>
-    public void Heal(int roundsMax)
+    /// <summary>The process is killed: what it wrote stays.</summary>
+    public void Kill(SimulatedMember member)
     {
-        _side = new int[_members.Length];
-        foreach (Member member in _members.Where(member => member.Node is null))
-        {
-            Boot(member);
-        }
-
-        ulong target = 0;
-        for (int round = 0; round < roundsMax; round++)
-        {
-            foreach (Member member in _members)
-            {
-                member.Node!.Tick();
-                Settle(member);
-                FinishWrites(member);
-            }
-
-            while (_inFlight.Count > 0)
-            {
-                RaftMessage message = _inFlight[0];
-                _inFlight.RemoveAt(0);
-                Deliver(message);
-                foreach (Member member in _members)
-                {
-                    FinishWrites(member);
-                }
-            }
-
-            if (target == 0 && _members.FirstOrDefault(member => member.Node!.Role == RaftRole.Leader) is { } leader)
-            {
-                leader.Node!.Propose(Payload(), out target);
-                Settle(leader);
-                FinishWrites(leader);
-            }
-
-            if (target > 0 && _members.All(member => member.Applied >= target))
-            {
-                return;
-            }
-        }
-
-        throw new InvariantException($"Liveness: not everybody applied entry {target} within {roundsMax} rounds of calm.");
+        member.Life?.Store.Dispose();
+        member.Life = null;
+        member.Disk = member.Disk.AfterKill();
     }
 
-    private static MemberId Id(int number) => new(new Guid(number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), new Guid(number, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1));
-
-    private void Happen(int dice)
+    /// <summary>The host comes back with an empty disk, as somebody else.</summary>
+    public void Wipe(SimulatedMember member)
     {
-        Member member = _members[_random.Next(_members.Length)];
-        switch (dice)
-        {
-            case < 4:
-                Crash(member);
-                break;
-            case < 20 when member.Node is null:
-                Boot(member);
-                break;
-            case >= 20 and < 24:
-                _side = [.. _members.Select(_ => _random.Next(3) == 0 ? 1 : 0)];
-                break;
-            case >= 24 and < 34:
-                _side = new int[_members.Length];
-                break;
-            case < 44 when member.Node is not null && member.Applied > member.Node.Snapshot.Index:
-                TakeSnapshot(member);
-                break;
-            case < 120 when member.Node is { Role: RaftRole.Leader }:
-                member.Node.Propose(Payload(), out _);
-                Settle(member);
-                break;
-            case < 170 when member.Node is not null:
-                member.Node.Tick();
-                Settle(member);
-                break;
-            case < 400:
-                FinishWrites(member);
-                break;
-            default:
-                if (_inFlight.Count > 0)
-                {
-                    DeliverSome(dice);
-                }
-
-                break;
-        }
+        member.Life?.Store.Dispose();
+        member.Life = null;
+        member.Disk = new TestKit.Disks.MemoryFileLayer { CapacityBytes = member.Disk.CapacityBytes };
+        MakeStore(member);
     }
 
-    private void DeliverSome(int dice)
+    /// <summary>Starts a member that is down.</summary>
+    public void Boot(SimulatedMember member)
     {
-        // Mostly in order of sending, sometimes not; some are lost and some arrive twice.
-        int at = dice < 500 ? _random.Next(_inFlight.Count) : 0;
-        RaftMessage message = _inFlight[at];
-        if (dice is < 960 or > 975)
-        {
-            _inFlight.RemoveAt(at);
-        }
-
-        int from = IndexOf(message.From);
-        int to = IndexOf(message.To);
-        if (_side[from] == _side[to] && _random.Next(40) != 0)
-        {
-            Deliver(message);
-        }
-    }
-
-    private void Deliver(RaftMessage message)
-    {
-        Member member = _members[IndexOf(message.To)];
-        if (member.Node is null)
+        if (member.Life is not null || member.IsDiskLost)
         {
             return;
         }
 
-        // Through the codec, as on the wire.
-        if (!RaftMessageCodec.TryDecode(RaftMessageCodec.Encode(message), out RaftMessage? arrived))
+        try
         {
-            throw new InvariantException("A message could not be read back.");
-        }
+            if (RaftStore.ReadIdentity(member.Disk) is null)
+            {
+                // At the first start, and when the making was cut off.
+                MakeStore(member);
+            }
 
-        member.Node.Step(arrived);
-        Settle(member);
+            Start(member);
+        }
+        catch (TestKit.Disks.PowerCutException)
+        {
+            member.Disk = member.Disk.AfterPowerCut(SurvivorsOfCut, Random);
+            Clock.After(50_000, () => Boot(member));
+        }
+        catch (IOException)
+        {
+            // The disk does not answer; the supervisor tries again.
+            Clock.After(500_000, () => Boot(member));
+        }
+        catch (CorruptStoreException verdict)
+        {
+            if (!member.Disk.IsDamaged)
+            {
+                throw new InvariantException($"P17: {member.Id} has an undamaged disk and is called corrupt: {verdict.Message}");
+            }
+
+            member.IsDiskLost = true;
+        }
     }
 
-    private void Settle(Member member)
+    private void Start(SimulatedMember member)
     {
-        RaftNode node = member.Node!;
-        while (node.TakeReady() is { IsEmpty: false } ready)
+        RaftStore store = RaftStore.Open(member.Disk, _profile.SegmentBytes, new StoreOwner(member.NodeUid, $"machine-{member.Number}"));
+        RaftInitialState state = store.InitialState;
+        _isFounded |= member.Number == 1;
+        if (_shadows.TryAdd(store.Member, member.Shadow))
         {
-            foreach (RaftMessage message in ready.Messages)
-            {
-                if (_mutation == Mutation.None && !member.Disk.Backs(message))
-                {
-                    throw new InvariantException($"I-8: {message} left before what it says was durable.");
-                }
-
-                _inFlight.Add(message);
-            }
-
-            if (ready.Batch is { } batch)
-            {
-                if (member.Disk.Writing is not null)
-                {
-                    // Only a disk that acknowledged early has two writes under way; they reach it in order.
-                    member.Disk.Finish();
-                }
-
-                member.Disk.Writing = batch;
-                _safety.NoteEntries(batch.Entries, node.Self);
-                if (_mutation == Mutation.AcknowledgeEarly)
-                {
-                    node.StorageAck(batch.Id);
-                }
-            }
-
-            if (ready.Restore is { } snapshot)
-            {
-                member.Applied = snapshot.Index;
-                member.State = BinaryPrimitives.ReadUInt64LittleEndian(snapshot.Data.Span);
-                _safety.NoteState(member.Applied, member.State);
-            }
-
-            foreach (RaftEntry entry in ready.Committed)
-            {
-                if (entry.Index != member.Applied + 1)
-                {
-                    throw new InvariantException($"I-7: {node.Self} applied {entry.Index} after {member.Applied}.");
-                }
-
-                member.Applied = entry.Index;
-                member.State = SafetyRecord.Fold(member.State, entry);
-                _safety.NoteState(member.Applied, member.State);
-            }
+            member.Shadow.Begin(state);
+        }
+        else
+        {
+            Recoveries++;
+            member.Shadow.CheckRecovered(store.Member, state);
         }
 
-        if (_inFlight.Count > InFlightMax)
+        var node = new RaftNode(_profile.Raft, store.Member, state, new Random(Random.Next()));
+        int tickMicros = 100_000 + Random.Next(-ClockSkewMicros, ClockSkewMicros + 1);
+        var life = new MemberLife(store, node, tickMicros) { LastConfiguration = (node.ConfigurationIndex, node.Configuration) };
+        member.Life = life;
+        if (state.Snapshot.Index > 0)
         {
-            _inFlight.RemoveRange(0, _inFlight.Count - InFlightMax);
+            Restore(member, life, state.Snapshot);
         }
 
-        if (member.Applied > node.CommitIndex)
+        if (node.Configuration is { IsJoint: false, Voters: [var only] } && only == node.Self)
         {
-            throw new InvariantException($"I-7: {node.Self} applied {member.Applied} beyond its commit index {node.CommitIndex}.");
+            node.Campaign();
         }
 
-        _safety.NoteCommit(node, [.. _members.Select(other => other.Disk)]);
+        NoteSpace(member, life);
+        Advance(member, life);
+        Clock.After(Random.Next(life.TickMicros), () => Tick(member, life));
+    }
+
+    private void MakeStore(SimulatedMember member)
+    {
+        // Until its store was whole once, the founder founds again.
+        bool isFounder = member.Number == 1 && !_isFounded;
+        StoreIdentity identity = member.BecomeNew(Cluster);
+        if (isFounder)
+        {
+            RaftStore.Found(member.Disk, identity, CommandCodec.Encode(new ReplicatedCommand.Found(Cluster, 1)), _profile.SegmentBytes);
+        }
+        else
+        {
+            RaftStore.Join(member.Disk, identity, _profile.SegmentBytes);
+        }
+    }
+
+    // After every event: what one member believes, against what was promised.
+    private void Observe(SimulatedMember member, MemberLife life)
+    {
+        RaftNode node = life.Node;
+        bool wasLeader = life.LastSeen.Role == RaftRole.Leader && life.LastSeen.Term == node.Term;
         if (node.Role == RaftRole.Leader)
         {
-            _safety.NoteLeader(node, member.Disk);
-        }
-    }
-
-    private void FinishWrites(Member member)
-    {
-        while (member.Node is not null && member.Disk.Writing is { } batch)
-        {
-            HardState before = member.Disk.HardState;
-            member.Disk.Finish();
-            SafetyRecord.CheckVote(member.Node.Self, before, member.Disk.HardState);
-            member.Node.StorageAck(batch.Id);
-            Settle(member);
-        }
-    }
-
-    private void TakeSnapshot(Member member)
-    {
-        if (member.Disk.Writing is not null)
-        {
-            return;
-        }
-
-        var state = new byte[8];
-        BinaryPrimitives.WriteUInt64LittleEndian(state, member.State);
-        RaftSnapshot snapshot = member.Node!.DescribeSnapshot(member.Applied, state);
-        ulong keepFrom = snapshot.Index - Math.Min(snapshot.Index, (ulong)_random.Next(4)) + 1;
-        member.Disk.SaveSnapshot(snapshot, keepFrom);
-        member.Node.Compact(snapshot, keepFrom);
-    }
-
-    private void Crash(Member member)
-    {
-        if (member.Node is not null)
-        {
-            HardState before = member.Disk.HardState;
-            member.Disk.Crash(_random, _mutation);
-            if (_mutation == Mutation.None)
+            Record.NoteCommit(node, life.LastConfiguration.Configuration, id => _shadows.GetValueOrDefault(id));
+            Record.NoteLeader(node, member.Shadow);
+            if (wasLeader)
             {
-                SafetyRecord.CheckVote(member.Node.Self, before, member.Disk.HardState);
+                Record.CheckChange(node, life.LastConfiguration, life.LastSeen.Commit);
             }
-
-            member.Node = null;
         }
-    }
-
-    private void Boot(Member member)
-    {
-        RaftInitialState state = member.Disk.State;
-        member.Node = new RaftNode(new RaftOptions { UncommittedBytesMax = 2000, BatchEntriesMax = 3 }, member.Id, state, new Random(_random.Next()));
-        member.Applied = state.Snapshot.Index;
-        member.State = state.Snapshot.Index > 0 ? BinaryPrimitives.ReadUInt64LittleEndian(state.Snapshot.Data.Span) : 0;
-        if (_members is { Length: 1 })
+        else if (wasLeader && node.CommitIndex > life.LastSeen.Commit)
         {
-            member.Node.Campaign();
+            // It committed its own leaving, and has already stepped down.
+            Record.NoteCommit(node, life.LastConfiguration.Configuration, id => _shadows.GetValueOrDefault(id));
         }
 
-        Settle(member);
-    }
+        Record.CheckCommit(node);
+        if (life.Applied > node.CommitIndex || node.CommitIndex < life.LastSeen.Commit)
+        {
+            throw new InvariantException($"I-7: {node.Self} applied {life.Applied}, commit index {node.CommitIndex} after {life.LastSeen.Commit}.");
+        }
 
-    private byte[] Payload()
-    {
-        var payload = new byte[4];
-        BinaryPrimitives.WriteUInt32LittleEndian(payload, ++_proposals);
-        return payload;
-    }
-
-    private int IndexOf(MemberId id) => Array.FindIndex(_members, member => member.Id == id);
-
-    private sealed class Member(MemberId id, SimulatedDisk disk)
-    {
-        public MemberId Id { get; } = id;
-
-        public SimulatedDisk Disk { get; } = disk;
-
-        /// <summary>Null while it is down.</summary>
-        public RaftNode? Node { get; set; }
-
-        public ulong Applied { get; set; }
-
-        /// <summary>A hash over everything applied, in order.</summary>
-        public ulong State { get; set; }
+        life.LastConfiguration = (node.ConfigurationIndex, node.Configuration);
+        life.LastSeen = (node.Role, node.Term, node.CommitIndex);
     }
 }

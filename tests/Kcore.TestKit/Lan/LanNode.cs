@@ -15,6 +15,9 @@ public sealed record DaemonSettings
     /// <summary>False: the node starts with no key and makes its own.</summary>
     public bool SharedKey { get; init; } = true;
 
+    /// <summary>64 hexadecimal digits to start with instead of the LAN's key.</summary>
+    public string? Key { get; init; }
+
     /// <summary>The node has the network 'default' of its own.</summary>
     public bool DefaultNetwork { get; init; }
 
@@ -50,6 +53,9 @@ public sealed class LanNode : IAsyncDisposable
 
     public string Socket => Path.Combine(Directory, "kcored.sock");
 
+    /// <summary>The node's own copy of the key: a daemon rewrites its file when keys are rotated.</summary>
+    public string KeyPath => Path.Combine(Directory, "cluster.key");
+
     public string LogPath => Path.Combine(Directory, "kcored.log");
 
     public bool IsRunning => _daemon is { HasExited: false };
@@ -69,7 +75,12 @@ public sealed class LanNode : IAsyncDisposable
 
         Settings = settings ?? Settings;
         System.IO.Directory.CreateDirectory(DataDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        string key = Settings.SharedKey ? _sharedKey : Path.Combine(Directory, "own.key");
+        if (!File.Exists(KeyPath) && (Settings.SharedKey || Settings.Key is not null))
+        {
+            File.WriteAllText(KeyPath, Settings.Key ?? File.ReadAllText(_sharedKey));
+            File.SetUnixFileMode(KeyPath, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+
         List<string> arguments =
         [
             "netns", "exec", Namespace, Binaries.Daemon,
@@ -77,7 +88,7 @@ public sealed class LanNode : IAsyncDisposable
             "--data-dir", DataDirectory,
             "--socket", Socket,
             "--node-name", Name,
-            "--cluster-key-file", key,
+            "--cluster-key-file", KeyPath,
             "--discovery", Settings.Mdns ? "mdns" : "off",
             "--log-level", "Information",
         ];
@@ -133,6 +144,9 @@ public sealed class LanNode : IAsyncDisposable
             ? result.Read(ApiJson.Default.StatusReport)
             : throw new CommandFailedException(result.Command);
     }
+
+    public async Task<ClusterKeys> KeysAsync() =>
+        (await KctlAsync("cluster", "keys", "-o", "json")).OrThrow().Read(ApiJson.Default.ClusterKeys);
 
     public async Task<ImmutableArray<NicInfo>> NicsAsync(string network) =>
     [

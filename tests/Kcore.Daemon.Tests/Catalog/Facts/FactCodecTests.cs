@@ -1,7 +1,5 @@
 using System.Buffers;
 using System.Net;
-using FsCheck;
-using FsCheck.Fluent;
 using Kcore.Daemon.Catalog.Facts;
 using Kcore.Gossip;
 using Kcore.Gossip.Wire;
@@ -60,29 +58,6 @@ public sealed class FactCodecTests
         (FactKind kind, _, ReadOnlyMemory<byte> bytes) = All[sample];
 
         Assert.All(Enumerable.Range(0, bytes.Length), length => Assert.Null(Read(kind, bytes[..length])));
-    }
-
-    [Fact]
-    public void No_bytes_of_another_node_throw()
-    {
-        Gen<(int Sample, (int At, byte Byte)[] Changes)> mutations =
-            from sample in Gen.Choose(0, All.Length - 1)
-            from changes in Gen.ArrayOf(
-                from at in Gen.Choose(0, 500)
-                from value in Gen.Choose(0, 255)
-                select (at, (byte)value))
-            select (sample, changes);
-        Prop.ForAll(mutations.ToArbitrary(), mutation =>
-        {
-            (FactKind kind, _, ReadOnlyMemory<byte> bytes) = All[mutation.Sample];
-            byte[] copy = bytes.ToArray();
-            foreach ((int at, byte value) in mutation.Changes)
-            {
-                copy[at % copy.Length] = value;
-            }
-
-            Read(kind, copy);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
     }
 
     [Theory]

@@ -162,45 +162,6 @@ public sealed class DnsCodecTests
     public void An_address_nobody_can_dial_is_left_out(string address) =>
         Assert.Empty(Read(DnsWriter.Write(KcoreService.Describe(Node, [IPAddress.Parse(address)], KcoreService.TimeToLive))));
 
-    [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    public void No_mutation_or_rubbish_does_more_than_be_refused(int seed)
-    {
-        var random = new Random(seed);
-        byte[] good = DnsWriter.Write(KcoreService.Describe(Node, [Source], KcoreService.TimeToLive));
-        int understood = 0;
-        for (int i = 0; i < 30_000; i++)
-        {
-            byte[] bytes;
-            if (i % 4 == 0)
-            {
-                bytes = new byte[random.Next(200)];
-                random.NextBytes(bytes);
-            }
-            else
-            {
-                bytes = good[..random.Next(good.Length / 2, good.Length + 1)];
-                for (int changes = random.Next(6); changes > 0; changes--)
-                {
-                    bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
-                }
-            }
-
-            if (DnsReader.TryRead(bytes, out DnsMessage message))
-            {
-                understood++;
-                foreach (DiscoveredPeer peer in KcoreService.ReadPeers(message, Source, "eth0"))
-                {
-                    Assert.InRange(peer.Addresses.Length, 1, 8);
-                }
-            }
-        }
-
-        Assert.True(understood > 100, $"seed {seed}: only {understood} messages were understood");
-    }
-
     private static string Hex(string ascii) => Convert.ToHexString(System.Text.Encoding.ASCII.GetBytes(ascii));
 
     private static List<DiscoveredPeer> Read(byte[] bytes)

@@ -134,10 +134,19 @@ public sealed class MdnsEngineTests
     public void Our_own_announcement_come_back_is_no_sighting_and_neither_is_one_from_another_port()
     {
         Settle();
-        HandleResponse(Own);
+        Handle(KcoreService.Describe(Own, [IPAddress.Parse("10.0.0.1")], KcoreService.TimeToLive), new IPEndPoint(IPAddress.Parse("10.0.0.1"), 5353));
         Handle(KcoreService.Describe(Other, [Neighbour.Address], KcoreService.TimeToLive), new IPEndPoint(Neighbour.Address, 999));
 
         Assert.Empty(Sightings());
+    }
+
+    [Fact]
+    public void Our_own_uid_in_somebody_elses_mouth_is_a_sighting_for_it_is_a_copied_disk()
+    {
+        Settle();
+        HandleResponse(Own);
+
+        Assert.Equal(Own.NodeUid, Assert.Single(Sightings()).Node.NodeUid);
     }
 
     [Fact]

@@ -70,6 +70,18 @@ public sealed class PeerStreamTests : IAsyncLifetime
         await Assert.ThrowsAsync<IOException>(() => CallAsync(Tls(2, Client), StreamKind.Hello, [1]));
 
     [Theory]
+    [InlineData(new byte[] { 1, 2 }, 2)]
+    [InlineData(new byte[] { 0, 1, 2 }, 2)]
+    [InlineData(new byte[] { 9, 1 }, 9)]
+    [InlineData(new byte[] { 1, 2, 3, 4 }, 4)]
+    public async Task In_a_rotation_any_key_that_both_hold_makes_a_stream(byte[] keys, byte active)
+    {
+        (NodeId peer, _) = await CallAsync(Tls(keys, active, Client), StreamKind.Hello, [7]);
+
+        Assert.Equal(Server, peer);
+    }
+
+    [Theory]
     [InlineData((byte)StreamKind.Propose)]
     [InlineData(200)]
     [InlineData((byte)StreamKind.Join)]
@@ -179,18 +191,23 @@ public sealed class PeerStreamTests : IAsyncLifetime
         }
     }
 
-    private TlsOptions Tls(byte key, NodeId node)
+    private ClusterTls Tls(byte key, NodeId node) => Tls([key], key, node);
+
+    private ClusterTls Tls(byte[] keys, byte active, NodeId node)
     {
-        var ring = new KeyRing(new ClusterSecret([.. Enumerable.Repeat(key, ClusterSecret.Size)]));
-        var certificates = new ClusterCertificates(ring, node.Value, TimeProvider.System);
-        _owned.Add(certificates);
+        var ring = new KeyRing(Secret(active));
+        ring.Replace([.. keys.Select(Secret)], Secret(active).KeyId);
+        var tls = new ClusterTls(ring, node.Value, TimeProvider.System);
+        _owned.Add(tls);
         _owned.Add(ring);
-        return new TlsOptions(certificates);
+        return tls;
     }
 
-    private PeerConnector Connector(TlsOptions tls) => new(tls, TimeProvider.System);
+    private static ClusterSecret Secret(byte key) => new([.. Enumerable.Repeat(key, ClusterSecret.Size)]);
 
-    private async Task<(NodeId Peer, ReadOnlyMemory<byte> Body)> CallAsync(TlsOptions tls, StreamKind kind, byte[] body) =>
+    private PeerConnector Connector(ClusterTls tls) => new(tls, TimeProvider.System);
+
+    private async Task<(NodeId Peer, ReadOnlyMemory<byte> Body)> CallAsync(ClusterTls tls, StreamKind kind, byte[] body) =>
         await Connector(tls).CallAsync(_endpoint, kind, body, default).WaitAsync(Patience);
 
     private async Task<Socket> OpenAsync(IPAddress from)

@@ -69,8 +69,42 @@ public sealed class TlsTests
         rotated.TryAdd(Secret(1));
         using var a = new ClusterCertificates(ring, A, TimeProvider.System);
         using var b = new ClusterCertificates(rotated, B, TimeProvider.System);
+        foreach (uint key in rotated.KeyIds)
+        {
+            // The name the dialler gives says which of the keys the handshake is about.
+            SslClientAuthenticationOptions client = new TlsOptions(b).ForClient(keyId: key);
+            Assert.Null(await HandshakeFailureAsync(new TlsOptions(a).ForServer(client.TargetHost), client));
+        }
+    }
 
-        Assert.Null(await HandshakeFailureAsync(new TlsOptions(a).ForServer(), new TlsOptions(b).ForClient()));
+    [Fact]
+    public async Task A_handshake_about_a_key_the_server_has_not_fails_at_the_client_whatever_else_they_share()
+    {
+        var rotated = new KeyRing(Secret(2));
+        rotated.TryAdd(Secret(1));
+        using ClusterCertificates a = Certificates(1, A);
+        using var b = new ClusterCertificates(rotated, B, TimeProvider.System);
+        SslClientAuthenticationOptions client = new TlsOptions(b).ForClient();
+
+        Assert.Equal("client", await HandshakeFailureAsync(new TlsOptions(a).ForServer(client.TargetHost), client));
+    }
+
+    [Fact]
+    public async Task A_retired_key_opens_no_stream_any_more()
+    {
+        var ring = new KeyRing(Secret(1));
+        ring.TryAdd(Secret(2));
+        ring.Use(Secret(2).KeyId);
+        using var tls = new ClusterTls(ring, A, TimeProvider.System);
+        using ClusterCertificates late = Certificates(1, B);
+        SslClientAuthenticationOptions client = new TlsOptions(late).ForClient();
+        Assert.Null(await HandshakeFailureAsync(tls.Current.ForServer(client.TargetHost), client));
+
+        ring.Remove(Secret(1).KeyId);
+        Assert.NotNull(await HandshakeFailureAsync(tls.Current.ForServer(client.TargetHost), client));
+        SslClientAuthenticationOptions careless = new TlsOptions(late).ForClient();
+        careless.RemoteCertificateValidationCallback = (_, _, _, _) => true;
+        Assert.Equal("server", await HandshakeFailureAsync(tls.Current.ForServer(client.TargetHost), careless));
     }
 
     [Fact]

@@ -44,6 +44,31 @@ public sealed class ReplayWindowTests
         Assert.Equal(DropReason.TooOld, window.Check(10_000 - 2_048));
     }
 
+    [Theory]
+    [InlineData(1UL)]
+    [InlineData(63UL)]
+    [InlineData(64UL)]
+    [InlineData(2_047UL)]
+    [InlineData(1_000_000UL)]
+    [InlineData(ulong.MaxValue - 1)]
+    public void A_window_that_begins_late_takes_all_before_as_used_and_nothing_after(ulong used)
+    {
+        var window = new ReplayWindow(used);
+        for (ulong back = 0; back < 3_000 && back < used; back++)
+        {
+            Assert.NotEqual(DropReason.None, window.Check(used - back));
+        }
+
+        Assert.Equal(used, window.Highest);
+        for (ulong on = Math.Min(200, ulong.MaxValue - used); on > 0; on--)
+        {
+            Assert.Equal(DropReason.None, window.Check(used + on));
+            window.Mark(used + on);
+            Assert.Equal(DropReason.Replayed, window.Check(used + on));
+            Assert.NotEqual(DropReason.None, window.Check(used));
+        }
+    }
+
     [Fact]
     public void A_leap_to_the_largest_counter_clears_what_came_before()
     {

@@ -1,0 +1,112 @@
+using System.CommandLine;
+using Kcore.Contracts;
+using Kcore.Ctl.Client;
+using Kcore.Ctl.Output;
+
+namespace Kcore.Ctl.Commands;
+
+/// <summary>What concerns the cluster as a whole.</summary>
+internal static class ClusterCommands
+{
+    public static Command Build(Func<ParseResult, Session> open) =>
+        new("cluster", "Look after the cluster and its keys.") { Keys(open), RotateKey(open), Token(open), Join(open) };
+
+    public static Command BuildDiscover(Func<ParseResult, Session> open)
+    {
+        var command = new Command("discover", "List the nodes heard on the LAN, of this cluster and of others.");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            session.PrintList(session.Client.Get(Routes.Neighbours), Replies.Json.ImmutableArrayLanNeighbour, KeyText.WriteNeighbours, n => n.Id);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Token(Func<ParseResult, Session> open)
+    {
+        var command = new Command("token", "Print the line that lets another node join; as secret as the cluster's key.");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            byte[] body = session.Client.Post(Routes.ClusterToken);
+            session.Print(body, Replies.Json.JoinTokenReply, (output, reply) => output.WriteLine(Printable.Of(reply.Token)), reply => reply.Token);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Join(Func<ParseResult, Session> open)
+    {
+        var token = new Argument<string?>("TOKEN") { Arity = ArgumentArity.ZeroOrOne, Description = "what kctl cluster token prints on a member; - reads it from standard input" };
+        var command = new Command("join", "Take this node to the cluster a token is for.") { token };
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            string? given = parsed.GetValue(token)?.Trim();
+            given = given == "-" ? Console.In.ReadLine()?.Trim() : given;
+            if (string.IsNullOrEmpty(given))
+            {
+                throw CommandFailure.Invalid("a token is required", "kctl cluster token, on a member, prints one");
+            }
+
+            byte[] body = session.Client.Post(Routes.ClusterJoin, new JoinClusterRequest { Token = given }, Replies.Json.JoinClusterRequest);
+            session.Print(body, Replies.Json.ChangeReceipt, Receipts.Write, r => r.Name);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Keys(Func<ParseResult, Session> open)
+    {
+        var command = new Command("keys", "Show the cluster's keys and who holds which; never a key itself.");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            Print(session, session.Client.Get(Routes.ClusterKeys));
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command RotateKey(Func<ParseResult, Session> open)
+    {
+        var retireAfter = new Option<string?>("--retire-after")
+        {
+            Description = "how long older keys stay valid once the new one is active, 10s to 720h (default 24h)",
+            HelpName = "DURATION",
+        };
+        var command = new Command("rotate-key", "Make a new cluster key and move every member to it, without a stop.") { retireAfter };
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            var request = new RotateKeyRequest
+            {
+                RetireAfterSeconds = parsed.GetValue(retireAfter) is { } text ? (int)Durations.Parse(text, TimeSpan.FromDays(30)).TotalSeconds : null,
+            };
+            Print(session, session.Client.Post(Routes.ClusterKeys, request, Replies.Json.RotateKeyRequest));
+            if (session.IsText)
+            {
+                session.Surroundings.Error.WriteLine("The members take the key by themselves, then all use it: kctl cluster keys shows how far they are.");
+            }
+
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static void Print(Session session, byte[] body)
+    {
+        if (session.Format == OutputFormat.Name)
+        {
+            foreach (ClusterKey key in Replies.Read(body, Replies.Json.ClusterKeys).Keys.OrEmpty())
+            {
+                session.Out.WriteLine(Printable.Of(key.Id));
+            }
+
+            return;
+        }
+
+        session.Print(body, Replies.Json.ClusterKeys, (output, keys) => KeyText.Write(output, keys, session.IsWide), name: null);
+    }
+}

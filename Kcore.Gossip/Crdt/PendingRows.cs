@@ -1,0 +1,54 @@
+namespace Kcore.Gossip;
+
+/// <summary>Rows that differ from what the shell has stored, gathered while one input is handled.</summary>
+internal sealed class PendingRows(Turn turn, CatalogState catalog)
+{
+    /// <summary>By origin and key; null for a row that goes.</summary>
+    private readonly SortedDictionary<NodeId, SortedDictionary<string, CatalogEntry?>> _entries = [];
+    private readonly SortedSet<NodeId> _heads = [];
+    private readonly SortedSet<NodeId> _removedOrigins = [];
+
+    public bool IsEmpty => _heads.Count == 0 && _entries.Count == 0 && _removedOrigins.Count == 0;
+
+    public void Head(NodeId origin) => _heads.Add(origin);
+
+    public void Keep(CatalogEntry entry) => Of(entry.Origin)[entry.Key] = entry;
+
+    public void Drop(NodeId origin, string key) => Of(origin)[key] = null;
+
+    public void DropOrigin(NodeId origin)
+    {
+        _entries.Remove(origin);
+        _heads.Remove(origin);
+        _removedOrigins.Add(origin);
+    }
+
+    /// <summary>Hands everything to the shell. Own rows must be on disk before anybody hears of them.</summary>
+    public void Flush(bool durable)
+    {
+        if (IsEmpty)
+        {
+            return;
+        }
+
+        turn.Emit(new GossipEffect.Persist(
+            durable,
+            [.. _heads.Select(catalog.Find).OfType<OriginState>().Select(o => o.Head)],
+            [.. _entries.Values.SelectMany(e => e.Values).OfType<CatalogEntry>()],
+            [.. _entries.SelectMany(o => o.Value.Where(e => e.Value is null).Select(e => new EntryKey(o.Key, e.Key)))],
+            [.. _removedOrigins]));
+        _entries.Clear();
+        _heads.Clear();
+        _removedOrigins.Clear();
+    }
+
+    private SortedDictionary<string, CatalogEntry?> Of(NodeId origin)
+    {
+        if (!_entries.TryGetValue(origin, out SortedDictionary<string, CatalogEntry?>? rows))
+        {
+            _entries[origin] = rows = new SortedDictionary<string, CatalogEntry?>(StringComparer.Ordinal);
+        }
+
+        return rows;
+    }
+}

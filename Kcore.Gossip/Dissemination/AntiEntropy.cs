@@ -1,0 +1,223 @@
+using Kcore.Gossip.Wire;
+
+namespace Kcore.Gossip;
+
+/// <summary>
+/// Digests in probes and acknowledgements find a difference, summaries name it, deltas remove it. The first attempt uses
+/// datagrams; the next one a stream, because whatever swallows datagrams may do so for ever.
+/// </summary>
+internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState catalog, Outbox outbox, OutboundStreams streams, Summaries summaries, OwnOrigin own)
+{
+    /// <summary>Peers that differ and are dealt with at once; the others wait until these agree.</summary>
+    private const int MaxDiffering = 32;
+
+    /// <summary>Repairs this node begins in a second, and at once. Equal differences with many peers go with one repair.</summary>
+    private const double RepairsPerSecond = 4;
+
+    /// <summary>Peers a newcomer fetches disjoint parts of the catalog from.</summary>
+    private const int JoinSources = 3;
+    private const int StreamFrameBytes = 60_000;
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan RetryPauseMax = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan DivergedAfter = TimeSpan.FromSeconds(2);
+    private readonly SortedDictionary<NodeId, PeerDifference> _differing = [];
+    private readonly Allowance _repairs = new(RepairsPerSecond, RepairsPerSecond, turn.Now);
+
+    /// <summary>The stream over which a newcomer fetches the members, to choose among them whom to ask for the rest.</summary>
+    private long? _memberPull;
+    private bool _hasAgreed;
+
+    public TimeSpan NextEvent
+    {
+        get
+        {
+            TimeSpan next = TimeSpan.MaxValue;
+            foreach (PeerDifference difference in _differing.Values)
+            {
+                next = Turn.Sooner(next, difference.Recheck);
+            }
+
+            return next;
+        }
+    }
+
+    /// <summary>The member has just appeared: rumors of before are lost to one side, so waiting for them is no use.</summary>
+    public void OnAppeared(NodeId peer) => Of(peer).Urgent = true;
+
+    public void OnGone(NodeId peer) => _differing.Remove(peer);
+
+    /// <summary>A peer has said what it holds.</summary>
+    public void OnDigest(Exchange exchange, StateDigest digest)
+    {
+        NodeId peer = exchange.From;
+        own.Acknowledge(peer, digest.HeldEpoch, digest.HeldVersion);
+        if (digest.Catalog == catalog.Root && digest.Members == members.Root)
+        {
+            _hasAgreed = true;
+            if (_differing.Count > 0 && _differing.Remove(peer, out PeerDifference? agreed) && agreed.Announced)
+            {
+                turn.Emit(new GossipEffect.DigestAgreed(peer));
+            }
+
+            return;
+        }
+
+        if (!members.IsActive(peer) || (_differing.Count >= MaxDiffering && !_differing.ContainsKey(peer)))
+        {
+            return;
+        }
+
+        PeerDifference difference = Of(peer);
+        difference.Since ??= turn.Now;
+        if (!difference.Announced && digest.Catalog != catalog.Root && turn.Now - difference.Since >= DivergedAfter)
+        {
+            difference.Announced = true;
+            turn.Emit(new GossipEffect.DigestDiverged(peer));
+        }
+
+        TryRepair(peer, difference, exchange, digest);
+    }
+
+    public void Run()
+    {
+        if (_differing.Count == 0 || NextEvent > turn.Now)
+        {
+            return;
+        }
+
+        foreach ((NodeId peer, PeerDifference difference) in _differing)
+        {
+            if (turn.Now >= difference.Recheck)
+            {
+                // A ping carries our digest; the answer tells whether there is still a difference.
+                difference.Recheck = turn.Now + RetryPauseMax;
+                outbox.Ping(peer, turn.NextSequence());
+            }
+        }
+    }
+
+    /// <summary>The peer says that what we lack does not fit datagrams, or we see it ourselves.</summary>
+    public void OpenStream(NodeId peer)
+    {
+        if (!streams.MaySync(peer))
+        {
+            return;
+        }
+
+        if (_hasAgreed)
+        {
+            Fetch(peer, BucketSet.All, summaries.MemberHeads(BucketSet.All, StreamFrameBytes));
+        }
+        else if (_memberPull is null)
+        {
+            _memberPull = Fetch(peer, BucketSet.None, summaries.MemberHeads(BucketSet.All, StreamFrameBytes));
+        }
+        else if (_memberPull == 0)
+        {
+            FetchFromSeveral(peer);
+        }
+    }
+
+    /// <summary>A repair's stream has ended.</summary>
+    public void OnStreamEnd(long stream, NodeId peer, bool failed)
+    {
+        if (stream == _memberPull)
+        {
+            // Zero stands for a pull that is done.
+            _memberPull = failed ? null : 0;
+            if (!failed)
+            {
+                FetchFromSeveral(peer);
+            }
+        }
+        else if (!failed && _differing.TryGetValue(peer, out PeerDifference? difference))
+        {
+            difference.Recheck = turn.Now;
+        }
+    }
+
+    private void TryRepair(NodeId peer, PeerDifference difference, Exchange exchange, StateDigest digest)
+    {
+        TimeSpan settled = Turn.Sooner(difference.Since!.Value, turn.LastChange) + turn.Options.RepairAfter;
+        TimeSpan ready = difference.Urgent ? difference.NextAttempt : Turn.Later(difference.NextAttempt, settled);
+        if (turn.Now < ready)
+        {
+            difference.Recheck = ready;
+            return;
+        }
+
+        bool byStream = difference.Attempts % 2 == 1;
+        if (!byStream && exchange.IsStream)
+        {
+            return;
+        }
+
+        if (!_repairs.TrySpend(1, turn.Now))
+        {
+            difference.Recheck = turn.Now + RetryPause;
+            return;
+        }
+
+        if (byStream)
+        {
+            OpenStream(peer);
+        }
+        else
+        {
+            summaries.AddOpening(exchange.Reply, digest);
+        }
+
+        difference.Urgent = false;
+        difference.Attempts++;
+        TimeSpan pause = RetryPause * (1 << Math.Min(5, (difference.Attempts - 1) / 2));
+        difference.NextAttempt = turn.Now + Turn.Sooner(pause, RetryPauseMax);
+        difference.Recheck = difference.NextAttempt;
+    }
+
+    /// <summary>A newcomer spares its first contact: the catalog comes from several members, a part from each.</summary>
+    private void FetchFromSeveral(NodeId peer)
+    {
+        List<NodeId> sources = [peer, .. PeerChoice.Some(turn.Random, members, JoinSources - 1, except: peer, aliveOnly: true)];
+        IReadOnlyList<BucketSet> parts = BucketSet.All.Split(sources.Count);
+        for (int i = 0; i < sources.Count; i++)
+        {
+            if (streams.MaySync(sources[i]))
+            {
+                Fetch(sources[i], parts[i], []);
+            }
+        }
+    }
+
+    private long? Fetch(NodeId peer, BucketSet catalogBuckets, List<byte[]> memberHeads)
+    {
+        List<byte[]> frames = [.. summaries.Heads(catalogBuckets, StreamFrameBytes), .. memberHeads];
+        return streams.OpenSync(peer, Packets.Join(frames, 0, frames.Count, frames.Sum(f => f.Length)));
+    }
+
+    private PeerDifference Of(NodeId peer)
+    {
+        if (!_differing.TryGetValue(peer, out PeerDifference? difference))
+        {
+            _differing[peer] = difference = new PeerDifference();
+        }
+
+        return difference;
+    }
+}
+
+/// <summary>A peer whose digests differ from ours, or may.</summary>
+internal sealed class PeerDifference
+{
+    /// <summary>Since when digests differ; null when the peer has not been compared with since it appeared.</summary>
+    public TimeSpan? Since { get; set; }
+
+    public bool Urgent { get; set; }
+
+    public int Attempts { get; set; }
+
+    public TimeSpan NextAttempt { get; set; }
+
+    public TimeSpan Recheck { get; set; } = TimeSpan.MaxValue;
+
+    public bool Announced { get; set; }
+}

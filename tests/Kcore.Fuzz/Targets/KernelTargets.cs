@@ -1,0 +1,98 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using Kcore.Fuzz.Mutators;
+using Kcore.Netlink;
+using Kcore.Netlink.Messages;
+using Kcore.Netlink.Monitor;
+using Kcore.Netlink.Route;
+
+namespace Kcore.Fuzz.Targets;
+
+/// <summary>Netlink messages: the kernel is trusted, our idea of its formats is not.</summary>
+internal static class KernelTargets
+{
+    public static readonly Func<FuzzTarget>[] All =
+    [
+        () => Decoder("netlink-link", static (in message) => LinkDecoder.Decode(message)),
+        () => Decoder("netlink-address", static (in message) => AddressDecoder.Decode(message)),
+        () => Decoder("netlink-neighbour", static (in message) => NeighbourDecoder.Decode(message)),
+        () => Decoder("netlink-route", static (in message) => RouteDecoder.Decode(message)),
+        () => Decoder("netlink-error", static (in message) => ErrorDecoder.Decode(message)),
+        () => Changes("netlink-route-changes", netfilter: false),
+        () => Changes("netlink-filter-changes", netfilter: true),
+    ];
+
+    private delegate object? Decode(scoped in NetlinkMessage message);
+
+    private static FuzzTarget Decoder(string name, Decode decode)
+    {
+        byte[][] samples = Samples();
+        return new FuzzTarget(name, new ByteMutator(isBigEndian: false, lengthMax: 4096), [.. samples.Where(sample => IsRead(sample, decode))], bytes => Each(bytes, decode))
+        {
+            IsRefusal = exception => exception is NetlinkException,
+        };
+    }
+
+    private static FuzzTarget Changes(string name, bool netfilter) => new(
+        name,
+        new ByteMutator(isBigEndian: false, lengthMax: 4096),
+        Samples(),
+        bytes =>
+        {
+            List<KernelChange> changes = [];
+            ChangeDecoder.Decode(bytes, netfilter, changes);
+            return changes;
+        })
+    {
+        IsRefusal = exception => exception is NetlinkException,
+    };
+
+    private static object? Each(byte[] bytes, Decode decode)
+    {
+        object? last = null;
+        var reader = new MessageReader(bytes);
+        while (reader.TryRead(out NetlinkMessage message))
+        {
+            last = decode(message) ?? last;
+        }
+
+        return last;
+    }
+
+    private static bool IsRead(byte[] sample, Decode decode)
+    {
+        try
+        {
+            return Each(sample, decode) is not null;
+        }
+        catch (NetlinkException)
+        {
+            return false;
+        }
+    }
+
+    private static byte[][] Samples()
+    {
+        var mac = new PhysicalAddress([2, 0x6b, 0, 0, 0, 1]);
+        var batch = new RouteBatch();
+        batch.CreateBridge(new BridgeSpec { Name = "kbr-a", Ageing = TimeSpan.FromMinutes(5) });
+        batch.CreateVxlan(new VxlanSpec { Name = "v", Vni = 7, Local = IPAddress.IPv6Loopback, Master = 3, Underlay = 2 });
+        batch.AddAltName(3, "a-long-name-of-a-link");
+        batch.ReplaceFdbUnicast(3, mac, IPAddress.Loopback);
+        batch.ReplaceNeighbour(3, IPAddress.IPv6Loopback, mac);
+        batch.ReplaceAddress(3, IPAddress.Loopback, 24, AddressFlags.NoPrefixRoute);
+        batch.AddRoute(new RouteSpec { Destination = IPNetwork.Parse("10.0.0.0/8"), Gateway = IPAddress.Loopback, LinkIndex = 2, Metric = 3 });
+        return
+        [
+            .. Enumerable.Range(0, batch.Count).Select(i => batch.Message(i).ToArray()),
+
+            // An error with text and offset; a multipath route; an nftables set element and generation.
+            Bytes("34000000 0200 0003 01000000 00000000 EAFFFFFF 10000000 1000 0500 01000000 00000000 08000100 62616400 08000200 28000000"),
+            Bytes("38000000 1800 0000 00000000 00000000 02000000 FE030001 00000000 14000900 10000000 02000000 08000500 0A000001 08000100 0A000000"),
+            Bytes("20000000 0C0A 0000 00000000 00000000 01000000 0A000100 6B636F726500 0000"),
+            Bytes("2C000000 0F0A 0000 00000000 00000000 00000001 08000100 00000007 08000200 000004D2 08000300 6E667400"),
+        ];
+    }
+
+    private static byte[] Bytes(string grouped) => Convert.FromHexString(grouped.Replace(" ", "", StringComparison.Ordinal));
+}

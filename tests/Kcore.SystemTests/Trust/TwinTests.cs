@@ -1,0 +1,42 @@
+using Kcore.Contracts;
+using Kcore.TestKit.Lan;
+using Kcore.TestKit.Processes;
+using Xunit.Abstractions;
+
+namespace Kcore.SystemTests.Trust;
+
+/// <summary>A node was copied, disk and machine id, and both run.</summary>
+public sealed class TwinTests(ITestOutputHelper output)
+{
+    [SkippableTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public Task Of_two_nodes_with_one_identity_one_becomes_a_new_node_and_the_other_keeps_all(bool mdns) => OwnLan.OnAsync(4, output, async lan =>
+    {
+        LanNode[] three = [.. lan.Nodes.Take(3)];
+        LanNode original = lan.Nodes[2], copy = lan.Nodes[3];
+        DaemonSettings settings = new() { Mdns = mdns, Join = mdns ? [] : [lan.Nodes[0].Address] };
+        foreach (LanNode node in three)
+        {
+            node.Start(settings);
+        }
+
+        await NodeLan.OneClusterAsync(three, TimeSpan.FromSeconds(40));
+        string id = (await original.StatusAsync()).NodeId;
+        await original.TerminateAsync();
+        (await Command.RunAsync("cp", ["-a", original.DataDirectory, copy.Directory])).OrThrow();
+        original.Start(settings);
+        await NodeLan.OneClusterAsync(three, TimeSpan.FromSeconds(40));
+
+        copy.Start(settings);
+        TimeSpan took = await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
+        output.WriteLine($"four nodes {took.TotalSeconds:0.0} s after the copy was started");
+        string[] ids = [(await original.StatusAsync()).NodeId, (await copy.StatusAsync()).NodeId];
+        Assert.Contains(id, ids);
+        Assert.NotEqual(ids[0], ids[1]);
+        EventInfo[] told = [.. (await original.EventsAsync()).Concat(await copy.EventsAsync())
+            .Where(e => e.Type == "Conflict" && e.Message.Contains("identity", StringComparison.Ordinal))];
+        Assert.NotEmpty(told);
+        Assert.True(original.IsRunning && copy.IsRunning);
+    });
+}
