@@ -27,6 +27,28 @@ internal sealed class StatusReports(
     GossipReports gossip,
     TimeProvider time)
 {
+    private static readonly TimeSpan DigestWait = TimeSpan.FromSeconds(30);
+
+    /// <summary>The catalog's digest: as soon as it is not <paramref name="known"/>, or after half a minute whatever it is.</summary>
+    public async Task<string> DigestAsync(string? known, CancellationToken token)
+    {
+        if (known is not null)
+        {
+            using CancellationTokenSource limit = new(DigestWait, time);
+            using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, token);
+            try
+            {
+                return (await catalog.Current.WhenAsync(s => s.Digest != known, either.Token)).Digest;
+            }
+            catch (OperationCanceledException) when (!token.IsCancellationRequested)
+            {
+                // It has not changed; the answer says so.
+            }
+        }
+
+        return catalog.Current.Current.Digest;
+    }
+
     public StatusReport Report()
     {
         CatalogSnapshot now = catalog.Current.Current;
