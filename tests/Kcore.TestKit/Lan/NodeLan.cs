@@ -132,6 +132,12 @@ public sealed class NodeLan : IAsyncDisposable
     /// <summary>The node can neither send to nor receive from the others.</summary>
     public Task PartitionAsync(LanNode node) => FaultAsync($"iifname {Port(node)} drop", $"oifname {Port(node)} drop");
 
+    /// <summary>The node can send to the others but hears nothing of them.</summary>
+    public Task DeafenAsync(LanNode node) => FaultAsync($"oifname {Port(node)} drop");
+
+    /// <summary>The node hears the others but none of them hears it.</summary>
+    public Task MuteAsync(LanNode node) => FaultAsync($"iifname {Port(node)} drop");
+
     /// <summary>No frame crosses between the two groups.</summary>
     public Task SplitAsync(IReadOnlyList<LanNode> left, IReadOnlyList<LanNode> right) => FaultAsync(
         $"iifname {Ports(left)} oifname {Ports(right)} drop", $"iifname {Ports(right)} oifname {Ports(left)} drop");
