@@ -152,7 +152,11 @@ internal sealed partial class ClusterLoop
     /// <summary>True when somebody who saw it tells that this cluster has ended.</summary>
     private async Task<bool> MeetOthersAsync(ClusterRef cluster, GossipLoop gossip, CancellationToken token)
     {
-        HashSet<IPEndPoint> members = [.. View.Current.Members.Members.Where(m => m.IsActive).Select(m => m.Endpoint)];
+        // Members are met by gossip; but whom none of them hears, because another start of the same node is there for
+        // them, has to ask on a stream what is wrong.
+        HashSet<IPEndPoint> members = parts.Observer.IsIsolated
+            ? []
+            : [.. View.Current.Members.Members.Where(m => m.IsActive).Select(m => m.Endpoint)];
         var conflicts = new SortedSet<string>(StringComparer.Ordinal);
 
         // A cluster that may still end for another one looks for it more often.
