@@ -80,6 +80,9 @@ public sealed class OriginState
     /// </summary>
     internal ulong HeardEpoch { get; set; }
 
+    /// <summary>Entries above the watermark.</summary>
+    internal IReadOnlyCollection<CatalogEntry> Floating => _floating.Values;
+
     /// <summary>How fast it may write before its facts are no longer passed on one by one; null until it writes.</summary>
     internal Allowance? Rate { get; set; }
 
