@@ -80,6 +80,12 @@ internal sealed class Contacts(Turn turn, MemberTable members, Outbox outbox)
     public void OnForgotten(Member member)
     {
         _addresses.Remove(member.Endpoint);
+        if (members.ActiveCount == 1 && _addresses.Count == 0)
+        {
+            // Its address is the only one left to ask: others of the cluster may live there by now.
+            _addresses.Add(member.Endpoint, turn.Now, DeadDelay);
+        }
+
         _rememberDue = Turn.Sooner(_rememberDue, turn.Now + RememberDelay);
     }
 
