@@ -131,7 +131,7 @@ public sealed class GossipCore : IMemberListener
         }
         else if (before is not { IsActive: true })
         {
-            _repair.OnAppeared(after.Id);
+            _repair.OnAppeared(after.Id, isThere: after.Id == _exchange.From);
         }
     }
 

@@ -80,6 +80,9 @@ public sealed class OriginState
     /// </summary>
     internal ulong HeardEpoch { get; set; }
 
+    /// <summary>Entries above the watermark.</summary>
+    internal IReadOnlyCollection<CatalogEntry> Floating => _floating.Values;
+
     /// <summary>How fast it may write before its facts are no longer passed on one by one; null until it writes.</summary>
     internal Allowance? Rate { get; set; }
 
@@ -147,26 +150,35 @@ public sealed class OriginState
         return Settle(entry) && ReferenceEquals(Held(entry.Key), entry);
     }
 
-    /// <summary>Raises the watermark and settles what floated below it.</summary>
-    internal void Advance(ulong version)
+    /// <summary>Raises the watermark and settles what floated below it, which is returned.</summary>
+    internal IReadOnlyList<CatalogEntry> Advance(ulong version)
     {
         if (version <= Version)
         {
-            return;
+            return [];
         }
 
         Version = version;
         if (_floating.Count == 0)
         {
-            return;
+            return [];
         }
 
+        List<CatalogEntry> settled = [];
         foreach (CatalogEntry entry in _floating.Values.Where(e => e.Version <= version).ToList())
         {
             _floating.Remove(entry.Key);
-            Settle(entry);
+            if (Settle(entry))
+            {
+                settled.Add(entry);
+            }
         }
+
+        return settled;
     }
+
+    /// <summary>Whether this very entry is the settled one of its key.</summary>
+    internal bool IsSettled(CatalogEntry entry) => _settled.TryGetValue(entry.Key, out CatalogEntry? held) && ReferenceEquals(held, entry);
 
     /// <summary>Drops tombstones up to the owner's floor.</summary>
     internal IReadOnlyList<CatalogEntry> RaiseFloor(ulong floor)

@@ -68,7 +68,11 @@ internal sealed class Replica(Turn turn, CatalogState catalog, Disseminator rumo
     {
         if (from <= origin.Version && to > origin.Version)
         {
-            origin.Advance(to);
+            foreach (CatalogEntry settled in origin.Advance(to))
+            {
+                rows.Keep(settled);
+            }
+
             origin.MarkComplete();
             Touch(origin);
         }
@@ -86,6 +90,12 @@ internal sealed class Replica(Turn turn, CatalogState catalog, Disseminator rumo
             {
                 Note(origin, entry);
                 rumors.TellEntry(origin, entry.Key, source);
+            }
+            else if (origin.IsSettled(entry))
+            {
+                // A newer fact floats above it.
+                rows.Keep(entry);
+                Touch(origin);
             }
         }
     }
@@ -109,7 +119,7 @@ internal sealed class Replica(Turn turn, CatalogState catalog, Disseminator rumo
     public void Replace(OriginState origin, ulong epoch, ulong version, ulong floor, List<CatalogEntry> entries)
     {
         HashSet<string> kept = [.. entries.Select(e => e.Key)];
-        foreach (CatalogEntry gone in origin.AllHeld.Where(e => !kept.Contains(e.Key)))
+        foreach (CatalogEntry gone in origin.Settled.Where(e => !kept.Contains(e.Key)))
         {
             rows.Drop(origin.Origin, gone.Key);
         }
@@ -117,7 +127,7 @@ internal sealed class Replica(Turn turn, CatalogState catalog, Disseminator rumo
         _changed.RemoveAll(e => e.Origin == origin.Origin);
         _stale.Remove(origin.Origin);
         origin.Replace(epoch, version, floor, entries);
-        foreach (CatalogEntry entry in origin.AllHeld)
+        foreach (CatalogEntry entry in origin.Settled)
         {
             rows.Keep(entry);
         }
@@ -140,10 +150,17 @@ internal sealed class Replica(Turn turn, CatalogState catalog, Disseminator rumo
         Resync(id);
     }
 
-    /// <summary>Records one new entry, visible from now on.</summary>
+    /// <summary>
+    /// Records one new entry, visible from now on. What floats is not stored: there is one row for a key, and the stored
+    /// watermark would claim the settled fact that it took the place of.
+    /// </summary>
     public void Note(OriginState origin, CatalogEntry entry)
     {
-        rows.Keep(entry);
+        if (entry.Version <= origin.Version)
+        {
+            rows.Keep(entry);
+        }
+
         Touch(origin);
         if (!origin.IsHidden)
         {

@@ -16,6 +16,12 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
 
     /// <summary>Peers a newcomer fetches disjoint parts of the catalog from.</summary>
     private const int JoinSources = 3;
+
+    /// <summary>Others that a node compares with once a repair has given it something.</summary>
+    private const int ComparisonsAfterRepair = 3;
+
+    /// <summary>A fact of a peer's own that is shown to it; larger ones would need a stream.</summary>
+    private const int ReturnedBytes = 1000;
     private const int StreamFrameBytes = 60_000;
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan RetryPauseMax = TimeSpan.FromSeconds(5);
@@ -41,8 +47,16 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
         }
     }
 
-    /// <summary>The member has just appeared: rumors of before are lost to one side, so waiting for them is no use.</summary>
-    public void OnAppeared(NodeId peer) => Of(peer).Urgent = true;
+    /// <summary>
+    /// The member has just appeared: rumors of before are lost to one side, so waiting for them is no use. Who is heard
+    /// itself is compared with at once: it may be the only bridge to another half.
+    /// </summary>
+    public void OnAppeared(NodeId peer, bool isThere)
+    {
+        PeerDifference difference = Of(peer);
+        difference.Urgent = true;
+        difference.Recheck = isThere ? turn.Now : difference.Recheck;
+    }
 
     public void OnGone(NodeId peer) => _differing.Remove(peer);
 
@@ -53,12 +67,7 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
         own.Acknowledge(peer, digest.HeldEpoch, digest.HeldVersion);
         if (digest.Catalog == catalog.Root && digest.Members == members.Root)
         {
-            _hasAgreed = true;
-            if (_differing.Count > 0 && _differing.Remove(peer, out PeerDifference? agreed) && agreed.Announced)
-            {
-                turn.Emit(new GossipEffect.DigestAgreed(peer));
-            }
-
+            OnAgreed(exchange);
             return;
         }
 
@@ -136,6 +145,36 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
         }
     }
 
+    private void OnAgreed(Exchange exchange)
+    {
+        _hasAgreed = true;
+        if (catalog.Find(exchange.From) is { } theirs && theirs.Floating.Where(e => e.Raw.Length <= ReturnedBytes).MaxBy(e => e.Version) is { } ahead)
+        {
+            // The owner has come as far as we and no farther: what floats above is of a life it does not remember (a
+            // restored disk), and it must be told, because no digest counts it.
+            exchange.Reply.Add(Frames.Delta(theirs.Head, ahead.Version - 1, ahead.Version, [ahead]));
+        }
+
+        if (_differing.Count == 0 || !_differing.Remove(exchange.From, out PeerDifference? agreed))
+        {
+            return;
+        }
+
+        if (agreed.Announced)
+        {
+            turn.Emit(new GossipEffect.DigestAgreed(exchange.From));
+        }
+
+        if (agreed.FirstAttempt is { } begun && turn.LastChange >= begun)
+        {
+            // What had to be repaired here was not told elsewhere either. A ping carries our digest; who lacks the same asks.
+            foreach (NodeId other in PeerChoice.Some(turn.Random, members, ComparisonsAfterRepair, except: exchange.From))
+            {
+                outbox.Ping(other, turn.NextSequence());
+            }
+        }
+    }
+
     private void TryRepair(NodeId peer, PeerDifference difference, Exchange exchange, StateDigest digest)
     {
         TimeSpan settled = Turn.Sooner(difference.Since!.Value, turn.LastChange) + turn.Options.RepairAfter;
@@ -169,6 +208,7 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
 
         difference.Urgent = false;
         difference.Attempts++;
+        difference.FirstAttempt ??= turn.Now;
         TimeSpan pause = RetryPause * (1 << Math.Min(5, (difference.Attempts - 1) / 2));
         difference.NextAttempt = turn.Now + Turn.Sooner(pause, RetryPauseMax);
         difference.Recheck = difference.NextAttempt;
@@ -214,6 +254,8 @@ internal sealed class PeerDifference
     public bool Urgent { get; set; }
 
     public int Attempts { get; set; }
+
+    public TimeSpan? FirstAttempt { get; set; }
 
     public TimeSpan NextAttempt { get; set; }
 

@@ -126,6 +126,11 @@ internal sealed class FrameReader(Roster roster, FailureDetector detector, PeerF
 
         reader.EndArray(extra);
         roster.Merge(member, accuser is { } id ? new Accusation(id, witnesses) : null, exchange.From, exchange.Source);
+        if (roster.Refutation(member) is { } self)
+        {
+            // Who buried us counts us among nobody it tells or is told by; without this word it would not hear the answer.
+            exchange.Reply.Add(Frames.Member(self, null));
+        }
     }
 
     private static ImmutableArray<NodeId> ReadWitnesses(ref MessagePackReader reader)

@@ -6,7 +6,7 @@ namespace Kcore.Gossip;
 /// Addresses at which somebody may be reached again: hints and dead members. They are tried for ever, less and less
 /// often, because nothing else heals a split after any length of time.
 /// </summary>
-internal sealed class AddressBook(TimeSpan retryMax, Random random)
+internal sealed class AddressBook(Random random)
 {
     private const int Capacity = 1024;
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
@@ -47,7 +47,7 @@ internal sealed class AddressBook(TimeSpan retryMax, Random random)
     }
 
     /// <summary>Takes up to <paramref name="max"/> due addresses, the longest due first, and puts off their next turn.</summary>
-    public List<IPEndPoint> TakeDue(TimeSpan now, int max)
+    public List<IPEndPoint> TakeDue(TimeSpan now, int max, TimeSpan retryMax)
     {
         List<IPEndPoint> taken = [];
         while (taken.Count < max && _byTime.Min is { } address && address.Due <= now)

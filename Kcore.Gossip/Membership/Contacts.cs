@@ -8,9 +8,13 @@ internal sealed class Contacts(Turn turn, MemberTable members, Outbox outbox)
     private const int RememberedMembers = 256;
     private static readonly TimeSpan HintDelay = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan DeadDelay = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryMaxLeast = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan RememberDelay = TimeSpan.FromSeconds(1);
-    private readonly AddressBook _addresses = new(turn.Options.ReconnectMax, turn.Random);
-    private TimeSpan _allowed;
+    private readonly AddressBook _addresses = new(turn.Random);
+    private TimeSpan _lastAttempt;
+
+    /// <summary>The part of the pause that lies between the last attempt and the next.</summary>
+    private double _spread;
     private TimeSpan _rememberDue = TimeSpan.MaxValue;
 
     /// <summary>A node that leaves looks for nobody.</summary>
@@ -18,7 +22,19 @@ internal sealed class Contacts(Turn turn, MemberTable members, Outbox outbox)
 
     public TimeSpan NextEvent => Turn.Sooner(
         _rememberDue,
-        IsRetired || _addresses.Count == 0 ? TimeSpan.MaxValue : Turn.Later(_addresses.NextDue, _allowed));
+        IsRetired || _addresses.Count == 0 ? TimeSpan.MaxValue : Turn.Later(_addresses.NextDue, Allowed));
+
+    /// <summary>Alone, finding anybody is all that matters; in a cluster all nodes together make two attempts a second.</summary>
+    private TimeSpan Pause => members.ActiveCount == 1 ? TimeSpan.FromMilliseconds(250) : TimeSpan.FromSeconds(Math.Max(1, members.ActiveCount / 2.0));
+
+    private TimeSpan Allowed => _lastAttempt + (Pause * _spread);
+
+    /// <summary>
+    /// Longest pause between two attempts at one address. Where few look for few it is shorter than the option, so that
+    /// about one attempt a second remains of all: two halves that can meet again should not take a minute to find out.
+    /// </summary>
+    private TimeSpan RetryMax => Turn.Sooner(
+        turn.Options.ReconnectMax, Turn.Later(RetryMaxLeast, TimeSpan.FromSeconds((double)members.ActiveCount * _addresses.Count)));
 
     /// <summary>Somebody may live here.</summary>
     public void Hint(IPEndPoint endpoint)
@@ -44,6 +60,13 @@ internal sealed class Contacts(Turn turn, MemberTable members, Outbox outbox)
 
         if (after.Status == MemberStatus.Dead)
         {
+            if (turn.Now >= Allowed)
+            {
+                // All learn of it at one time; without a draw all would try at one time too, and then none for a while.
+                _lastAttempt = turn.Now;
+                _spread = turn.Random.NextDouble();
+            }
+
             _addresses.Add(after.Endpoint, turn.Now, DeadDelay);
         }
         else if (after.Status != MemberStatus.Suspect)
@@ -57,21 +80,26 @@ internal sealed class Contacts(Turn turn, MemberTable members, Outbox outbox)
     public void OnForgotten(Member member)
     {
         _addresses.Remove(member.Endpoint);
+        if (members.ActiveCount == 1 && _addresses.Count == 0)
+        {
+            // Its address is the only one left to ask: others of the cluster may live there by now.
+            _addresses.Add(member.Endpoint, turn.Now, DeadDelay);
+        }
+
         _rememberDue = Turn.Sooner(_rememberDue, turn.Now + RememberDelay);
     }
 
     public void Run()
     {
-        if (!IsRetired && turn.Now >= _addresses.NextDue && turn.Now >= _allowed)
+        if (!IsRetired && turn.Now >= _addresses.NextDue && turn.Now >= Allowed)
         {
-            // Alone, finding anybody is all that matters; in a cluster all nodes together make two attempts a second.
-            bool alone = members.ActiveCount == 1;
-            foreach (IPEndPoint endpoint in _addresses.TakeDue(turn.Now, alone ? 8 : 1))
+            foreach (IPEndPoint endpoint in _addresses.TakeDue(turn.Now, members.ActiveCount == 1 ? 8 : 1, RetryMax))
             {
                 outbox.Greet(endpoint);
             }
 
-            _allowed = turn.Now + (alone ? TimeSpan.FromMilliseconds(250) : TimeSpan.FromSeconds(Math.Max(1, members.ActiveCount / 2.0)));
+            _lastAttempt = turn.Now;
+            _spread = 0.5 + turn.Random.NextDouble();
         }
 
         if (turn.Now >= _rememberDue)

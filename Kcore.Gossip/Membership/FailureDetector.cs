@@ -8,6 +8,7 @@ namespace Kcore.Gossip;
 /// </summary>
 internal sealed class FailureDetector
 {
+    private readonly Turn _turn;
     private readonly MemberTable _members;
     private readonly Outbox _outbox;
     private readonly ContactGate _gate;
@@ -17,6 +18,7 @@ internal sealed class FailureDetector
 
     public FailureDetector(Turn turn, MemberTable members, Roster roster, Disseminator rumors, Outbox outbox, OutboundStreams streams, LocalHealth health)
     {
+        _turn = turn;
         _members = members;
         _outbox = outbox;
         _gate = new ContactGate(turn, members);
@@ -63,6 +65,13 @@ internal sealed class FailureDetector
         {
             _prober.Remove(after.Id);
         }
+
+        if (after.Status == MemberStatus.Dead && before is { IsActive: true } && accusation?.Accuser != _members.Self.Id)
+        {
+            // It lived a moment ago as far as we know. When two halves of a split meet each hears that all of it are dead,
+            // and whom nobody counts as living any more no rumor would tell.
+            _outbox.Ping(after.Id, _turn.NextSequence());
+        }
     }
 
     public void OnRepeated(Member subject, Accusation accusation) => _suspicions.Confirm(subject.Id, accusation);
@@ -97,22 +106,19 @@ internal sealed class FailureDetector
             return null;
         }
 
-        exchange.Reply.Add(Frames.Ack(sequence, _outbox.DigestFor(exchange.From), exchange.From));
         if (target is null)
         {
+            // It comes first: what the acknowledgement says counts only from somebody known.
             exchange.Reply.Add(Frames.Member(_members.Self, null));
         }
 
-        if (_members.Find(exchange.From) is not { } sender)
+        exchange.Reply.Add(Frames.Ack(sequence, _outbox.DigestFor(exchange.From), exchange.From));
+        if (_members.Find(exchange.From) is null)
         {
             exchange.WantedMembers.Add(exchange.From);
         }
-        else if (sender.Status != MemberStatus.Alive)
-        {
-            // Whoever is talked of badly should hear it first.
-            exchange.Reply.Add(Frames.Member(sender, null));
-        }
 
+        TellWhatIsSaid(exchange);
         return digest;
     }
 
@@ -126,6 +132,7 @@ internal sealed class FailureDetector
         _prober.OnAnswered(sequence, exchange.From, direct: !exchange.IsStream);
         _suspicions.OnAnswered(sequence, exchange.From);
         _relays.OnAnswered(sequence, exchange.From);
+        TellWhatIsSaid(exchange);
         return isMeant ? digest : digest with { HeldEpoch = 0, HeldVersion = 0 };
     }
 
@@ -154,6 +161,15 @@ internal sealed class FailureDetector
     {
         (ulong sequence, NodeId target) = ReadSequenceAndId(ref reader);
         _prober.OnNack(sequence, target, exchange.From);
+    }
+
+    /// <summary>Whoever is talked of badly should hear it first: only its own word can end that.</summary>
+    private void TellWhatIsSaid(Exchange exchange)
+    {
+        if (_members.Find(exchange.From) is { } sender && sender.Status != MemberStatus.Alive)
+        {
+            exchange.Reply.Add(Frames.Member(sender, null));
+        }
     }
 
     private static (ulong Sequence, NodeId Target) ReadSequenceAndId(ref MessagePackReader reader)

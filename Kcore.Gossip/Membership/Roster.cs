@@ -71,6 +71,10 @@ internal sealed class Roster(Turn turn, MemberTable members, Disseminator rumors
         }
     }
 
+    /// <summary>What to answer to one who states something of this node that is no longer so; null when there is nothing.</summary>
+    public Member? Refutation(Member stated) =>
+        stated.Id == members.Self.Id && !HasYielded && stated.CompareStatement(members.Self) < 0 ? members.Self : null;
+
     /// <summary>States what this node has found out about another.</summary>
     public void Declare(Member before, MemberStatus status, Accusation accusation) =>
         Take(before, before with { Status = status }, accusation, from: null);

@@ -5,12 +5,6 @@ namespace Kcore.Simulation.Engine.Swarm;
 /// <summary>Everything a seed decides before its run: size, faults, their strength, how long, how fast facts change.</summary>
 public sealed record SwarmPlan
 {
-    /// <summary>
-    /// Drawn, so that seeds keep their meaning, but not used yet: after a move the core takes its own echo for a copy of
-    /// itself, and rows of a node whose copy gave up stay hidden (corpus seeds 121, 57, 250).
-    /// </summary>
-    private const SwarmFaults Withheld = SwarmFaults.AddressMoves | SwarmFaults.AddressSwaps | SwarmFaults.ClonedDisks;
-
     private static readonly SwarmFaults[] All = Enum.GetValues<SwarmFaults>()[1..];
 
     public required ulong Seed { get; init; }
@@ -56,7 +50,6 @@ public sealed record SwarmPlan
             faults |= random.Chance(share) ? fault : SwarmFaults.None;
         }
 
-        faults &= ~Withheld;
         int drawn = 3 + (int)(10 * Math.Pow(random.NextDouble(), 2));
         TimeSpan tombstones = random.Between(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(40));
         return new SwarmPlan
