@@ -56,8 +56,11 @@ internal sealed class LoneCore(GossipOptions? options = null)
     {
         List<(TimeSpan, GossipEffect)> all = [];
         TimeSpan end = Now + time;
+        int still = 0;
         while (Core.NextDeadline <= end)
         {
+            still = Core.NextDeadline > Now ? 0 : still + 1;
+            Assert.True(still < 1000, "It wants to be called again at once, for ever.");
             Now = Core.NextDeadline > Now ? Core.NextDeadline : Now;
             Handle(new GossipInput.Tick());
             all.AddRange(Effects.Select(effect => (Now, effect)));
