@@ -7,20 +7,25 @@ internal sealed record FuzzOptions
 {
     public const string Usage =
         """
-        Kcore.Fuzz [--cases N | --seconds N] [--seed N] [--filter WORD] [--jobs N] [--trx FILE]
+        Kcore.Fuzz [--cases N] [--seconds N] [--seed N] [--filter WORD] [--jobs N] [--trx FILE]
 
         Feeds every reader of bytes from outside with changed valid inputs. A reader may refuse them with the one
         exception it declares; any other, a hang, or memory out of proportion to the input is a failure.
 
-        --cases N     for a cheap target; dear ones get fewer (default 200000)
-        --seconds N   for all targets together, instead of a number of cases
+        --cases N     for a cheap target; dear ones get fewer (default 200000, without end where --seconds is given)
+        --seconds N   at most, for all targets together
         --seed N      default 1; 0 draws one
         --filter WORD only targets whose name contains the word
         --jobs N      targets at once (default: one per core)
         --trx FILE    leave the results in the form of dotnet test
         """;
 
-    public long Cases { get; private init; } = 200_000;
+    private const long CasesDefault = 200_000;
+
+    private long? CasesGiven { get; init; }
+
+    /// <summary>At most so many, where the time does not end them before.</summary>
+    public long Cases => CasesGiven ?? (Time is null ? CasesDefault : long.MaxValue);
 
     /// <summary>Null: as long as the cases take.</summary>
     public TimeSpan? Time { get; private init; }
@@ -48,8 +53,8 @@ internal sealed record FuzzOptions
             bool isPositive = isNumber && number is > 0 and < int.MaxValue;
             FuzzOptions? next = arguments[i] switch
             {
-                "--cases" when isNumber && number is > 0 and < long.MaxValue => options with { Cases = (long)number },
-                "--seconds" when isPositive => options with { Time = TimeSpan.FromSeconds(number), Cases = long.MaxValue },
+                "--cases" when isNumber && number is > 0 and < long.MaxValue => options with { CasesGiven = (long)number },
+                "--seconds" when isPositive => options with { Time = TimeSpan.FromSeconds(number) },
                 "--seed" when isNumber => options with { Seed = number == 0 ? BitConverter.ToUInt64(Guid.NewGuid().ToByteArray()) : number },
                 "--filter" => options with { Filter = arguments[i + 1] },
                 "--jobs" when isPositive => options with { Jobs = (int)number },

@@ -90,6 +90,72 @@ public sealed class DisbeliefTests
         Assert.Equal(9UL, JointQuorum.CommittedIndex(joint.Left, Held));
     }
 
+    [Fact]
+    public void P6_an_entry_that_takes_the_place_of_a_durable_one_is_not_durable()
+    {
+        RaftNode follower = Members.Of(2, 3);
+        follower.Step(Append(term: 2, from: 1, previous: 1, commit: 1, Entry(2, 2), Entry(3, 2)));
+        follower.Pump();
+        follower.Step(Append(term: 3, from: 3, previous: 1, commit: 3, Entry(2, 3), Entry(3, 3)));
+        Ready ready = follower.TakeReady();
+        Assert.DoesNotContain(ready.Committed, entry => entry.Index > 1);
+        Assert.DoesNotContain(ready.Messages, message => message is RaftMessage.AppendReply { Accepted: true });
+        follower.StorageAck(ready.Batch!.Id);
+        ready = follower.TakeReady();
+        Assert.Equal([2UL, 3UL], ready.Committed.Select(entry => entry.Index));
+        Assert.Contains(ready.Messages, message => message is RaftMessage.AppendReply { Accepted: true, Index: 3 });
+    }
+
+    [Fact]
+    public void I1_a_late_answer_to_the_pre_vote_is_no_vote()
+    {
+        RaftNode node = Members.Of(1, 5);
+        node.Campaign();
+        node.Pump();
+        foreach (int voter in new[] { 2, 3 })
+        {
+            node.Step(new RaftMessage.VoteReply(true, true) { Group = Members.Group, From = Members.Id(voter), To = Members.Id(1), Term = 2 });
+        }
+
+        node.Pump();
+        Assert.Equal((RaftRole.Candidate, 2UL), (node.Role, node.Term));
+        foreach (int voter in new[] { 4, 5 })
+        {
+            node.Step(new RaftMessage.VoteReply(true, true) { Group = Members.Group, From = Members.Id(voter), To = Members.Id(1), Term = 2 });
+            node.Pump();
+            Assert.Equal(RaftRole.Candidate, node.Role);
+        }
+    }
+
+    [Fact]
+    public void P23_the_answer_to_a_read_of_an_earlier_start_confirms_nothing()
+    {
+        RaftNode follower = Members.Of(2, 3);
+        follower.Step(new RaftMessage.Heartbeat(1) { Group = Members.Group, From = Members.Id(1), To = Members.Id(2), Term = 2 });
+        follower.Pump();
+        Assert.True(follower.ReadIndex(7));
+        RaftMessage.ReadRequest asked = Assert.Single(follower.TakeReady().Messages.OfType<RaftMessage.ReadRequest>());
+        foreach ((ulong session, int confirmed) in new[] { (asked.Session + 1, 0), (asked.Session, 1) })
+        {
+            follower.Step(new RaftMessage.ReadReply(session, 7, 1) { Group = Members.Group, From = Members.Id(1), To = Members.Id(2), Term = 2 });
+            Assert.Equal(confirmed, follower.TakeReady().Reads.Length);
+        }
+    }
+
+    [Theory]
+    [InlineData(9, 1, false)]
+    [InlineData(2, 2, false)]
+    [InlineData(3, 2, true)]
+    [InlineData(1, 3, true)]
+    public void I5_a_vote_goes_to_the_later_last_term_and_within_one_to_the_longer_log(ulong lastIndex, ulong lastTerm, bool isGranted)
+    {
+        RaftNode voter = Members.Of(2, 3);
+        voter.Step(Append(term: 2, from: 1, previous: 1, commit: 1, Entry(2, 2), Entry(3, 2)));
+        voter.Pump();
+        voter.Step(new RaftMessage.VoteRequest(false, lastIndex, lastTerm) { Group = Members.Group, From = Members.Id(3), To = Members.Id(2), Term = 4, IsTransfer = true });
+        Assert.Equal(isGranted, Assert.IsType<RaftMessage.VoteReply>(Assert.Single(voter.Pump())).Granted);
+    }
+
     private static RaftEntry Entry(ulong index, ulong term) => new(index, term, RaftEntryKind.Command, new byte[] { 7 });
 
     private static RaftMessage.AppendRequest Append(ulong term, int from, ulong previous, ulong commit, params RaftEntry[] entries) =>

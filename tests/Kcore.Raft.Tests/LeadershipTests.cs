@@ -29,6 +29,7 @@ public sealed class LeadershipTests
         room.Tick(11, 1, 2);
         Assert.Equal(RaftRole.Leader, leader.Role);
         Assert.True(leader.TransferTarget.IsNone);
+        Assert.DoesNotContain(room.Sent, message => message is RaftMessage.TimeoutNow);
         Assert.Equal(ProposeOutcome.Appended, leader.Propose(new byte[1], out _));
         leader.Transfer(Members.Id(3));
         room.IsLost = _ => false;

@@ -107,6 +107,55 @@ public sealed class RaftStoreTests
     }
 
     [Fact]
+    public void P17_an_intact_batch_that_is_not_the_next_of_the_chain_is_a_verdict()
+    {
+        var files = new MemoryFileLayer();
+        RaftStore.Join(files, Identity, 64 * 1024);
+        using (RaftStore store = RaftStore.Open(files, 64 * 1024))
+        {
+            store.Write(Batch(1, 1, Entry(1, 1)));
+            store.Write(Batch(2, 1, Entry(2, 1)));
+            store.Write(Batch(3, 1, Entry(3, 1)));
+        }
+
+        string name = files.List().Last(file => file.StartsWith("segment-", StringComparison.Ordinal));
+        byte[] segment = files.Read(name);
+        int last = LogBatchCodec.SectorBytes * (Array.FindLastIndex(segment, b => b != 0) / LogBatchCodec.SectorBytes);
+        using (IStoreFile file = files.Open(name))
+        {
+            file.Write(last, segment.AsSpan(last - LogBatchCodec.SectorBytes, LogBatchCodec.SectorBytes));
+        }
+
+        Assert.Throws<CorruptStoreException>(() => RaftStore.Open(files, 64 * 1024));
+    }
+
+    [Fact]
+    public void I7_a_log_that_ends_before_what_it_knows_to_be_committed_is_a_verdict()
+    {
+        var files = new MemoryFileLayer();
+        using (RaftStore store = Joined(files))
+        {
+            store.Write(Batch(1, 1, Entry(1, 1)));
+            store.Write(Batch(2, 1) with { HardState = new HardState(1, MemberId.None, 2) });
+        }
+
+        Assert.Throws<CorruptStoreException>(() => RaftStore.Open(files, 2048));
+    }
+
+    [Fact]
+    public void P17_a_log_that_does_not_reach_the_snapshot_taken_of_it_is_a_verdict()
+    {
+        var files = new MemoryFileLayer();
+        using (RaftStore store = Joined(files))
+        {
+            store.Write(Batch(1, 1, Entry(1, 1), Entry(2, 1)));
+            store.SaveSnapshot(Snapshot(10, 1), 1);
+        }
+
+        Assert.Throws<CorruptStoreException>(() => RaftStore.Open(files, 2048));
+    }
+
+    [Fact]
     public void One_batch_is_one_sync_and_waits_for_no_metadata()
     {
         var files = new MemoryFileLayer();
@@ -114,6 +163,20 @@ public sealed class RaftStoreTests
         (int syncs, int full) = (files.Syncs, files.FullSyncs);
         store.Write(Batch(1, 1, Entry(1, 1), Entry(2, 1)));
         Assert.Equal((syncs + 1, full), (files.Syncs, files.FullSyncs));
+    }
+
+    [Fact]
+    public void P19_I10_a_store_that_is_made_anew_on_the_same_node_is_another_member()
+    {
+        var first = new MemoryFileLayer();
+        var second = new MemoryFileLayer();
+        RaftStore.Found(first, Identity, new byte[] { 7 }, 2048);
+        RaftStore.Found(second, Identity with { StoreId = Commands.Id(5) }, new byte[] { 7 }, 2048);
+        using RaftStore before = RaftStore.Open(first, 2048);
+        using RaftStore after = RaftStore.Open(second, 2048);
+        Assert.Equal(before.Member.NodeUid, after.Member.NodeUid);
+        Assert.NotEqual(before.Member, after.Member);
+        Assert.NotEqual(before.InitialState.Entries[1].Data.ToArray(), after.InitialState.Entries[1].Data.ToArray());
     }
 
     [Fact]

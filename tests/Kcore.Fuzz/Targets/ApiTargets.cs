@@ -18,6 +18,7 @@ internal static class ApiTargets
     [
         "\"externalIp\":\"10.0.0.9\"", "\"internalNetmask\":\"255.255.0.0\"", "\"vlanId\":7", "\"enableOutboundNat\":true", "\"noOutboundNat\":true", "\"targetNode\":\"x\"",
         "\"name\":\"b\"", "\"type\":\"nat\"", "\"vxlan\"", "\"bridge\"", "\"nat\"", "\"/proc/1/ns/net\"", "\"network\":\"x\"", "\"netns\":\"1\"",
+        "\"uplink\":\"eth0\"", "\"publish\":[\"1:a:1\"]", "\"8080:web:80/udp\"", "\"allowedTcpPorts\":[22]",
     ];
 
     // A network that was accepted must be one that other nodes can read.
@@ -25,7 +26,8 @@ internal static class ApiTargets
         "api-create-network",
         [
             """{"name":"prod","type":"vxlan","gatewayIp":"10.250.0.1","internalNetmask":"255.255.255.0","targetNode":"node-b"}""",
-            """{"name":"lan","type":"bridge","externalIp":"203.0.113.7","gatewayIp":"10.0.0.1","vlanId":7,"enableOutboundNat":false,"noOutboundNat":true}""",
+            """{"name":"lan","type":"bridge","externalIp":"203.0.113.7","gatewayIp":"10.0.0.1","vlanId":7,"enableOutboundNat":false,"noOutboundNat":true,"uplink":"eth1"}""",
+            """{"name":"lab","gatewayIp":"10.40.0.1","publish":["80:web:8080","53:dns:53/udp"],"allowedTcpPorts":[443],"allowedUdpPorts":[67]}""",
         ],
         bytes =>
         {
@@ -33,8 +35,9 @@ internal static class ApiTargets
             (string name, NetworkSpec spec) = NetworkRequest.Check(request);
 
             // The target is compared with the member that serves the request and never stored.
-            var claim = new ClaimFact(name, 5, new ClaimStamp(1, new NodeId(1), 2), new ClaimStamp(1, new NodeId(1), 2), spec with { TargetNode = null });
-            CatalogEntry entry = CatalogEntry.Create(new NodeId(1), FactKeys.Claim(name), 1, (ushort)FactKind.Claim, EntryFlags.None, FactCodec.Encode(claim));
+            NodeId? home = spec.Type == NetworkType.Vxlan ? null : new NodeId(1);
+            var claim = new ClaimFact(name, 5, new ClaimStamp(1, new NodeId(1), 2), new ClaimStamp(1, new NodeId(1), 2), spec with { TargetNode = null }) { Home = home };
+            CatalogEntry entry = CatalogEntry.Create(new NodeId(1), FactKeys.Claim(name, home), 1, (ushort)FactKind.Claim, EntryFlags.None, FactCodec.Encode(claim));
             return FactCodec.TryDecode(entry, out ClaimFact? read) && read == claim
                 ? claim
                 : throw new FuzzFailureException($"Accepted as {claim}, read by others as {read}.", bytes);
