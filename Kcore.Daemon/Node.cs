@@ -141,6 +141,7 @@ internal static class Node
             networks,
             nics,
             new NetworkReports(self, catalog, underlay.Current, options.Dataplane.GatewayInterface),
+            catalog,
             new NodeReports(self, catalog, underlay.Current, reports),
             new StatusReports(self, cluster, catalog, ledger, attachments, reports, services, gossipReports, time),
             new PlanReports(kernel),
