@@ -20,6 +20,8 @@ namespace Kcore.Contracts;
 [JsonSerializable(typeof(ImmutableArray<NodeSummary>))]
 [JsonSerializable(typeof(NodeDetail))]
 [JsonSerializable(typeof(StatusReport))]
+[JsonSerializable(typeof(ClusterReport))]
+[JsonSerializable(typeof(TransferLeaderRequest))]
 [JsonSerializable(typeof(PlanReport))]
 [JsonSerializable(typeof(EventInfo))]
 [JsonSerializable(typeof(ClusterKeys))]

@@ -6,6 +6,9 @@ namespace Kcore.Contracts;
 /// <remarks>
 /// <list type="bullet">
 /// <item><c>GET /v1/status</c> → <see cref="StatusReport"/></item>
+/// <item><c>GET /v1/cluster</c> → <see cref="ClusterReport"/></item>
+/// <item><c>POST /v1/cluster/transfer-leader</c> <see cref="TransferLeaderRequest"/> → <see cref="ChangeReceipt"/></item>
+/// <item><c>GET /v1/digest[?not=HEX]</c> → the catalog's digest as 16 hex digits; with <c>not</c>, as soon as it is another one, at the latest after 30 s</item>
 /// <item><c>GET /v1/networks[?all=true]</c> → array of <see cref="NetworkSummary"/>, sorted by name</item>
 /// <item><c>POST /v1/networks</c> <see cref="CreateNetworkRequest"/> → <see cref="ChangeReceipt"/></item>
 /// <item><c>GET /v1/networks/{name}[?targetNode=N]</c> → <see cref="NetworkDetail"/></item>
@@ -27,6 +30,9 @@ namespace Kcore.Contracts;
 public static class Routes
 {
     public const string Status = "/v1/status";
+    public const string Cluster = "/v1/cluster";
+    public const string TransferLeader = "/v1/cluster/transfer-leader";
+    public const string Digest = "/v1/digest";
     public const string Networks = "/v1/networks";
     public const string Nodes = "/v1/nodes";
     public const string Nics = "/v1/nics";

@@ -36,8 +36,11 @@ public sealed record StatusReport
 
 public sealed record MemberLine(string Name, string Id, string Address, string Status);
 
-/// <param name="Role"><c>leader</c>, <c>follower</c>, <c>candidate</c> or <c>observer</c>.</param>
-/// <param name="Leader">Name of the leader, if one is known and reachable.</param>
+/// <param name="Role"><c>leader</c>, <c>follower</c>, <c>candidate</c>, <c>learner</c> (receives the log) or <c>observer</c>.</param>
+/// <param name="Leader">Name of the leader, if one is known.</param>
+/// <param name="Missing">Voters that are not seen.</param>
+/// <param name="Margin">How many more voters may fail before no address can be given out; 0 also without quorum.</param>
+/// <param name="Since">Since when there is no quorum, RFC 3339.</param>
 public sealed record ConsensusStatus(
     string Role,
     string? Leader,
@@ -45,7 +48,10 @@ public sealed record ConsensusStatus(
     ulong Commit,
     ulong Applied,
     ImmutableArray<string> Voters,
-    bool Quorum);
+    bool Quorum,
+    ImmutableArray<string> Missing,
+    int Margin,
+    DateTimeOffset? Since);
 
 /// <param name="LastPass">RFC 3339; null before the first pass.</param>
 /// <param name="Repairs">Objects put back since the daemon started because somebody else changed them.</param>

@@ -5,6 +5,7 @@ using Kcore.Daemon.Catalog;
 using Kcore.Daemon.Catalog.Networks;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Addressing;
+using Kcore.Daemon.Cluster.Consensus.Voters;
 using Kcore.Daemon.Cluster.Discovery;
 using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Cluster.Members;
@@ -20,6 +21,7 @@ using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Ipam.Pools;
+using Kcore.Daemon.Ipam.Voters;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
 using Kcore.Daemon.Storage.Events;
@@ -38,6 +40,9 @@ internal static class Node
 {
     /// <summary>The gossip loop turns at least twice a second; after this long without a turn the watchdog is not fed.</summary>
     private static readonly TimeSpan HangLimit = TimeSpan.FromSeconds(15);
+
+    /// <summary>How long a leader that stops waits for its successor; an election would take about as long.</summary>
+    private static readonly TimeSpan HandOverLimit = TimeSpan.FromSeconds(2);
 
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
@@ -73,7 +78,7 @@ internal static class Node
         MdnsDiscovery? discovery = options.Cluster.Discovery == "mdns"
             ? new MdnsDiscovery(new LinuxMdnsNetwork(), time, NewRandom(), log.Factory.CreateLogger<MdnsDiscovery>())
             : null;
-        await using var ledger = new ClusterLedger(Path.Combine(data, "raft"), identity, events, time, NewRandom(), logger);
+        await using var ledger = new ClusterLedger(Path.Combine(data, "raft"), identity, connector, events, time, NewRandom(), logger);
         var cluster = new ClusterLoop(new ClusterLoopParts
         {
             Options = options.Cluster,
@@ -107,11 +112,16 @@ internal static class Node
             Logger = logger,
         });
         var catalog = new CatalogHub(cluster);
-        var proposals = new ProposalClient(ledger, cluster, catalog, connector, time);
+        var route = new LeaderRoute(ledger, cluster, catalog, connector, time);
+        var quorum = new QuorumSight(ledger, catalog, route, time);
+        var proposals = new ProposalClient(ledger, route, quorum, time);
         ledger.Connect(cluster, catalog, proposals);
+        var streams = new LedgerStreams(ledger);
 
         var leases = new LeaseLoop(attachments, proposals, catalog, time, logger);
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
+        var stores = new StoreLoop(self, cluster, catalog, ledger, proposals, time, NewRandom(), logger);
+        var voters = new VoterLoop(ledger, catalog, new VoterRules(), time, logger);
         var reports = new DataplaneReports(self, events, logger);
         var services = new Published<ServiceStatus>(ServiceStatus.None);
         var kernel = new DataplaneLoop(
@@ -132,18 +142,20 @@ internal static class Node
             time,
             logger);
 
-        using CancellationTokenSource running = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        // Not linked to the signal: a leader hands its seat over before its loops end.
+        using var running = new CancellationTokenSource();
         CancellationToken token = running.Token;
         using var networks = new NetworkService(
             cluster, catalog, self, new HostDevices(underlay.Current, options.Dataplane.GatewayInterface, HostInterfaceReader.Read), events);
-        var nics = new NicService(self, catalog, attachments, leases, reports, services, events, time);
+        var nics = new NicService(self, catalog, attachments, leases, quorum, reports, services, events, time);
         var endpoints = new ApiEndpoints(
             networks,
             nics,
             new NetworkReports(self, catalog, underlay.Current, options.Dataplane.GatewayInterface),
             catalog,
             new NodeReports(self, catalog, underlay.Current, reports),
-            new StatusReports(self, cluster, catalog, ledger, attachments, reports, services, gossipReports, time),
+            new StatusReports(self, cluster, catalog, ledger, quorum, attachments, reports, services, gossipReports, time),
+            new ClusterReports(self, cluster, catalog, ledger, route, quorum),
             new PlanReports(kernel),
             new KeyReports(keyLoop, peerKeys, cluster, new RingFingerprints(ring), catalog, self),
             events,
@@ -162,8 +174,13 @@ internal static class Node
             }, time, logger).RunAsync(token),
             new PeerListener(new IPEndPoint(IPAddress.Any, options.Cluster.RaftPort), tls, new Dictionary<StreamKind, StreamHandler>
             {
-                [StreamKind.Propose] = ledger.HandleProposeAsync,
-            }, time, logger).RunAsync(token),
+                [StreamKind.Propose] = streams.HandleProposeAsync,
+                [StreamKind.LogReport] = streams.HandleReportAsync,
+                [StreamKind.Transfer] = streams.HandleTransferAsync,
+            }, time, logger, new Dictionary<StreamKind, SessionHandler>
+            {
+                [StreamKind.Raft] = streams.ReceiveAsync,
+            }).RunAsync(token),
             events.RunAsync(token),
             underlay.RunAsync(token),
             cluster.RunAsync(token),
@@ -171,6 +188,8 @@ internal static class Node
             catalog.RunAsync(token),
             leases.RunAsync(token),
             pools.RunAsync(token),
+            stores.RunAsync(token),
+            voters.RunAsync(token),
             kernel.RunAsync(token),
             feed.RunAsync(token),
             dhcp.RunAsync(token),
@@ -185,27 +204,31 @@ internal static class Node
         ApiSocket.Open(options.Node.Socket, logger);
         systemd.Ready($"node {name} ({identity.Id.Short})");
         loops.Add(systemd.RunWatchdogAsync(() => loops.TrueForAll(l => !l.IsCompleted) && cluster.TurnsWithin(HangLimit), token));
-        await UntilOneEndsAsync(loops, running, stoppingToken);
+        await UntilOneEndsAsync(loops, running, () => ledger.HandOverAsync(HandOverLimit, CancellationToken.None), stoppingToken);
 
         systemd.Stopping();
         await api.StopAsync(CancellationToken.None);
         NodeLog.Stopped(logger);
     }
 
-    /// <summary>Waits for the stop signal or the first loop that fails, then for all the others.</summary>
-    private static async Task UntilOneEndsAsync(List<Task> loops, CancellationTokenSource running, CancellationToken stoppingToken)
+    /// <summary>Waits for the stop signal or the first loop that fails, takes leave of the others, and waits for all loops.</summary>
+    private static async Task UntilOneEndsAsync(List<Task> loops, CancellationTokenSource running, Func<Task> takeLeave, CancellationToken stoppingToken)
     {
+        var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using CancellationTokenRegistration signal = stoppingToken.Register(() => stopped.TrySetResult());
+
         // A loop that has nothing to do (no watchdog asked for) may end well. One that gave up because something else
         // than our stop was cancelled has failed as much as one that threw.
         var waiting = new List<Task>(loops);
         Task? failed = null;
         while (waiting.Count > 0 && failed is null && !stoppingToken.IsCancellationRequested)
         {
-            Task ended = await Task.WhenAny(waiting);
+            Task ended = await Task.WhenAny([.. waiting, stopped.Task]);
             waiting.Remove(ended);
             failed = ended.IsCompletedSuccessfully || stoppingToken.IsCancellationRequested ? null : ended;
         }
 
+        await takeLeave();
         await running.CancelAsync();
         await Task.WhenAll(loops).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (failed is not null)

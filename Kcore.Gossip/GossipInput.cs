@@ -24,7 +24,8 @@ public abstract record GossipInput
 
     /// <summary>
     /// What the log entries (<paramref name="FromIndex"/>, <paramref name="ToIndex"/>] committed. From 0 the writes are
-    /// the whole content (a Raft snapshot): keys not among them go. Only nodes that apply the log send this.
+    /// the whole content (a Raft snapshot, or all of it after a start): keys not among them go, and what is held of the same
+    /// index and differs is replaced. Only nodes that apply the log send this.
     /// </summary>
     public sealed record PutCluster(ulong FromIndex, ulong ToIndex, uint ClusterEpoch, ImmutableArray<LocalWrite> Writes) : GossipInput;
 

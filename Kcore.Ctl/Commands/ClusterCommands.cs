@@ -9,7 +9,7 @@ namespace Kcore.Ctl.Commands;
 internal static class ClusterCommands
 {
     public static Command Build(Func<ParseResult, Session> open) =>
-        new("cluster", "Look after the cluster and its keys.") { Keys(open), RotateKey(open), Token(open), Join(open) };
+        new("cluster", "Look at and steer the cluster: its voters, its keys, who joins.") { Status(open), TransferLeader(open), Keys(open), RotateKey(open), Token(open), Join(open) };
 
     public static Command BuildDiscover(Func<ParseResult, Session> open)
     {
@@ -18,6 +18,39 @@ internal static class ClusterCommands
         {
             Session session = open(parsed);
             session.PrintList(session.Client.Get(Routes.Neighbours), Replies.Json.ImmutableArrayLanNeighbour, KeyText.WriteNeighbours, n => n.Id);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Status(Func<ParseResult, Session> open)
+    {
+        var command = new Command("status", "Show the voters, how far each is, and how many more may fail; exits with 9 when something is degraded.");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            byte[] body = session.Client.Get(Routes.Cluster);
+            ClusterReport report = Replies.Read(body, Replies.Json.ClusterReport);
+            session.Print(body, Replies.Json.ClusterReport, ClusterText.Write, name: null);
+            return (int)(report.Degraded.OrEmpty().IsEmpty ? ExitCode.Done : ExitCode.Degraded);
+        });
+        return command;
+    }
+
+    private static Command TransferLeader(Func<ParseResult, Session> open)
+    {
+        var node = new Argument<string?>("NODE") { Arity = ArgumentArity.ZeroOrOne, Description = "a voter, by name or id; the one that is furthest when left out" };
+        var command = new Command("transfer-leader", "Have another voter lead, without a gap.") { node };
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            var request = new TransferLeaderRequest { Node = parsed.GetValue(node) };
+            byte[] body = session.Client.Post(Routes.TransferLeader, request, Replies.Json.TransferLeaderRequest);
+            session.Print(
+                body,
+                Replies.Json.ChangeReceipt,
+                (output, receipt) => output.WriteLine(Printable.Of($"node {receipt.Name} leads")),
+                r => r.Name);
             return (int)ExitCode.Done;
         });
         return command;

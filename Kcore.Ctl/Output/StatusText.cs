@@ -23,11 +23,16 @@ internal static class StatusText
             .Indent(status.DigestDiffers.OrEmpty())
             .Add("Members", $"{members.Length}, {members.Count(m => m.Status == "alive")} alive")
             .Indent(members.Select(m => $"{(m.Name ?? "").PadRight(width)}  {(m.Address ?? "").PadRight(15)}  {m.Status}"))
-            .Add("Consensus", $"{raft.Role}, leader {raft.Leader ?? "unknown"}, quorum {(raft.Quorum ? "yes" : "NO")}")
+            .Add("Consensus", $"{raft.Role}, leader {raft.Leader ?? "unknown"}, quorum {(raft.Quorum ? "yes" : "NO")}{Margin(raft)}")
             .Indent($"term {raft.Term}, commit {raft.Commit}, applied {raft.Applied}, voters {string.Join(", ", raft.Voters.OrEmpty())}")
             .Add("Dataplane", $"{kernel.Networks} networks, {kernel.Nics} NICs, {kernel.Repairs} repairs{(kernel.DeletionsHeld ? ", deletions held" : "")}")
             .Indent(kernel.LastPass is { } last ? $"last pass {EventText.Time(last)}, {kernel.LastPassMilliseconds:0.0} ms" : "no pass yet")
             .Indent(kernel.Refusals.OrEmpty().Select(r => $"refused: {r}"))
             .Write(output);
     }
+
+    private static string Margin(ConsensusStatus raft) =>
+        raft.Quorum ? $", {raft.Margin} more may fail"
+        : raft.Missing.OrEmpty() is { IsEmpty: false } missing ? $", missing {string.Join(", ", missing)}{(raft.Since is { } since ? $" since {EventText.Time(since)}" : "")}"
+        : "";
 }

@@ -14,7 +14,18 @@ namespace Kcore.Daemon.Api;
 
 /// <summary>Maps the routes to the services that answer them.</summary>
 internal sealed class ApiEndpoints(
-    NetworkService networks, NicService nics, NetworkReports networkReports, CatalogHub catalog, NodeReports nodeReports, StatusReports status, PlanReports plans, KeyReports keys, EventLog events, LocalNode self, CancellationToken stopping)
+    NetworkService networks,
+    NicService nics,
+    NetworkReports networkReports,
+    CatalogHub catalog,
+    NodeReports nodeReports,
+    StatusReports status,
+    ClusterReports cluster,
+    PlanReports plans,
+    KeyReports keys,
+    EventLog events,
+    LocalNode self,
+    CancellationToken stopping)
 {
     private const int EventPage = 500;
 
@@ -22,6 +33,13 @@ internal sealed class ApiEndpoints(
     {
         routes.MapGet(Routes.Version, context => Reply(context, new VersionInfo(self.Version, self.Name), ApiJson.Default.VersionInfo));
         routes.MapGet(Routes.Status, context => Reply(context, status.Report(), ApiJson.Default.StatusReport));
+        routes.MapGet(Routes.Cluster, async context => await Reply(context, await cluster.ReportAsync(context.RequestAborted), ApiJson.Default.ClusterReport));
+        routes.MapPost(Routes.TransferLeader, async context =>
+        {
+            TransferLeaderRequest request = await Body(context, ApiJson.Default.TransferLeaderRequest);
+            await Reply(context, await cluster.TransferLeaderAsync(request, context.RequestAborted), ApiJson.Default.ChangeReceipt);
+        });
+        routes.MapGet(Routes.Digest, DigestAsync);
         routes.MapGet(Routes.Plan, async context => await Reply(context, await plans.ReportAsync(context.RequestAborted), ApiJson.Default.PlanReport));
         routes.MapGet(Routes.Events, EventsAsync);
 
@@ -84,6 +102,24 @@ internal sealed class ApiEndpoints(
     }
 
     private static Task Reply<T>(HttpContext context, T value, JsonTypeInfo<T> type) => context.Response.WriteAsJsonAsync(value, type);
+
+    private async Task DigestAsync(HttpContext context)
+    {
+        string? not = context.Request.Query["not"];
+
+        // Who waits here must not hold up the end of the daemon.
+        using CancellationTokenSource ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
+        try
+        {
+            string digest = await status.DigestAsync(string.IsNullOrEmpty(not) ? null : not, ended.Token);
+            context.Response.ContentType = "text/plain";
+            await context.Response.WriteAsync(digest, ended.Token);
+        }
+        catch (OperationCanceledException) when (ended.IsCancellationRequested)
+        {
+            context.Abort();
+        }
+    }
 
     /// <summary>One JSON object a line: what is there, and with <c>follow=true</c> what comes.</summary>
     private async Task EventsAsync(HttpContext context)

@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using Kcore.Contracts;
 using Kcore.Daemon.Catalog;
 using Kcore.Daemon.Cluster;
-using Kcore.Daemon.Cluster.Consensus;
 using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Cluster.Members;
 using Kcore.Daemon.Dataplane;
@@ -21,12 +20,35 @@ internal sealed class StatusReports(
     ClusterLoop cluster,
     CatalogHub catalog,
     ClusterLedger ledger,
+    QuorumSight quorum,
     AttachmentTable attachments,
     DataplaneReports kernel,
     Published<ServiceStatus> services,
     GossipReports gossip,
     TimeProvider time)
 {
+    private static readonly TimeSpan DigestWait = TimeSpan.FromSeconds(30);
+
+    /// <summary>The catalog's digest: as soon as it is not <paramref name="known"/>, or after half a minute whatever it is.</summary>
+    public async Task<string> DigestAsync(string? known, CancellationToken token)
+    {
+        if (known is not null)
+        {
+            using CancellationTokenSource limit = new(DigestWait, time);
+            using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, token);
+            try
+            {
+                return (await catalog.Current.WhenAsync(s => s.Digest != known, either.Token)).Digest;
+            }
+            catch (OperationCanceledException) when (!token.IsCancellationRequested)
+            {
+                // It has not changed; the answer says so.
+            }
+        }
+
+        return catalog.Current.Current.Digest;
+    }
+
     public StatusReport Report()
     {
         CatalogSnapshot now = catalog.Current.Current;
@@ -63,24 +85,29 @@ internal sealed class StatusReports(
 
     private Contracts.ConsensusStatus Consensus(CatalogSnapshot now)
     {
-        ImmutableArray<string> voters = [.. now.View.Voters.Select(now.NameOf)];
-        if (ledger.Status is { } status)
-        {
-            string? leader = status.Leader == MemberId.None ? null : now.NameOf(new NodeId(Uid.FromGuid(status.Leader.NodeUid)));
-            return new Contracts.ConsensusStatus(
-                RoleOf(status.Role), leader, status.Term, status.CommitIndex, status.AppliedIndex, voters, leader is not null && status.Fault == ConsensusFault.None);
-        }
-
-        // Without the log this node knows who may lead, not who does; of a single voter both is the same.
-        int reachable = now.View.Voters.Count(v => now.Gossip.Members.Find(v) is { IsActive: true });
-        bool quorum = now.View.Voters.Length > 0 && reachable > now.View.Voters.Length / 2;
-        return new Contracts.ConsensusStatus("observer", quorum && voters is [var only] ? only : null, 0, 0, 0, voters, quorum);
+        QuorumView view = quorum.Current;
+        Cluster.Consensus.ConsensusStatus? status = ledger.Status;
+        int seen = view.Voters.Count(v => v.IsSeen);
+        return new Contracts.ConsensusStatus(
+            RoleOf(status),
+            view.Leader is { } leader ? now.NameOf(leader) : null,
+            status?.Term ?? 0,
+            status?.CommitIndex ?? 0,
+            status?.AppliedIndex ?? 0,
+            [.. view.Voters.Select(v => v.Name)],
+            view.HasQuorum,
+            [.. view.Voters.Where(v => !v.IsSeen).Select(v => v.Name)],
+            view.HasQuorum ? Math.Max(0, seen - ((view.Voters.Length / 2) + 1)) : 0,
+            view.HasQuorum ? null : view.Since);
     }
 
-    private static string RoleOf(RaftRole role) => role switch
+    private static string RoleOf(Cluster.Consensus.ConsensusStatus? status) => status switch
     {
-        RaftRole.Leader => "leader",
-        RaftRole.Follower => "follower",
+        null => "observer",
+        { Role: RaftRole.Leader } => "leader",
+        _ when status.Learners.Contains(status.Self) => "learner",
+        _ when !status.Voters.Contains(status.Self) => "observer",
+        { Role: RaftRole.Follower } => "follower",
         _ => "candidate",
     };
 
@@ -132,12 +159,22 @@ internal sealed class StatusReports(
 
         if (!consensus.Quorum)
         {
-            yield return $"no quorum (voters: {(consensus.Voters.IsEmpty ? "unknown" : string.Join(", ", consensus.Voters))}): no new addresses; what exists keeps working";
+            yield return $"no quorum (voters: {(consensus.Voters.IsEmpty ? "unknown" : string.Join(", ", consensus.Voters))}; missing: {(consensus.Missing.IsEmpty ? "none" : string.Join(", ", consensus.Missing))}): no new addresses; what exists keeps working";
         }
 
-        if (ledger.Status is { FaultText: { } fault })
+        if (ledger.Damage is { } fault)
         {
             yield return $"this node's log has stopped: {fault}";
+        }
+
+        if (ledger.Status is { IsStorageStalled: true })
+        {
+            yield return "the disk of this node's log does not finish a write; it neither leads nor confirms";
+        }
+
+        if (ledger.Status is { IsSpaceLow: true })
+        {
+            yield return "the disk of this node's log is nearly full; this node does not lead";
         }
 
         foreach (string difference in differs)

@@ -38,10 +38,8 @@ internal sealed class CatalogHub(ClusterLoop cluster)
             (GossipView gossip, long revision) = cluster.View.Read();
             CatalogSnapshot last = Current.Current;
 
-            // Members change far more often than facts; the meaning of equal facts is equal.
-            CatalogView view = gossip.Digest == last.Gossip.Digest && gossip.Entries.Length == last.Gossip.Entries.Length
-                ? last.View
-                : CatalogViewBuilder.Build(gossip.Entries);
+            // Members change far more often than facts; as long as these do not, gossip hands on the very same list.
+            CatalogView view = gossip.Entries == last.Gossip.Entries ? last.View : CatalogViewBuilder.Build(gossip.Entries);
             Current.Replace(new CatalogSnapshot(gossip, view));
             await cluster.View.ChangedSince(revision, stoppingToken);
         }

@@ -169,9 +169,10 @@ internal sealed partial class DhcpKeeper(
         observer.DriftRepaired(new DriftRepair($"dhcp {server.Bridge} dnsmasq {what}", network, now - since, _repairs.Count));
     }
 
-    private TimeSpan Pause() => _failures == 0
+    /// <summary>Somebody who kills a server that has just started must not keep it away for seconds; one that cannot start waits.</summary>
+    private TimeSpan Pause() => _failures < Hopeless
         ? TimeSpan.Zero
-        : TimeSpan.FromTicks(Math.Min(_pauseLongest.Ticks, _pauseFirst.Ticks << Math.Min(_failures - 1, 10)));
+        : TimeSpan.FromTicks(Math.Min(_pauseLongest.Ticks, _pauseFirst.Ticks << Math.Min(_failures - Hopeless, 10)));
 
     private bool FilesAreWhole(string path, string configuration, string hosts) =>
         DhcpFiles.Read(path) == configuration && DhcpFiles.Read(files.HostsOf(network)) == hosts;

@@ -22,6 +22,7 @@ internal sealed class AddressPool
     {
         Spec = spec;
         CreatedIndex = createdIndex;
+        ChangedIndex = createdIndex;
         _sequence = new AddressSequence(AddressSequence.ToNumber(spec.Subnet.BaseAddress), spec.Subnet.PrefixLength);
         foreach (IPAddress address in spec.Exclusions.Add(spec.Gateway))
         {
@@ -36,6 +37,9 @@ internal sealed class AddressPool
     public ReplicatedCommand.CreatePool Spec { get; }
 
     public ulong CreatedIndex { get; }
+
+    /// <summary>The log index of the latest grant or release: what is told about the pool carries it as its version.</summary>
+    public ulong ChangedIndex { get; private set; }
 
     /// <summary>The first ordinal that the sequence has not passed; never falls.</summary>
     public long Cursor { get; private set; }
@@ -80,15 +84,23 @@ internal sealed class AddressPool
     public bool TryGetHolder(ulong mac, out AttachmentId holder) => _holderByMac.TryGetValue(mac, out holder);
 
     /// <summary>Grants a grantable address to a NIC whose MAC nobody here has.</summary>
-    public void Grant(uint address, ulong mac, AttachmentId holder)
+    public void Grant(uint address, ulong mac, AttachmentId holder, ulong index)
     {
+        ChangedIndex = index;
         _grantedAhead.Add(_sequence.OrdinalOf(address));
         _holderByMac.Add(mac, holder);
         MoveCursor();
     }
 
     /// <summary>Ends a lease. The address stays granted for ever.</summary>
-    public void Release(ulong mac) => _holderByMac.Remove(mac);
+    public void Release(ulong mac, ulong index)
+    {
+        ChangedIndex = index;
+        _holderByMac.Remove(mac);
+    }
+
+    /// <summary>Puts back when the pool last changed, as far as a snapshot tells; never goes back.</summary>
+    public void RestoreChange(ulong index) => ChangedIndex = Math.Max(ChangedIndex, index);
 
     /// <summary>Puts back what a snapshot held; false if it can't be true.</summary>
     public bool TryRestoreGrants(long cursor, IEnumerable<long> grantedAhead)

@@ -63,5 +63,5 @@ public abstract record ReplicatedChange
     public sealed record NodeRemoved(Guid NodeUid) : ReplicatedChange;
 
     /// <summary>This cluster gave itself up; its members join <paramref name="Target"/>.</summary>
-    public sealed record Dissolved(Guid Target) : ReplicatedChange;
+    public sealed record Dissolved(Guid Target, ulong Index) : ReplicatedChange;
 }

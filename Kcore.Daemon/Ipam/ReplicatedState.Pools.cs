@@ -118,14 +118,14 @@ public sealed partial class ReplicatedState
                 $"Network '{pool.Spec.Name}' ({pool.Spec.Subnet}) has no address left: {pool.Size} in all, {pool.LeaseCount} held, the rest was used and is not reused.");
         }
 
-        pool.Grant(address, mac, allocate.Attachment);
+        pool.Grant(address, mac, allocate.Attachment, index);
         var lease = new LeaseRecord(
             allocate.Attachment, allocate.Network, address, allocate.Mac, allocate.NodeUid, allocate.NicName, index);
         _tables.Leases.Add(allocate.Attachment, lease);
         return new Outcome(Grant(pool, lease), [Announce(lease)]);
     }
 
-    private Outcome Apply(ReplicatedCommand.Release release)
+    private Outcome Apply(ulong index, ReplicatedCommand.Release release)
     {
         if (!_tables.Leases.TryGetValue(release.Attachment, out LeaseRecord? lease))
         {
@@ -141,7 +141,7 @@ public sealed partial class ReplicatedState
                 $"Attachment {release.Attachment} lives on node {lease.NodeUid:N}; only that node can release it.");
         }
 
-        _tables.Pools[lease.Network].Release(lease.MacNumber);
+        _tables.Pools[lease.Network].Release(lease.MacNumber, index);
         _tables.Leases.Remove(release.Attachment);
         _tables.Retired.Add(release.Attachment, lease.Network);
         return Change(new ReplicatedChange.LeaseRemoved(

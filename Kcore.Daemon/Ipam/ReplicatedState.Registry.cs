@@ -71,7 +71,7 @@ public sealed partial class ReplicatedState
     }
 
     // Virginity is checked here and not by who proposes: a first allocation that got into the log earlier wins.
-    private Outcome Apply(ReplicatedCommand.Dissolve dissolve)
+    private Outcome Apply(ulong index, ReplicatedCommand.Dissolve dissolve)
     {
         if (dissolve.Target == Guid.Empty || dissolve.Target == ClusterId)
         {
@@ -91,6 +91,7 @@ public sealed partial class ReplicatedState
         }
 
         _tables.DissolvedInto = dissolve.Target;
-        return Change(new ReplicatedChange.Dissolved(dissolve.Target));
+        _tables.DissolvedIndex = index;
+        return Change(new ReplicatedChange.Dissolved(dissolve.Target, index));
     }
 }

@@ -15,7 +15,8 @@ namespace Kcore.Daemon.Ipam;
 /// <param name="Used">Leases held.</param>
 /// <param name="Free">Addresses that may still be granted; never reclaimed, so at most Size − Used.</param>
 /// <param name="Next">What the next allocation gets, or null when none is left.</param>
-public sealed record PoolStatistics(long Size, long Used, long Free, IPAddress? Next);
+/// <param name="ChangedIndex">The log index these numbers date from.</param>
+public sealed record PoolStatistics(long Size, long Used, long Free, IPAddress? Next, ulong ChangedIndex);
 
 /// <summary>
 /// The cluster registry and the allocator: what all nodes compute alike from the log. The address is chosen here, while a
@@ -32,6 +33,9 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
     public Guid ClusterId => _tables.ClusterId;
 
     public uint Epoch => _tables.Epoch;
+
+    /// <summary>The index of the latest command applied; 0 before the first, and after a snapshot of an older version until the next.</summary>
+    public ulong AppliedIndex => _tables.AppliedIndex;
 
     /// <summary>True while no pool was ever committed: only then may the cluster give itself up.</summary>
     public bool IsVirgin => !_tables.WasUsed;
@@ -55,7 +59,8 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
                 pool.Size,
                 pool.LeaseCount,
                 pool.Free,
-                pool.Next is { } next ? AddressSequence.ToAddress(next) : null)
+                pool.Next is { } next ? AddressSequence.ToAddress(next) : null,
+                pool.ChangedIndex)
             : null;
 
     /// <summary>The lease of an attachment, as the change that announced it.</summary>
@@ -67,6 +72,8 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
 
     public Outcome Apply(ulong index, ReadOnlyMemory<byte> command)
     {
+        // Also by a command that is refused: where the state stands in the log is the same on every node.
+        _tables.AppliedIndex = index;
         if (!CommandCodec.TryDecode(command.Span, out ReplicatedCommand? decoded))
         {
             return Refuse(RefusalCode.InvalidArgument, "The command can't be read.");
@@ -89,11 +96,11 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
             ReplicatedCommand.Found found => Apply(found),
             ReplicatedCommand.NodeAdd add => Apply(index, add),
             ReplicatedCommand.NodeRemove remove => Apply(remove),
-            ReplicatedCommand.Dissolve dissolve => Apply(dissolve),
+            ReplicatedCommand.Dissolve dissolve => Apply(index, dissolve),
             ReplicatedCommand.CreatePool pool => Apply(index, pool),
             ReplicatedCommand.DeletePool delete => Apply(delete),
             ReplicatedCommand.Allocate allocate => Apply(index, allocate),
-            ReplicatedCommand.Release release => Apply(release),
+            ReplicatedCommand.Release release => Apply(index, release),
             _ => Refuse(RefusalCode.InvalidArgument, "The command is of no known kind."),
         };
     }
@@ -115,7 +122,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         all.AddRange(_tables.Leases.Values.Select(Announce));
         if (DissolvedInto is { } target)
         {
-            all.Add(new ReplicatedChange.Dissolved(target));
+            all.Add(new ReplicatedChange.Dissolved(target, _tables.DissolvedIndex));
         }
 
         return all.DrainToImmutable();

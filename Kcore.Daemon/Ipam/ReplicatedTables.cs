@@ -28,14 +28,22 @@ internal sealed record NodeRecord(MemberId Member, string Name, ulong Index);
 /// </summary>
 internal sealed class ReplicatedTables
 {
-    private const byte Version = 1;
+    private const byte Version = 2;
+
+    // Without the indexes that date the cluster's end, the pools and the whole; they are made up alike everywhere.
+    private const byte UndatedVersion = 1;
     private const int RowsMax = 16_000_000;
 
     public Guid ClusterId { get; set; }
 
     public uint Epoch { get; set; }
 
+    /// <summary>The index of the latest command applied.</summary>
+    public ulong AppliedIndex { get; set; }
+
     public Guid DissolvedInto { get; set; }
+
+    public ulong DissolvedIndex { get; set; }
 
     /// <summary>True from the first pool on, also after it was deleted.</summary>
     public bool WasUsed { get; set; }
@@ -60,7 +68,9 @@ internal sealed class ReplicatedTables
         writer.U8(Version);
         writer.Id(ClusterId);
         writer.U32(Epoch);
+        writer.U64(AppliedIndex);
         writer.Id(DissolvedInto);
+        writer.U64(DissolvedIndex);
         writer.Flag(WasUsed);
         writer.U32((uint)Nodes.Count);
         foreach (NodeRecord node in Nodes.Values)
@@ -81,6 +91,7 @@ internal sealed class ReplicatedTables
         {
             CommandCodec.WritePool(writer, pool.Spec);
             writer.U64(pool.CreatedIndex);
+            writer.U64(pool.ChangedIndex);
             writer.U64((ulong)pool.Cursor);
             writer.U32((uint)pool.GrantedAhead.Count());
             foreach (long ordinal in pool.GrantedAhead)
@@ -122,17 +133,20 @@ internal sealed class ReplicatedTables
     {
         var reader = new FieldReader(bytes);
         var tables = new ReplicatedTables();
-        bool isConsistent = reader.U8() == Version && tables.TryRead(ref reader);
+        byte version = reader.U8();
+        bool isConsistent = version is Version or UndatedVersion && tables.TryRead(ref reader, isDated: version == Version);
         return isConsistent && reader.IsAtValidEnd
             ? tables
             : throw new InvalidDataException("The bytes are no snapshot of the replicated state.");
     }
 
-    private bool TryRead(ref FieldReader reader)
+    private bool TryRead(ref FieldReader reader, bool isDated)
     {
         ClusterId = reader.Id();
         Epoch = reader.U32();
+        AppliedIndex = isDated ? reader.U64() : 0;
         DissolvedInto = reader.Id();
+        DissolvedIndex = isDated ? reader.U64() : 0;
         WasUsed = reader.Flag();
         for (int left = reader.Count(RowsMax, 44); left > 0; left--)
         {
@@ -150,7 +164,7 @@ internal sealed class ReplicatedTables
 
         for (int left = reader.Count(RowsMax, 57); left > 0; left--)
         {
-            if (!TryReadPool(ref reader))
+            if (!TryReadPool(ref reader, isDated))
             {
                 return false;
             }
@@ -177,10 +191,11 @@ internal sealed class ReplicatedTables
         return true;
     }
 
-    private bool TryReadPool(ref FieldReader reader)
+    private bool TryReadPool(ref FieldReader reader, bool isDated)
     {
         ReplicatedCommand.CreatePool? spec = CommandCodec.ReadPool(ref reader);
         ulong createdIndex = reader.U64();
+        ulong changedIndex = isDated ? reader.U64() : createdIndex;
         ulong cursor = reader.U64();
         var ahead = new long[reader.Count(RowsMax, 8)];
         for (int i = 0; i < ahead.Length; i++)
@@ -194,6 +209,7 @@ internal sealed class ReplicatedTables
         }
 
         var pool = new AddressPool(spec, createdIndex);
+        pool.RestoreChange(changedIndex);
         return pool.TryRestoreGrants((long)cursor, ahead) && Pools.TryAdd(spec.Network, pool);
     }
 
@@ -207,9 +223,15 @@ internal sealed class ReplicatedTables
             reader.Id(),
             reader.Text(CommandCodec.NameBytesMax),
             reader.U64());
-        return reader.IsValid
-            && Pools.TryGetValue(lease.Network, out AddressPool? pool)
-            && pool.TryRestoreLease(lease.Address, lease.MacNumber, lease.Attachment)
-            && Leases.TryAdd(lease.Attachment, lease);
+        if (!reader.IsValid
+            || !Pools.TryGetValue(lease.Network, out AddressPool? pool)
+            || !pool.TryRestoreLease(lease.Address, lease.MacNumber, lease.Attachment)
+            || !Leases.TryAdd(lease.Attachment, lease))
+        {
+            return false;
+        }
+
+        pool.RestoreChange(lease.Index);
+        return true;
     }
 }

@@ -10,7 +10,10 @@ internal sealed class ClusterOrigin(NodeId self, CatalogState catalog, Replica r
     {
         catalog.AppliesLog = true;
         OriginState origin = catalog.GetOrAdd(NodeId.Raft, put.ClusterEpoch);
-        if (put.ClusterEpoch < origin.Epoch || (put.ClusterEpoch == origin.Epoch && put.ToIndex <= origin.Version))
+        bool isWhole = put.FromIndex == 0;
+        bool isOld = put.ClusterEpoch < origin.Epoch
+            || (put.ClusterEpoch == origin.Epoch && (isWhole ? put.ToIndex < origin.Version : put.ToIndex <= origin.Version));
+        if (isOld)
         {
             return;
         }
@@ -24,8 +27,14 @@ internal sealed class ClusterOrigin(NodeId self, CatalogState catalog, Replica r
             entries.Add(CatalogEntry.Create(NodeId.Raft, write.Key, version, write.Kind, flags, write.Value));
         }
 
-        // A whole content has no tombstones, so older versions must not be let in any more: its floor is its version.
-        if (put.FromIndex == 0)
+        // What the log says is right, also about what this node kept of it. A whole content has no tombstones, so older
+        // versions must not be let in any more: its floor is its version.
+        if (isWhole && put.ClusterEpoch == origin.Epoch && put.ToIndex == origin.Version && IsContent(origin, entries))
+        {
+            return;
+        }
+
+        if (isWhole)
         {
             replica.Replace(origin, put.ClusterEpoch, put.ToIndex, put.ToIndex, Replica.LatestPerKey(entries));
         }
@@ -40,4 +49,7 @@ internal sealed class ClusterOrigin(NodeId self, CatalogState catalog, Replica r
             replica.Apply(origin, put.FromIndex, put.ToIndex, Replica.LatestPerKey(entries), source: self);
         }
     }
+
+    private static bool IsContent(OriginState origin, List<CatalogEntry> entries) =>
+        origin.Content == entries.Aggregate(0UL, (sum, e) => unchecked(sum + (e.IsTombstone ? 0 : e.Hash)));
 }

@@ -6,8 +6,14 @@ namespace Kcore.Gossip;
 /// </summary>
 internal sealed class Suspicion
 {
+    /// <summary>Pings of the last probe before the verdict.</summary>
+    public const int FinalPings = 3;
+
     /// <summary>Final pings go out at this distance.</summary>
     private static readonly TimeSpan FinalSpacing = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>The last probe fills the end of the suspicion instead of prolonging it: who is gone is known that much sooner.</summary>
+    private static readonly TimeSpan FinalLead = FinalSpacing * FinalPings;
     private readonly List<NodeId> _witnesses = [];
     private readonly TimeSpan _min;
     private readonly TimeSpan _max;
@@ -58,9 +64,12 @@ internal sealed class Suspicion
     /// <summary>When there is something to do: the next warning, the last probe, its next ping, the verdict.</summary>
     public TimeSpan NextEvent =>
         Final is { } final ? final.Started + (FinalSpacing * final.PingsSent)
-        : Turn.Sooner(WarningDue, Turn.Later(_postponed, Deadline));
+        : Turn.Sooner(WarningDue, FinalStart);
 
-    public bool IsDue(TimeSpan now) => now >= Turn.Later(_postponed, Deadline);
+    /// <summary>When the last probe is to begin.</summary>
+    private TimeSpan FinalStart => Turn.Later(_postponed, Deadline - FinalLead);
+
+    public bool IsDue(TimeSpan now) => now >= FinalStart;
 
     /// <summary>The last pings before the verdict, once they are under way.</summary>
     public FinalProbe? Final { get; set; }

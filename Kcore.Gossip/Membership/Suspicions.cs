@@ -6,7 +6,6 @@ namespace Kcore.Gossip;
 internal sealed class Suspicions(
     Turn turn, MemberTable members, Roster roster, Disseminator rumors, Outbox outbox, OutboundStreams streams, ContactGate gate)
 {
-    private const int FinalPings = 3;
     private static readonly TimeSpan FlapWindow = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan SecondHandMin = TimeSpan.FromSeconds(1);
     private readonly SortedDictionary<NodeId, Suspicion> _open = [];
@@ -108,7 +107,7 @@ internal sealed class Suspicions(
     {
         if (suspicion.Final is { } final)
         {
-            if (final.PingsSent < FinalPings)
+            if (final.PingsSent < Suspicion.FinalPings)
             {
                 suspicion.Final = final with { PingsSent = final.PingsSent + 1 };
                 outbox.Ping(suspicion.Subject.Id, final.Sequence);

@@ -24,7 +24,8 @@ _kctl() {
         describe:) words='network node' ;;
         delete:) words='network' ;;
         attach:|detach:) words='nic' ;;
-        cluster:) words='keys rotate-key token join' ;;
+        cluster:) words='status transfer-leader keys rotate-key token join' ;;
+        cluster:transfer-leader) words=$(kctl get nodes -o name 2>/dev/null) ;;
         cluster:rotate-key) words='--retire-after' ;;
         completion:) words='bash zsh fish' ;;
         create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --exclude --wait --timeout' ;;

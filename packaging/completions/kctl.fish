@@ -19,7 +19,8 @@ complete -c kctl -n '__kctl_bare describe' -a 'network node'
 complete -c kctl -n '__kctl_bare delete' -a network
 complete -c kctl -n '__kctl_bare attach' -a nic
 complete -c kctl -n '__kctl_bare detach' -a nic
-complete -c kctl -n '__kctl_bare cluster' -a 'keys rotate-key token join'
+complete -c kctl -n '__kctl_bare cluster' -a 'status transfer-leader keys rotate-key token join'
+complete -c kctl -n '__kctl_kind cluster transfer-leader' -a '(kctl get nodes -o name 2>/dev/null)'
 complete -c kctl -n '__kctl_kind cluster rotate-key' -l retire-after -x
 complete -c kctl -n '__kctl_bare completion' -a 'bash zsh fish'
 for flag in external-ip gateway-ip internal-netmask vlan-id uplink publish exclude timeout

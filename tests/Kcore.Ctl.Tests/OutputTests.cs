@@ -196,13 +196,60 @@ public sealed class OutputTests
             Members:   2, 1 alive
               node-a   10.0.0.1         alive
               node-bb  10.0.0.2         dead
-            Consensus: leader, leader node-a, quorum yes
+            Consensus: leader, leader node-a, quorum yes, 0 more may fail
               term 3, commit 17, applied 17, voters node-a
             Dataplane: 1 networks, 2 NICs, 4 repairs
               last pass 2026-01-02T03:04:05.678901Z, 1.2 ms
 
             """,
             output);
+    }
+
+    [Fact]
+    public void Cluster_status_shows_who_decides_and_how_much_can_be_lost()
+    {
+        (ExitCode code, string output, _) = Kctl.Against(_ => Reply(Samples.Cluster), "cluster", "status");
+        Assert.Equal(ExitCode.Degraded, code);
+        Assert.Equal(
+            """
+            Health:    degraded
+              voter node-c is silent
+            Cluster:   c1 epoch 1
+            Leader:    node-a, term 6
+            Log:       commit 19, applied 19, last 20
+            Quorum:    yes, 3 voters, 0 more may fail
+            Source:    the leader
+            Observers: node-e, node-f
+
+            NODE              ROLE      HEALTH    STATE          MATCH     LAG     HEARD   DURABLE
+            node-a            leader    alive     ok                20       0     0.0 s     0.0 s
+            node-b            voter     alive     ok                19       1     0.1 s     0.1 s
+            node-c            voter     dead      silent             9      11    71.2 s    71.2 s
+            node-d            learner   alive     installing         0      20     0.1 s     2.0 s
+
+            """,
+            output);
+    }
+
+    [Fact]
+    public void Cluster_status_without_the_leader_shows_dashes_and_since_when()
+    {
+        (_, string output, _) = Kctl.Against(_ => Reply(Samples.LostCluster), "cluster", "status");
+        Assert.Contains("Quorum:    NO, since 2026-01-02T03:04:05.678901Z\n", output, StringComparison.Ordinal);
+        Assert.Contains("Source:    node-b alone: the leader does not answer\n", output, StringComparison.Ordinal);
+        Assert.Contains("node-b            voter     alive     -                  -       -         -         -\n", output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{\"node\":\"node-b\"}", "node-b")]
+    [InlineData("{}")]
+    public void Transfer_leader_names_a_voter_or_leaves_the_choice(string body, params string[] node)
+    {
+        using var daemon = new FakeDaemon(_ => Reply("""{"verb":"transferred","kind":"Leader","name":"node-b","node":"node-a"}"""));
+        (ExitCode code, string output, _) = Kctl.Run(daemon.Path, ["cluster", "transfer-leader", .. node]);
+        Assert.Equal((ExitCode.Done, "node node-b leads\n"), (code, output));
+        Assert.Equal(["POST /v1/cluster/transfer-leader"], daemon.Requests);
+        Assert.Equal(body, daemon.LastBody);
     }
 
     [Fact]

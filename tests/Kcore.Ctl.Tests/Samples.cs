@@ -31,6 +31,21 @@ internal static class Samples
 
     public const string Receipt = """{"verb":"created","kind":"Network","name":"private","node":"node-a"}""";
 
+    public const string Cluster = """
+        {"node":"node-b","clusterId":"c1","epoch":1,"leader":"node-a","term":6,"commit":19,"applied":19,"last":20,"source":"leader","quorum":true,"margin":0,"changing":false,
+         "voters":[{"name":"node-a","nodeId":"aaaaaaaa11111111","store":"s1","health":"alive","match":20,"lag":0,"heardMilliseconds":0,"durableMilliseconds":0,"state":"ok"},
+                   {"name":"node-b","nodeId":"bbbbbbbb22222222","store":"s2","health":"alive","match":19,"lag":1,"heardMilliseconds":100,"durableMilliseconds":100,"state":"ok"},
+                   {"name":"node-c","nodeId":"cccccccc33333333","store":"s3","health":"dead","match":9,"lag":11,"heardMilliseconds":71200,"durableMilliseconds":71200,"state":"silent"}],
+         "learners":[{"name":"node-d","nodeId":"dddddddd44444444","store":"s4","health":"alive","match":0,"lag":20,"heardMilliseconds":100,"durableMilliseconds":2000,"state":"installing"}],
+         "observers":["node-e","node-f"],"degraded":["voter node-c is silent"]}
+        """;
+
+    public const string LostCluster = """
+        {"node":"node-b","clusterId":"c1","epoch":1,"term":6,"commit":19,"applied":19,"last":20,"source":"local","quorum":false,"margin":0,"since":"2026-01-02T03:04:05.678901Z","changing":false,
+         "voters":[{"name":"node-b","nodeId":"bbbbbbbb22222222","health":"alive"},{"name":"node-c","nodeId":"cccccccc33333333","health":"dead"}],
+         "learners":[],"observers":[],"degraded":["no quorum"]}
+        """;
+
     public static string Network(string stateOfB, string healthOfB = "alive", bool withB = true) => $$"""
         {"name":"private","uid":"u1","type":"vxlan","overlay":true,"bridge":"kbr-private","gatewayIp":"10.250.0.1","internalNetmask":"255.255.255.0",
          "networkCidr":"10.250.0.0/24","vlan":0,"outboundNat":true,"allowedTcpPorts":[],"allowedUdpPorts":[53,67],"vni":14416,"vxlanDevice":"vxlan14416",

@@ -54,6 +54,7 @@ internal static partial class FactCodec
         string? name = null, version = null, device = null;
         IPAddress? vtep = null;
         bool disabled = false, votes = false;
+        UInt128 store = 0;
         int mtu = 0;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
@@ -67,11 +68,12 @@ internal static partial class FactCodec
                 case 5: mtu = (int)reader.ReadUInt64(65536); break;
                 case 6: device = reader.ReadString(64); break;
                 case 7: votes = reader.ReadBoolean(); break;
+                case 12: store = ReadUid(ref reader); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes);
+        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes, store);
     }
 
     private static ParticipationFact DecodeParticipation(ReadOnlySpan<byte> bytes)

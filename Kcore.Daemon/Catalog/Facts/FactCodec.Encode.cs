@@ -16,7 +16,7 @@ internal static partial class FactCodec
 
     public static ReadOnlyMemory<byte> Encode(NodeFact fact) => Write(fact, static (w, f) =>
     {
-        w.WriteMapHeader(7);
+        w.WriteMapHeader(f.Store == 0 ? 7 : 8);
         Text(w, 1, f.Name);
         Address(w, 2, f.Vtep);
         Flag(w, 3, f.VxlanDisabled);
@@ -24,6 +24,10 @@ internal static partial class FactCodec
         Number(w, 5, (ulong)f.UnderlayMtu);
         Text(w, 6, f.UnderlayInterface);
         Flag(w, 7, f.Votes);
+        if (f.Store != 0)
+        {
+            Uid(w, 12, f.Store);
+        }
     });
 
     public static ReadOnlyMemory<byte> Encode(ParticipationFact fact) => Write(fact, static (w, f) =>

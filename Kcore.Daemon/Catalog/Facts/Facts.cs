@@ -23,8 +23,9 @@ internal enum FactKind : ushort
 /// <summary>A node about itself.</summary>
 /// <param name="Vtep">Tunnel endpoint address, an observation that may change at any time.</param>
 /// <param name="Votes">The node holds the log and may lead: a hint where proposals go, never an input to a quorum.</param>
+/// <param name="Store">Id of the Raft store the node has open and can write to; 0 when there is none. Who has none cannot be given the log.</param>
 internal sealed record NodeFact(
-    string Name, IPAddress Vtep, bool VxlanDisabled, string Version, int UnderlayMtu, string UnderlayInterface, bool Votes);
+    string Name, IPAddress Vtep, bool VxlanDisabled, string Version, int UnderlayMtu, string UnderlayInterface, bool Votes, UInt128 Store = default);
 
 internal enum ObjectState
 {

@@ -20,4 +20,19 @@ internal static partial class ConsensusLog
 
     [LoggerMessage(3005, LogLevel.Debug, "Snapshot at {Index} stored")]
     public static partial void SnapshotSaved(ILogger logger, ulong index);
+
+    [LoggerMessage(3006, LogLevel.Warning, "No snapshot was taken, the log keeps growing: {Cause}")]
+    public static partial void NoSnapshot(ILogger logger, string cause);
+
+    [LoggerMessage(3007, LogLevel.Warning, "The disk of the log is nearly full: {IsLow}. While it is, this node does not lead")]
+    public static partial void Space(ILogger logger, bool isLow);
+
+    [LoggerMessage(3008, LogLevel.Critical, "Raft takes no part any more, because its store lost what it had acknowledged")]
+    public static partial void StoreCorrupt(ILogger logger);
+
+    [LoggerMessage(3009, LogLevel.Information, "The log is held by voters {Voters} (change under way: {IsJoint}) and learners {Learners}")]
+    public static partial void GroupChanged(ILogger logger, string voters, bool isJoint, string learners);
+
+    [LoggerMessage(3010, LogLevel.Error, "The disk of the log does not finish a write. While it does not, this node neither leads nor confirms")]
+    public static partial void DiskHangs(ILogger logger);
 }

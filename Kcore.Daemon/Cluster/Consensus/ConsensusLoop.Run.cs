@@ -14,6 +14,8 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     private StorageWriter? _writer;
     private ulong _applied;
     private bool _isSnapshotUnderWay;
+    private bool _isSpaceLow;
+    private ulong _snapshotDueAt;
     private TimeSpan _lastSync;
     private ConsensusFault _fault;
     private string? _faultText;
@@ -39,6 +41,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         }
 
         Advance();
+        _observer.Opened(_applied);
         await using ITimer timer = _time.CreateTimer(
             _ => EnqueueTick(), null, _options.TickInterval, _options.TickInterval);
         try
@@ -106,12 +109,21 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         {
             case StorageOutcome.Written written:
                 _lastSync = written.Duration;
+                NoteSpace(written.IsSpaceLow);
                 _node.StorageAck(written.BatchId);
                 break;
             case StorageOutcome.SnapshotSaved saved:
                 _isSnapshotUnderWay = false;
+                NoteSpace(saved.IsSpaceLow);
                 _node.Compact(saved.Snapshot, saved.KeepFrom);
                 ConsensusLog.SnapshotSaved(_logger, saved.Snapshot.Index);
+                break;
+            case StorageOutcome.NoSnapshot none:
+                // Not taken is not lost: the log still holds what it would have replaced. The next is tried later.
+                _isSnapshotUnderWay = false;
+                _snapshotDueAt = _applied + (ulong)_options.SnapshotEveryEntries;
+                NoteSpace(true);
+                ConsensusLog.NoSnapshot(_logger, none.Text);
                 break;
             case StorageOutcome.Failed failed when _fault == ConsensusFault.None:
                 // Final for this instance: after a failed sync the kernel may have dropped what was written.
@@ -135,11 +147,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
                 break;
             }
 
-            foreach (RaftMessage message in ready.Messages)
-            {
-                _transport.Send(message);
-            }
-
+            Send(ready);
             if (ready.Batch is { } batch)
             {
                 _writer!.Write(batch);
@@ -152,6 +160,11 @@ public sealed partial class ConsensusLoop<TResult, TChange>
 
             Apply(ready.Committed);
             TakeSnapshotWhenDue();
+            if (_node.Fault == RaftFault.Corrupt && _fault == ConsensusFault.None)
+            {
+                Fail(ConsensusFault.StoreCorrupt, "The leader holds proof that this node's log lost what it had acknowledged.");
+                ConsensusLog.StoreCorrupt(_logger);
+            }
         }
 
         if (_fault != ConsensusFault.None)
@@ -163,6 +176,24 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         }
 
         PublishStatus();
+    }
+
+    private void Send(Ready ready)
+    {
+        foreach (RaftMessage message in ready.Messages)
+        {
+            _transport.Send(message);
+        }
+    }
+
+    private void NoteSpace(bool isLow)
+    {
+        if (isLow != _isSpaceLow)
+        {
+            _isSpaceLow = isLow;
+            _node.SetStorageSpaceLow(isLow);
+            ConsensusLog.Space(_logger, isLow);
+        }
     }
 
     private void OfferWaiting()
@@ -191,7 +222,8 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             return;
         }
 
-        if (_node.Propose(proposal.Command, out ulong index) == ProposeOutcome.Appended)
+        ProposeOutcome outcome = _node.Propose(proposal.Command, out ulong index);
+        if (outcome == ProposeOutcome.Appended)
         {
             proposal.Term = _node.Term;
             _appended[index] = proposal;
@@ -199,7 +231,14 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         }
 
         proposal.CancelAppend();
-        proposal.Fail(new ProposeException(ProposeFailure.Unavailable, "Too much waits for a quorum already."));
+        proposal.Fail(outcome switch
+        {
+            ProposeOutcome.NotLeader or ProposeOutcome.Transferring =>
+                new ProposeException(ProposeFailure.NotLeader, "The leader is handing its seat over.", _node.TransferTarget),
+            ProposeOutcome.StorageFull =>
+                new ProposeException(ProposeFailure.Unavailable, "The disk of the leader's log is full."),
+            _ => new ProposeException(ProposeFailure.Unavailable, "Too much waits for a quorum already."),
+        });
     }
 
     private void Apply(ImmutableArray<RaftEntry> entries)
@@ -270,7 +309,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     {
         if (_isSnapshotUnderWay
             || _fault != ConsensusFault.None
-            || _applied < _node.Snapshot.Index + (ulong)_options.SnapshotEveryEntries)
+            || _applied < Math.Max(_snapshotDueAt, _node.Snapshot.Index + (ulong)_options.SnapshotEveryEntries))
         {
             return;
         }
@@ -285,6 +324,20 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     {
         _fault = fault;
         _faultText = text;
+
+        // The last thing this member does is to pass the leader's seat on.
+        _node.Halt(fault switch
+        {
+            ConsensusFault.DiskFailed => RaftFault.DiskFailed,
+            ConsensusFault.StoreCorrupt => RaftFault.Corrupt,
+            _ => RaftFault.StateDiverged,
+        });
+        Send(_node.TakeReady());
+        FailAppended();
+    }
+
+    private void FailAppended()
+    {
         foreach (Proposal<TResult> proposal in _appended.Values)
         {
             proposal.Fail(UnknownOutcome());
@@ -296,16 +349,36 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     private void PublishStatus()
     {
         ConsensusStatus before = _status;
+        if (before.Role == RaftRole.Leader && _node.Role != RaftRole.Leader)
+        {
+            // Who leads next may commit these or not; whoever asked learns it fastest by asking there again.
+            FailAppended();
+        }
+
+        _leaderlessSince = !_node.Leader.IsNone && _fault == ConsensusFault.None ? null : _leaderlessSince ?? _time.GetUtcNow();
         ConsensusStatus now = DescribeStatus();
         _status = now;
-        bool isOther = before.Term != now.Term
-            || before.Role != now.Role
-            || before.Leader != now.Leader
-            || before.Fault != now.Fault
+        bool isOtherRole = before.Term != now.Term || before.Role != now.Role || before.Leader != now.Leader;
+        bool isOtherGroup = before.IsJoint != now.IsJoint
+            || !before.Learners.SequenceEqual(now.Learners)
             || !before.Voters.SequenceEqual(now.Voters);
-        if (isOther)
+        if (isOtherRole)
         {
             ConsensusLog.RoleChanged(_logger, now.Role, now.Term, now.Leader);
+        }
+
+        if (isOtherGroup)
+        {
+            ConsensusLog.GroupChanged(_logger, string.Join(", ", now.Voters), now.IsJoint, string.Join(", ", now.Learners));
+        }
+
+        if (now.IsStorageStalled && !before.IsStorageStalled)
+        {
+            ConsensusLog.DiskHangs(_logger);
+        }
+
+        if (isOtherRole || isOtherGroup || before.Fault != now.Fault)
+        {
             _observer.StatusChanged(now);
         }
     }

@@ -25,7 +25,10 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     private readonly Channel<Input> _inbox = Channel.CreateUnbounded<Input>(
         new UnboundedChannelOptions { SingleReader = true });
 
+    private static readonly TimeSpan HandOverPace = TimeSpan.FromMilliseconds(5);
+
     private volatile ConsensusStatus _status;
+    private DateTimeOffset? _leaderlessSince;
     private int _queuedCount;
     private int _isTickQueued;
 
@@ -47,6 +50,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         _time = time;
         _logger = logger;
         _node = new RaftNode(options.Raft, store.Member, store.InitialState, random);
+        _leaderlessSince = time.GetUtcNow();
         _status = DescribeStatus();
     }
 
@@ -128,6 +132,74 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     /// <summary>Hands in what a peer sent; false when it was dropped because the inbox is full or the loop stopped. Any thread.</summary>
     public bool TryReceive(RaftMessage message) => TryEnqueue(new Input.Receive(message)) == EnqueueOutcome.Queued;
 
+    /// <summary>How the log stands. Any thread.</summary>
+    /// <exception cref="ProposeException">The loop has been stopped, or too much waits for it.</exception>
+    public Task<LogReport> ReportAsync(CancellationToken cancellationToken) => ReadAsync(
+        () => new LogReport(
+            DescribeStatus(),
+            _node.Configuration,
+            _node.Role != RaftRole.Leader ? [] :
+            [
+                new PeerReport(_node.Self, _node.MatchOf(_node.Self), TimeSpan.Zero, TimeSpan.Zero, false),
+                .. _node.Peers.Select(p => new PeerReport(
+                    p.Member,
+                    p.Match,
+                    p.TicksSinceHeard * _options.TickInterval,
+                    p.TicksSinceHealthy * _options.TickInterval,
+                    p.State == FeedState.Snapshot)),
+            ]),
+        cancellationToken);
+
+    /// <summary>True after the loop ended if the disk still hangs in the store, which then must not be closed.</summary>
+    public bool IsStorageHanging => _writer is { IsHanging: true };
+
+    /// <summary>Begins to change who votes and who receives the log; on the leader only, one change at a time. Any thread.</summary>
+    /// <exception cref="ProposeException">The loop has been stopped, or too much waits for it.</exception>
+    public Task<ProposeOutcome> ReconfigureAsync(Configuration target, CancellationToken cancellationToken) =>
+        ReadAsync(() => _node.ProposeConfiguration(target, out _), cancellationToken);
+
+    /// <summary>
+    /// Hands the leader's seat to <paramref name="target"/>, or with <see cref="MemberId.None"/> to the voter that is
+    /// furthest, and returns once another leader is known or time is up. Any thread.
+    /// </summary>
+    /// <returns>The new leader, or <see cref="MemberId.None"/> when there is none (yet).</returns>
+    /// <exception cref="ProposeException">This member does not lead, or nobody can take over.</exception>
+    public async Task<MemberId> HandOverAsync(MemberId target, TimeSpan limit, CancellationToken cancellationToken)
+    {
+        long start = _time.GetTimestamp();
+        TransferOutcome outcome = await ReadAsync(() => _node.Transfer(target.IsNone ? Successor() : target), cancellationToken);
+        switch (outcome)
+        {
+            case TransferOutcome.Started or TransferOutcome.UnderWay:
+                break;
+            case TransferOutcome.NotLeader:
+                throw new ProposeException(ProposeFailure.NotLeader, "This node does not lead the cluster's log.", _status.Leader);
+            default:
+                throw new ProposeException(ProposeFailure.Unavailable, "No other voter can take the leader's seat.");
+        }
+
+        while (_time.GetElapsedTime(start) < limit)
+        {
+            ConsensusStatus now = _status;
+            if (now.Role != RaftRole.Leader && !now.Leader.IsNone && now.Leader != now.Self)
+            {
+                return now.Leader;
+            }
+
+            await Task.Delay(HandOverPace, _time, cancellationToken);
+        }
+
+        return MemberId.None;
+    }
+
+    // Of the voters that answer, the one with the longest log has the least to wait for.
+    private MemberId Successor() => _node.Peers
+        .Where(p => p.IsVoter)
+        .OrderBy(p => p.TicksSinceHealthy > _options.Raft.ElectionTicks)
+        .ThenByDescending(p => p.Match)
+        .Select(p => p.Member)
+        .FirstOrDefault(_node.Self);
+
     private EnqueueOutcome TryEnqueue(Input input)
     {
         if (Interlocked.Increment(ref _queuedCount) > _options.InboxCapacity)
@@ -160,6 +232,11 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         AppliedIndex = _applied,
         LastIndex = _node.LastIndex,
         Voters = _node.Configuration.Voters,
+        Learners = _node.Configuration.Learners,
+        IsJoint = _node.Configuration.IsJoint,
+        LeaderlessSince = _leaderlessSince,
+        IsStorageStalled = _node.IsStorageStalled,
+        IsSpaceLow = _isSpaceLow,
         VotersSeen = [.. _node.ActiveMembers.Where(_node.Configuration.IsVoter)],
         LastSync = _lastSync,
         Fault = _fault,

@@ -14,6 +14,9 @@ public enum ConsensusFault
 
     /// <summary>A committed entry or snapshot could not be applied.</summary>
     StateFailed,
+
+    /// <summary>The leader holds proof that this store lost what it had acknowledged.</summary>
+    StoreCorrupt,
 }
 
 /// <summary>What the loop publishes about itself; an immutable snapshot, replaced whole.</summary>
@@ -39,6 +42,21 @@ public sealed record ConsensusStatus
     public required ulong LastIndex { get; init; }
 
     public required ImmutableArray<MemberId> Voters { get; init; }
+
+    /// <summary>Members that receive the log and do not vote.</summary>
+    public required ImmutableArray<MemberId> Learners { get; init; }
+
+    /// <summary>The voters are being changed: two majorities are needed until it is done.</summary>
+    public required bool IsJoint { get; init; }
+
+    /// <summary>Since when this member has known no leader; null while it knows one.</summary>
+    public required DateTimeOffset? LeaderlessSince { get; init; }
+
+    /// <summary>The oldest write hangs: this member neither leads nor asks to.</summary>
+    public required bool IsStorageStalled { get; init; }
+
+    /// <summary>The disk is nearly full: this member takes no new entries as leader.</summary>
+    public required bool IsSpaceLow { get; init; }
 
     /// <summary>On the leader: the voters heard from within the last election time-out, itself included. Elsewhere empty.</summary>
     public required ImmutableArray<MemberId> VotersSeen { get; init; }

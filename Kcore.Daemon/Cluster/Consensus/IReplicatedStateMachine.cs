@@ -36,6 +36,12 @@ public interface IReplicatedStateMachine<TResult, TChange>
 /// </summary>
 public interface IConsensusObserver<TResult, TChange>
 {
+    /// <summary>
+    /// What the store held as committed has been heard, in <see cref="Restored"/> and <see cref="Applied"/>; from now on
+    /// there is news. Once, also when the store was empty.
+    /// </summary>
+    void Opened(ulong index);
+
     /// <summary>The state was replaced by a snapshot; <paramref name="all"/> is everything that is true now.</summary>
     void Restored(ulong index, ImmutableArray<TChange> all);
 

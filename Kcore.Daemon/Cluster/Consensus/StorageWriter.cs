@@ -10,6 +10,8 @@ namespace Kcore.Daemon.Cluster.Consensus;
 /// </summary>
 internal sealed class StorageWriter : IAsyncDisposable
 {
+    private static readonly TimeSpan HangLimit = TimeSpan.FromSeconds(3);
+
     private readonly BlockingCollection<Job> _jobs = [];
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly RaftStore _store;
@@ -28,13 +30,26 @@ internal sealed class StorageWriter : IAsyncDisposable
 
     public void SaveSnapshot(RaftSnapshot snapshot, ulong keepFrom) => _jobs.Add(new Job(null, snapshot, keepFrom));
 
-    /// <summary>Finishes what was given and ends the thread.</summary>
+    /// <summary>
+    /// Finishes what was given and ends the thread. A disk that hangs is not waited for beyond a limit: the thread is a
+    /// background one, and what it may still write was never acknowledged to anybody.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         _jobs.CompleteAdding();
-        await _ended.Task;
-        _jobs.Dispose();
+        try
+        {
+            await _ended.Task.WaitAsync(HangLimit, _time);
+            _jobs.Dispose();
+        }
+        catch (TimeoutException)
+        {
+            IsHanging = true;
+        }
     }
+
+    /// <summary>True after <see cref="DisposeAsync"/> if the thread is still in the store, which then must not be closed.</summary>
+    public bool IsHanging { get; private set; }
 
     private void Run()
     {
@@ -54,11 +69,15 @@ internal sealed class StorageWriter : IAsyncDisposable
             if (job.Batch is { } batch)
             {
                 _store.Write(batch);
-                return new StorageOutcome.Written(batch.Id, _time.GetElapsedTime(start));
+                return new StorageOutcome.Written(batch.Id, _time.GetElapsedTime(start), _store.IsSpaceLow);
             }
 
             _store.SaveSnapshot(job.Snapshot!, job.KeepFrom);
-            return new StorageOutcome.SnapshotSaved(job.Snapshot!, job.KeepFrom);
+            return new StorageOutcome.SnapshotSaved(job.Snapshot!, job.KeepFrom, _store.IsSpaceLow);
+        }
+        catch (DiskFullException full) when (job.Batch is null)
+        {
+            return new StorageOutcome.NoSnapshot(full.Message);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
@@ -76,9 +95,11 @@ internal abstract record StorageOutcome
     {
     }
 
-    public sealed record Written(ulong BatchId, TimeSpan Duration) : StorageOutcome;
+    public sealed record Written(ulong BatchId, TimeSpan Duration, bool IsSpaceLow) : StorageOutcome;
 
-    public sealed record SnapshotSaved(RaftSnapshot Snapshot, ulong KeepFrom) : StorageOutcome;
+    public sealed record SnapshotSaved(RaftSnapshot Snapshot, ulong KeepFrom, bool IsSpaceLow) : StorageOutcome;
+
+    public sealed record NoSnapshot(string Text) : StorageOutcome;
 
     public sealed record Failed(string Text) : StorageOutcome;
 }

@@ -93,7 +93,7 @@ internal sealed partial class ClusterLoop
             if (parts.Ledger.DissolvedInto is { } target && target != cluster.Id)
             {
                 Log.Dissolved(_logger, cluster.Id, target);
-                _ended.Add(cluster.Id);
+                RememberEnd(cluster);
                 return true;
             }
 
@@ -119,7 +119,12 @@ internal sealed partial class ClusterLoop
             YieldToTwin();
             TakeCallers();
             await IntroduceTwinsAsync(token);
-            await MeetOthersAsync(cluster, gossip, token);
+            if (await MeetOthersAsync(cluster, gossip, token))
+            {
+                RememberEnd(cluster);
+                return true;
+            }
+
             await sightings.WaitAsync(MemberPace, parts.Time, token);
         }
     }
@@ -142,14 +147,27 @@ internal sealed partial class ClusterLoop
         }
     }
 
-    private async Task MeetOthersAsync(ClusterRef cluster, GossipLoop gossip, CancellationToken token)
+    private void RememberEnd(ClusterRef cluster) => _ended = [cluster.Id, .. _ended.Take(HelloMessage.EndedMax - 1)];
+
+    /// <summary>True when somebody who saw it tells that this cluster has ended.</summary>
+    private async Task<bool> MeetOthersAsync(ClusterRef cluster, GossipLoop gossip, CancellationToken token)
     {
         HashSet<IPEndPoint> members = [.. View.Current.Members.Members.Where(m => m.IsActive).Select(m => m.Endpoint)];
         var conflicts = new SortedSet<string>(StringComparer.Ordinal);
 
         // A cluster that may still end for another one looks for it more often.
         TimeSpan pause = parts.Ledger.IsVirgin ? VirginPause : MemberPause;
-        foreach (Encounter met in await _rendezvous.AskAsync(OwnHello(), c => !members.Contains(c.Endpoint), pause, Now(), token))
+        List<Encounter> encounters = await _rendezvous.AskAsync(OwnHello(), c => !members.Contains(c.Endpoint), pause, Now(), token);
+
+        // Who held this cluster's log went on to another cluster before everybody here had heard of its end; without a
+        // quorum nobody can commit that a second time. A cluster that gave anything out cannot have ended.
+        if (parts.Ledger.IsVirgin && encounters.Find(e => e.Hello is { Cluster: not null, Ended.IsDefault: false } hello && hello.Ended.Contains(cluster.Id)) is { } witness)
+        {
+            Log.Dissolved(_logger, cluster.Id, witness.Hello.Cluster!.Value.Id);
+            return true;
+        }
+
+        foreach (Encounter met in encounters)
         {
             if (met.Hello.Cluster is not { } other)
             {
@@ -184,5 +202,7 @@ internal sealed partial class ClusterLoop
 
             State.Replace(State.Current with { Conflicts = [.. State.Current.Conflicts.Union(conflicts, StringComparer.Ordinal)] });
         }
+
+        return false;
     }
 }

@@ -40,10 +40,8 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
     private readonly Channel<IPEndPoint> _callers = Channel.CreateBounded<IPEndPoint>(
         new BoundedChannelOptions(256) { FullMode = BoundedChannelFullMode.DropOldest });
 
-    private readonly Guid _store = Guid.NewGuid();
-
     /// <summary>Clusters that dissolved under us: members that have not noticed yet would take us back in.</summary>
-    private readonly HashSet<Guid> _ended = [];
+    private ImmutableArray<Guid> _ended = [];
     private volatile GossipLoop? _gossip;
 
     public Published<ClusterState> State { get; } = new(ClusterState.Initial);
@@ -139,6 +137,9 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         if (State.Current is { Phase: ClusterPhase.Member, Cluster: { } cluster })
         {
             string? refusal = await parts.Ledger.AdmitAsync(peer, request.Store, request.Name, token);
+
+            // Admitting can take a while. Whoever is sent into a cluster that ended meanwhile would be alone in it.
+            refusal ??= State.Current.Cluster == cluster ? null : "this node has just gone over to another cluster";
             answer = refusal is null
                 ? new JoinReply(cluster, [.. View.Current.Members.Members.Where(m => m.IsActive).Select(m => m.Endpoint.ToString())], null)
                 : new JoinReply(null, [], refusal);
@@ -162,7 +163,8 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         parts.NodeName,
         State.Current.Cluster,
         State.Current.Cluster is null || parts.Ledger.IsVirgin,
-        new IPEndPoint(parts.Underlay.Current.Advertised.Address, parts.Options.GossipPort))
+        new IPEndPoint(parts.Underlay.Current.Advertised.Address, parts.Options.GossipPort),
+        _ended)
     {
         BootNonce = parts.Identity.BootNonce,
     };
@@ -254,7 +256,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         try
         {
             (_, ReadOnlyMemory<byte> body) = await parts.Connector.CallAsync(
-                contact, StreamKind.Join, new JoinRequest(parts.NodeName, _store).Encode(), token);
+                contact, StreamKind.Join, new JoinRequest(parts.NodeName, parts.Ledger.NextStore).Encode(), token);
             JoinReply reply = JoinReply.Decode(body.Span);
             if (reply.Cluster is not { } cluster)
             {

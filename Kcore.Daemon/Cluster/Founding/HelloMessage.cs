@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Immutable;
 using System.Net;
 using Kcore.Gossip.Wire;
 
@@ -8,8 +9,12 @@ namespace Kcore.Daemon.Cluster.Founding;
 /// <param name="Cluster">Null while the node is in none.</param>
 /// <param name="Virgin">The cluster has never committed a network or lease, so it may give itself up.</param>
 /// <param name="Endpoint">Where the sender's own stream port is, so that a meeting is known on both sides.</param>
-internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgin, IPEndPoint Endpoint)
+/// <param name="Ended">Clusters the sender saw give themselves up, for members of them that nobody could tell any more.</param>
+internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgin, IPEndPoint Endpoint, ImmutableArray<Guid> Ended = default)
 {
+    /// <summary>More than a node meets while a cluster forms are not told.</summary>
+    public const int EndedMax = 32;
+
     /// <summary>Which start of the sender this is; 0 when it does not say.</summary>
     public ulong BootNonce { get; init; }
 
@@ -20,7 +25,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
     {
         var buffer = new ArrayBufferWriter<byte>(96);
         var writer = new MessagePackWriter(buffer);
-        writer.WriteMapHeader((Cluster is null ? 4 : 6) + (Twin is null ? 0 : 1));
+        writer.WriteMapHeader((Cluster is null ? 4 : 6) + (Twin is null ? 0 : 1) + (Ended.IsDefaultOrEmpty ? 0 : 1));
         writer.WriteUInt64(1);
         writer.WriteString(Name);
         writer.WriteUInt64(2);
@@ -43,6 +48,16 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
             writer.WriteUInt64(cluster.Epoch);
         }
 
+        if (!Ended.IsDefaultOrEmpty)
+        {
+            writer.WriteUInt64(8);
+            writer.WriteArrayHeader(Math.Min(Ended.Length, EndedMax));
+            foreach (Guid ended in Ended.Take(EndedMax))
+            {
+                writer.WriteBinary(ended.ToByteArray(bigEndian: true));
+            }
+        }
+
         return buffer.WrittenMemory;
     }
 
@@ -53,6 +68,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
         bool virgin = false;
         Guid? cluster = null;
         uint epoch = 0;
+        ImmutableArray<Guid> ended = default;
         ulong nonce = 0;
         IPEndPoint? endpoint = null, twin = null;
         var reader = new MessagePackReader(bytes);
@@ -67,6 +83,15 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
                 case 5: endpoint = IPEndPoint.TryParse(reader.ReadString(64), out IPEndPoint? read) ? read : null; break;
                 case 6: nonce = reader.ReadUInt64(); break;
                 case 7: twin = IPEndPoint.TryParse(reader.ReadString(64), out IPEndPoint? other) ? other : null; break;
+                case 8:
+                    var ids = new Guid[reader.ReadArrayHeader(EndedMax)];
+                    for (int i = 0; i < ids.Length; i++)
+                    {
+                        ids[i] = ReadGuid(ref reader);
+                    }
+
+                    ended = [.. ids];
+                    break;
                 default: reader.Skip(); break;
             }
         }
@@ -75,7 +100,8 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
             name,
             cluster is { } id ? new ClusterRef(id, epoch) : null,
             virgin,
-            endpoint is { Port: > 0 } ? endpoint : throw new WireFormatException("a hello without an endpoint"))
+            endpoint is { Port: > 0 } ? endpoint : throw new WireFormatException("a hello without an endpoint"),
+            ended)
         {
             BootNonce = nonce,
             Twin = twin is { Port: > 0 } ? twin : null,

@@ -11,10 +11,13 @@ internal interface IClusterLedger
     /// <summary>The cluster this one gave itself up for, as far as this node's copy of the log says.</summary>
     Guid? DissolvedInto { get; }
 
+    /// <summary>Id of the store this node will make when it becomes a member: it is admitted together with it.</summary>
+    Guid NextStore { get; }
+
     /// <summary>Makes the log of a new cluster, with this node as its only voter, and opens it.</summary>
     Task FoundAsync(ClusterRef cluster, string nodeName, CancellationToken token);
 
-    /// <summary>Opens the log of the cluster if this node holds one.</summary>
+    /// <summary>Opens this node's copy of the cluster's log, or makes an empty one that the leader may feed.</summary>
     Task OpenAsync(ClusterRef cluster, CancellationToken token);
 
     /// <summary>Closes the log; with <paramref name="discard"/> its directory goes too (the cluster has ended).</summary>

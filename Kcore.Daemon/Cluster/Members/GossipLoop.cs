@@ -1,4 +1,3 @@
-using System.Net;
 using System.Threading.Channels;
 using Kcore.Daemon.Cluster.Streams;
 using Kcore.Daemon.Cluster.Trust;
@@ -10,68 +9,82 @@ using Microsoft.Extensions.Logging;
 namespace Kcore.Daemon.Cluster.Members;
 
 /// <summary>
-/// The one owner of the gossip core: sockets, timers, streams and callers put inputs into its channel; it executes the
-/// effects in the order the core gave them.
+/// The one owner of the gossip core: sockets, timers, streams and callers give it inputs; it executes the effects in the
+/// order the core gave them. It never waits for a disk: what is to be stored goes to the <see cref="GossipWriter"/>, and
+/// only what must not be sent before it is stored waits for that (GossipLoop.Storage.cs).
 /// </summary>
 internal sealed partial class GossipLoop : IDisposable
 {
-    /// <summary>Inputs that may wait. Datagrams are dropped beyond it (gossip repeats itself), commands wait for room.</summary>
+    /// <summary>Inputs that may wait; commands wait for room.</summary>
     private const int InboxCapacity = 4096;
+
+    /// <summary>Datagrams, and inputs, between two looks at the clock: a flood must not starve the probes.</summary>
+    private const int MostPerTurn = 256;
 
     private readonly GossipCore _core;
     private readonly SealedSocket _socket;
     private readonly PeerConnector _connector;
-    private readonly CatalogStore _store;
     private readonly NodeIdentity _identity;
     private readonly IGossipObserver _observer;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly long _started;
+    private readonly LagWatch _lag;
     private readonly Published<GossipView> _view;
+    private readonly Wake _wake;
+    private readonly GossipWriter _writer;
     private readonly Channel<Work> _inbox;
     private readonly Dictionary<long, OpenAnswer> _answers = [];
+    private readonly List<GossipEffect> _effects = [];
     private long _nextServerStream;
     private long _lastTurn;
-    private StorageException? _storageFailure;
+    private bool _entriesChanged = true;
 
     public GossipLoop(GossipLoopParts parts)
     {
         _core = parts.Core;
         _socket = parts.Socket;
         _connector = parts.Connector;
-        _store = parts.Store;
         _identity = parts.Identity;
         _observer = parts.Observer;
         _time = parts.Time;
         _started = parts.Started;
         _logger = parts.Logger;
+        _lag = new LagWatch(parts.Logger);
         _inbox = Channel.CreateBounded<Work>(new BoundedChannelOptions(InboxCapacity) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
         _lastTurn = parts.Time.GetTimestamp();
         _view = parts.View;
-        _view.Replace(Snapshot());
+        _wake = new Wake(parts.Time);
+        _writer = new GossipWriter(parts.Store, parts.Identity, _wake.Set);
+        Publish();
     }
 
     /// <summary>When the loop last began a turn (timestamp of its clock); one that hangs begins none.</summary>
     public long LastTurn => Volatile.Read(ref _lastTurn);
 
-    /// <summary>Hands in an input and returns once it, and all before it, was executed (own writes are then on disk).</summary>
+    /// <summary>Hands in an input and returns once it was executed and everything it wrote is on disk.</summary>
     /// <exception cref="StorageException">It was executed, but the disk refused what had to be stored.</exception>
     public async Task SubmitAsync(GossipInput input, CancellationToken token)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await _inbox.Writer.WriteAsync(new Work(input, done), token);
+        await EnqueueAsync(new Work(input, done), token);
         await done.Task.WaitAsync(token);
     }
 
     /// <summary>Hands in an input without waiting; false when the inbox is full.</summary>
-    public bool TryPost(GossipInput input) => _inbox.Writer.TryWrite(new Work(input, null));
+    public bool TryPost(GossipInput input)
+    {
+        bool taken = _inbox.Writer.TryWrite(new Work(input, null));
+        _wake.Set();
+        return taken;
+    }
 
     /// <summary>Serves a gossip stream that a peer opened.</summary>
     public async Task ServeStreamAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token)
     {
         long stream = Interlocked.Increment(ref _nextServerStream);
         var answer = new OpenAnswer(Channel.CreateUnbounded<(ReadOnlyMemory<byte>, bool)>(new UnboundedChannelOptions { SingleReader = true }));
-        await _inbox.Writer.WriteAsync(new Work(new GossipInput.StreamRequest(stream, peer, body), null, answer), token);
+        await EnqueueAsync(new Work(new GossipInput.StreamRequest(stream, peer, body), null, answer), token);
         bool whole = false;
         try
         {
@@ -85,7 +98,7 @@ internal sealed partial class GossipLoop : IDisposable
                 }
 
                 // The core makes the next piece only now, so that a slow peer costs no memory.
-                await _inbox.Writer.WriteAsync(new Work(new GossipInput.StreamWritable(stream), null), token);
+                await EnqueueAsync(new Work(new GossipInput.StreamWritable(stream), null), token);
             }
         }
         finally
@@ -102,7 +115,7 @@ internal sealed partial class GossipLoop : IDisposable
     {
         try
         {
-            await _inbox.Writer.WriteAsync(new Work(new GossipInput.StreamAborted(stream), null));
+            await EnqueueAsync(new Work(new GossipInput.StreamAborted(stream), null), CancellationToken.None);
         }
         catch (ChannelClosedException)
         {
@@ -110,22 +123,25 @@ internal sealed partial class GossipLoop : IDisposable
         }
     }
 
-    /// <summary>Runs until cancelled.</summary>
+    /// <summary>Runs until cancelled; what was to be stored by then is.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
-        Task receiving = _socket.ReceiveAsync(
-            (from, source, message) => TryPost(new GossipInput.Datagram(from, source, message)), stoppingToken);
         try
         {
-            await LoopAsync(stoppingToken);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The owner ends us; nothing is lost, own writes are on disk.
+            await using CancellationTokenRegistration woken = stoppingToken.UnsafeRegister(wake => ((Wake)wake!).Set(), _wake);
+            while (!stoppingToken.IsCancellationRequested)
+            {
+                Turn(stoppingToken);
+                if (!_inbox.Reader.TryPeek(out _))
+                {
+                    await _wake.SleepAsync(Sooner(_core.NextDeadline, NextWrite) - Now);
+                }
+            }
         }
         finally
         {
             _inbox.Writer.TryComplete();
+            await FinishWritingAsync(stoppingToken);
 
             // Whoever still waits would wait for ever.
             while (_inbox.Reader.TryRead(out Work? left))
@@ -133,168 +149,138 @@ internal sealed partial class GossipLoop : IDisposable
                 left.Done?.TrySetException(new InvalidOperationException("this node has left its cluster"));
             }
         }
-
-        await receiving;
     }
 
-    public void Dispose() => _socket.Dispose();
+    public void Dispose()
+    {
+        _socket.Dispose();
+        _wake.Dispose();
+    }
 
     private TimeSpan Now => _time.GetElapsedTime(_started);
 
-    private async Task LoopAsync(CancellationToken token)
+    private void Turn(CancellationToken token)
     {
-        var effects = new List<GossipEffect>();
-        var done = new List<(TaskCompletionSource Waiting, StorageException? Failure)>();
-        while (true)
+        Volatile.Write(ref _lastTurn, _time.GetTimestamp());
+        _lag.Look(Now - _core.NextDeadline);
+        TakeOutcome(token);
+        bool more = TakeDatagrams(token) | TakeInputs(token);
+        if (_core.NextDeadline <= Now)
         {
-            Volatile.Write(ref _lastTurn, _time.GetTimestamp());
-            TimeSpan due = _core.NextDeadline - Now;
-            if (due > TimeSpan.Zero && !_inbox.Reader.TryPeek(out _))
-            {
-                await WaitForInputAsync(due, token);
-            }
+            Step(new GossipInput.Tick(), token);
+        }
 
-            bool changed = false;
-            if (_core.NextDeadline <= Now)
-            {
-                changed |= Step(new GossipInput.Tick(), null, effects, token);
-            }
-
-            // A bounded share of the inbox between two looks at the clock: a flood must not starve the probes.
-            for (int i = 0; i < 256 && _inbox.Reader.TryRead(out Work? work); i++)
-            {
-                _storageFailure = null;
-                changed |= Step(work.Input, work.Answer, effects, token);
-                if (work.Done is { } waiting)
-                {
-                    done.Add((waiting, _storageFailure));
-                }
-            }
-
-            // The digest also moves without a visible fact: a committed entry that changed nothing advances the watermark.
-            if (changed || _core.CatalogDigest != _view.Current.Digest || _core.Members.Revision != _view.Current.Members.Revision)
-            {
-                _view.Replace(Snapshot());
-            }
-
-            // Only now: whoever submitted finds what it wrote in the view.
-            foreach ((TaskCompletionSource waiting, StorageException? failure) in done)
-            {
-                if (failure is null)
-                {
-                    waiting.TrySetResult();
-                }
-                else
-                {
-                    waiting.TrySetException(failure);
-                }
-            }
-
-            done.Clear();
+        BeginWriting();
+        Publish();
+        CompleteCallers();
+        if (more)
+        {
+            _wake.Set();
         }
     }
 
-    private async Task WaitForInputAsync(TimeSpan due, CancellationToken token)
+    /// <summary>
+    /// What waits in the socket goes first, whatever timer is due: when we come late, the answers that were in time are
+    /// there. They count as come before the deadline, which is only then looked at.
+    /// </summary>
+    private bool TakeDatagrams(CancellationToken token)
     {
-        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(token);
-        Task<bool> input = _inbox.Reader.WaitToReadAsync(limit.Token).AsTask();
-        Task timer = Task.Delay(due, _time, limit.Token);
-        await Task.WhenAny(input, timer);
-        await limit.CancelAsync();
-        token.ThrowIfCancellationRequested();
+        for (int i = 0; i < MostPerTurn; i++)
+        {
+            if (!_socket.TryTake(_wake.Set, out GossipInput.Datagram? datagram))
+            {
+                return false;
+            }
+
+            if (datagram is not null)
+            {
+                Step(datagram, token, BeforeDeadline());
+            }
+        }
+
+        return true;
     }
 
-    private bool Step(GossipInput input, OpenAnswer? answer, List<GossipEffect> effects, CancellationToken token)
+    private bool TakeInputs(CancellationToken token)
     {
-        if (answer is not null && input is GossipInput.StreamRequest request)
+        for (int i = 0; i < MostPerTurn; i++)
         {
-            _answers[request.Stream] = answer;
+            if (!_inbox.Reader.TryRead(out Work? work))
+            {
+                return false;
+            }
+
+            if (work.Answer is { } answer && work.Input is GossipInput.StreamRequest request)
+            {
+                _answers[request.Stream] = answer;
+            }
+            else if (work.Input is GossipInput.StreamAborted aborted)
+            {
+                _answers.Remove(aborted.Stream);
+            }
+
+            long before = _given;
+            Step(work.Input, token, BeforeDeadline());
+            if (work.Done is { } waiting)
+            {
+                // An input that wrote nothing may still rest on what an earlier one wrote.
+                _callers.Add((waiting, _given > before ? _given : _durable));
+            }
         }
 
-        if (input is GossipInput.StreamAborted aborted)
-        {
-            _answers.Remove(aborted.Stream);
-        }
-
-        _core.Handle(input, Now, effects);
-        bool changed = false;
-        foreach (GossipEffect effect in effects)
-        {
-            changed |= Execute(effect, token);
-        }
-
-        effects.Clear();
-        return changed;
+        return true;
     }
 
-    private bool Execute(GossipEffect effect, CancellationToken token)
+    private TimeSpan BeforeDeadline()
+    {
+        TimeSpan now = Now;
+        TimeSpan due = _core.NextDeadline;
+        return due <= now ? due - TimeSpan.FromTicks(1) : now;
+    }
+
+    private void Step(GossipInput input, CancellationToken token, TimeSpan? at = null)
+    {
+        _core.Handle(input, at ?? Now, _effects);
+        foreach (GossipEffect effect in _effects)
+        {
+            Execute(effect, token);
+        }
+
+        _effects.Clear();
+    }
+
+    private void Execute(GossipEffect effect, CancellationToken token)
     {
         switch (effect)
         {
+            case GossipEffect.Send or GossipEffect.OpenStream or GossipEffect.Respond when MustWait(effect) is { } rest:
+                Hold(rest);
+                break;
             case GossipEffect.Send send:
                 _socket.Send(send.To, send.Endpoint, send.Payload);
-                return false;
-            case GossipEffect.Persist persist:
-                Persist(persist);
-                return false;
-            case GossipEffect.PersistEpoch epoch:
-                RaiseEpoch(epoch.Epoch);
-                return false;
-            case GossipEffect.RememberMembers remember:
-                Remember(remember);
-                return false;
+                break;
             case GossipEffect.OpenStream open:
                 _ = FetchAsync(open, token);
-                return false;
+                break;
             case GossipEffect.Respond respond:
                 Respond(respond);
-                return false;
+                break;
+            case GossipEffect.Persist persist:
+                Keep(persist);
+                break;
+            case GossipEffect.PersistEpoch epoch:
+                Keep(epoch);
+                break;
+            case GossipEffect.RememberMembers remember:
+                Keep(remember);
+                break;
+            case GossipEffect.CatalogChanged or GossipEffect.CatalogResync:
+                _entriesChanged = true;
+                _observer.Observe(effect);
+                break;
             default:
                 _observer.Observe(effect);
-                return true;
-        }
-    }
-
-    private void Persist(GossipEffect.Persist changes)
-    {
-        try
-        {
-            _store.Save(changes);
-            _observer.StorageWorked();
-        }
-        catch (StorageException e)
-        {
-            // The core goes on: peers hold what it sent, and a version that was lost here makes it start a new
-            // sequence (rule R1). The node says that it is degraded, and whoever asked for the write is told.
-            _storageFailure = e;
-            _observer.StorageFailed(e.Message);
-        }
-    }
-
-    private void RaiseEpoch(uint epoch)
-    {
-        try
-        {
-            _identity.RaiseBootEpoch(epoch);
-            _socket.ChangeBoot(epoch);
-        }
-        catch (StorageException e)
-        {
-            // The next start will be behind again and be told so again.
-            _observer.StorageFailed(e.Message);
-        }
-    }
-
-    private void Remember(GossipEffect.RememberMembers members)
-    {
-        try
-        {
-            _identity.RememberContacts([.. members.Members.Where(m => m.Id != _identity.Id).Select(m => m.Endpoint.ToString())]);
-        }
-        catch (StorageException e)
-        {
-            // Hints for the next start: not worth the daemon.
-            _observer.StorageFailed(e.Message);
+                break;
         }
     }
 
@@ -322,17 +308,37 @@ internal sealed partial class GossipLoop : IDisposable
                     throw new IOException($"{open.Endpoint} is node {peer.Short}, not {open.To.Short}");
                 }
 
-                await _inbox.Writer.WriteAsync(new Work(new GossipInput.StreamReply(open.Stream, frame.Body, frame.Last), null), token);
+                await EnqueueAsync(new Work(new GossipInput.StreamReply(open.Stream, frame.Body, frame.Last), null), token);
             }
         }
         catch (Exception e) when (e is IOException or ChannelClosedException or OperationCanceledException)
         {
             Log.StreamFailed(_logger, open.Endpoint, e.Message);
-            _inbox.Writer.TryWrite(new Work(new GossipInput.StreamFailed(open.Stream), null));
+            TryPost(new GossipInput.StreamFailed(open.Stream));
         }
     }
 
-    private GossipView Snapshot() => new(_core.Members, [.. _core.Catalog.Entries.Where(e => !e.IsTombstone)], _core.CatalogDigest, _core.HealthScore);
+    private async ValueTask EnqueueAsync(Work work, CancellationToken token)
+    {
+        await _inbox.Writer.WriteAsync(work, token);
+        _wake.Set();
+    }
+
+    /// <summary>The digest also moves without a visible fact: a committed entry that changed nothing advances the watermark.</summary>
+    private void Publish()
+    {
+        GossipView last = _view.Current;
+        bool same = !_entriesChanged && _core.CatalogDigest == last.Digest;
+        if (same && _core.Members.Revision == last.Members.Revision && _core.HealthScore == last.HealthScore)
+        {
+            return;
+        }
+
+        _entriesChanged = false;
+        _view.Replace(new GossipView(_core.Members, same ? last.Entries : VisibleEntries(), _core.CatalogDigest, _core.HealthScore));
+    }
+
+    private static TimeSpan Sooner(TimeSpan a, TimeSpan b) => a < b ? a : b;
 
     private sealed record OpenAnswer(Channel<(ReadOnlyMemory<byte> Body, bool Last)> Pieces);
 
@@ -341,6 +347,6 @@ internal sealed partial class GossipLoop : IDisposable
     private static partial class Log
     {
         [LoggerMessage(1122, LogLevel.Debug, "Stream to {Endpoint} failed: {Cause}")]
-        public static partial void StreamFailed(ILogger logger, IPEndPoint endpoint, string cause);
+        public static partial void StreamFailed(ILogger logger, System.Net.IPEndPoint endpoint, string cause);
     }
 }

@@ -65,8 +65,11 @@ internal sealed partial class GossipReports(EventLog events, Action<NodeId, IPEn
 
     public void StorageFailed(string cause)
     {
-        Volatile.Write(ref _storageFault, cause);
-        Log.StorageFailed(logger, cause);
+        // It is tried again every second; once is enough to be told.
+        if (cause != Interlocked.Exchange(ref _storageFault, cause))
+        {
+            Log.StorageFailed(logger, cause);
+        }
     }
 
     public void StorageWorked() => Volatile.Write(ref _storageFault, null);

@@ -54,18 +54,27 @@ internal sealed class PeerConnector(ClusterTls trust, TimeProvider time)
         throw new IOException($"{endpoint} gave no answer");
     }
 
+    /// <summary>Opens a stream that stays open, to one certain node and no other. The caller disposes it.</summary>
+    /// <param name="endpoint">Where the node listens.</param>
+    /// <param name="peer">Who must be there.</param>
+    /// <param name="silenceLimit">How long sent bytes may stay unacknowledged before the stream breaks (tcp(7), TCP_USER_TIMEOUT).</param>
+    /// <param name="token">Ends the attempt.</param>
+    /// <exception cref="IOException">The peer was not reached, or is another one.</exception>
+    public Task<SslStream> OpenAsync(IPEndPoint endpoint, NodeId peer, TimeSpan silenceLimit, CancellationToken token) =>
+        ConnectAsync(endpoint, token, peer, silenceLimit);
+
     /// <summary>
     /// One handshake is about one key. While there are several, a peer that does not hold the active one may hold
     /// another.
     /// </summary>
-    private async Task<SslStream> ConnectAsync(IPEndPoint endpoint, CancellationToken token)
+    private async Task<SslStream> ConnectAsync(IPEndPoint endpoint, CancellationToken token, NodeId? expected = null, TimeSpan? silenceLimit = null)
     {
         ImmutableArray<uint> keys = trust.DialKeys;
         for (int i = 0; ; i++)
         {
             try
             {
-                return await ConnectAsync(endpoint, keys[i], token);
+                return await ConnectAsync(endpoint, keys[i], expected, silenceLimit, token);
             }
             catch (IOException e) when (e.InnerException is AuthenticationException && i + 1 < keys.Length)
             {
@@ -74,8 +83,10 @@ internal sealed class PeerConnector(ClusterTls trust, TimeProvider time)
         }
     }
 
-    private async Task<SslStream> ConnectAsync(IPEndPoint endpoint, uint keyId, CancellationToken token)
+    private async Task<SslStream> ConnectAsync(IPEndPoint endpoint, uint keyId, NodeId? expected, TimeSpan? silenceLimit, CancellationToken token)
     {
+        const int IpProtocolTcp = 6;
+        const int TcpUserTimeout = 18;
         using var limit = new CancellationTokenSource(ConnectLimit, time);
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
         return await Guard(
@@ -85,9 +96,14 @@ internal sealed class PeerConnector(ClusterTls trust, TimeProvider time)
                 SslStream? tls = null;
                 try
                 {
+                    if (silenceLimit is { } silence)
+                    {
+                        socket.SetRawSocketOption(IpProtocolTcp, TcpUserTimeout, BitConverter.GetBytes((int)silence.TotalMilliseconds));
+                    }
+
                     await socket.ConnectAsync(endpoint, both.Token);
                     tls = new SslStream(new NetworkStream(socket, ownsSocket: true), leaveInnerStreamOpen: false);
-                    await tls.AuthenticateAsClientAsync(trust.Current.ForClient(keyId: keyId), both.Token);
+                    await tls.AuthenticateAsClientAsync(trust.Current.ForClient(expected?.Value, keyId), both.Token);
                     return tls;
                 }
                 catch

@@ -11,12 +11,20 @@ namespace Kcore.Daemon.Cluster.Streams;
 /// <summary>Answers one kind of request; writes as many frames as it likes, the last one marked.</summary>
 internal delegate Task StreamHandler(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token);
 
+/// <summary>Serves a stream that stays open after its first frame, until the peer ends it or the token does.</summary>
+internal delegate Task SessionHandler(NodeId peer, ReadOnlyMemory<byte> first, Stream stream, CancellationToken token);
+
 /// <summary>
 /// Accepts TLS streams from other nodes on one port. Whoever has not proved the cluster key costs one socket, a bounded
 /// number of them, for a bounded time.
 /// </summary>
 internal sealed partial class PeerListener(
-    IPEndPoint endpoint, ClusterTls trust, IReadOnlyDictionary<StreamKind, StreamHandler> handlers, TimeProvider time, ILogger logger)
+    IPEndPoint endpoint,
+    ClusterTls trust,
+    IReadOnlyDictionary<StreamKind, StreamHandler> handlers,
+    TimeProvider time,
+    ILogger logger,
+    IReadOnlyDictionary<StreamKind, SessionHandler>? sessions = null)
 {
     /// <summary>Connections in the handshake or in use; the 501 other nodes of the largest cluster fit.</summary>
     private const int MaxConnections = 512;
@@ -92,7 +100,16 @@ internal sealed partial class PeerListener(
             var peer = new NodeId(TlsOptions.PeerOf(tls));
             using var whole = new CancellationTokenSource(RequestLimit, time);
             using CancellationTokenSource request = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, whole.Token);
-            if (await StreamFrame.ReadAsync(tls, request.Token) is { } frame && handlers.TryGetValue(frame.Kind, out StreamHandler? handler))
+            if (await StreamFrame.ReadAsync(tls, request.Token) is not { } frame)
+            {
+                return;
+            }
+
+            if (sessions is not null && sessions.TryGetValue(frame.Kind, out SessionHandler? session))
+            {
+                await session(peer, frame.Body, tls, stoppingToken);
+            }
+            else if (handlers.TryGetValue(frame.Kind, out StreamHandler? handler))
             {
                 await handler(
                     peer,

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 
 namespace Kcore.Daemon.Cluster.Streams;
@@ -9,6 +10,16 @@ internal enum StreamKind : byte
     Hello = 2,
     Join = 3,
     Propose = 4,
+
+    /// <summary>Not a request: the stream stays open and carries messages of the log, one way.</summary>
+    Raft = 5,
+
+    /// <summary>Asks the leader how the log stands.</summary>
+    LogReport = 6,
+
+    /// <summary>Asks the leader to hand its seat over.</summary>
+    Transfer = 7,
+
     Keys = 32,
 }
 
@@ -33,6 +44,17 @@ internal readonly record struct StreamFrame(StreamKind Kind, bool Last, ReadOnly
         frame.Body.CopyTo(bytes.AsMemory(HeaderBytes));
         await stream.WriteAsync(bytes, token);
         await stream.FlushAsync(token);
+    }
+
+    /// <summary>Lays a frame out in a buffer, for a sender that puts several into one write.</summary>
+    public static void Append(IBufferWriter<byte> buffer, StreamKind kind, ReadOnlySpan<byte> body)
+    {
+        Span<byte> room = buffer.GetSpan(HeaderBytes + body.Length);
+        BinaryPrimitives.WriteUInt32BigEndian(room, (uint)(body.Length + 2));
+        room[4] = (byte)kind;
+        room[5] = 0;
+        body.CopyTo(room[HeaderBytes..]);
+        buffer.Advance(HeaderBytes + body.Length);
     }
 
     /// <summary>Null at an orderly end of the stream.</summary>

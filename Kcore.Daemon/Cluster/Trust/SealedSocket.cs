@@ -8,14 +8,18 @@ using Microsoft.Extensions.Logging;
 namespace Kcore.Daemon.Cluster.Trust;
 
 /// <summary>
-/// The gossip socket: messages go out sealed with a key their receiver holds, and come in authenticated and fresh. The
-/// gossip loop sends, one task receives; what both need is used under one lock, for microseconds.
+/// The gossip socket: messages go out sealed with a key their receiver holds, and come in authenticated and fresh. Used by
+/// the gossip loop alone, without a queue of its own: what has not been taken waits in the kernel, whose buffer holds some
+/// thousand datagrams.
 /// </summary>
 internal sealed partial class SealedSocket : IDisposable
 {
     private const int CookieKeySize = 32;
+    private const int MaxPeers = 4096;
 
-    private readonly Lock _use = new();
+    /// <summary>Errors in a row after which the loop's next turn is waited for: one that stays must not take a whole processor.</summary>
+    private const int MaxErrors = 16;
+
     private readonly NodeId _self;
     private readonly Socket _socket;
     private readonly SealedChannel _channel;
@@ -24,7 +28,21 @@ internal sealed partial class SealedSocket : IDisposable
     private readonly TimeProvider _time;
     private readonly long _started;
     private readonly ILogger _logger;
-    private readonly byte[] _outgoing = new byte[DatagramHeader.MaxDatagram];
+    private readonly byte[] _outgoing = GC.AllocateUninitializedArray<byte>(DatagramHeader.MaxDatagram, pinned: true);
+    private readonly byte[] _incoming = GC.AllocateUninitializedArray<byte>(DatagramHeader.MaxDatagram + 1, pinned: true);
+    private readonly byte[] _plaintext = new byte[DatagramHeader.MaxPlaintext];
+    private readonly byte[] _reply = new byte[DatagramHeader.MaxDatagram];
+    private readonly SocketAddress _from = new(AddressFamily.InterNetwork);
+    private readonly IPEndPoint _any = new(IPAddress.Any, 0);
+
+    // The two forms of an address, so that a datagram costs neither of them anew.
+    private readonly Dictionary<SocketAddress, IPEndPoint> _sources = [];
+    private readonly Dictionary<IPEndPoint, SocketAddress> _targets = [];
+    private ValueTask<int> _receiving;
+    private bool _isReceiving;
+    private bool _isWatched;
+    private int _errors;
+    private long _dropped;
 
     /// <param name="started">Timestamp that is zero for replay protection.</param>
     public SealedSocket(
@@ -47,108 +65,136 @@ internal sealed partial class SealedSocket : IDisposable
     private TimeSpan Now => _time.GetElapsedTime(_started);
 
     /// <summary>Peers remember a later start than this one; they take nothing older from us.</summary>
-    public void ChangeBoot(uint epoch)
-    {
-        lock (_use)
-        {
-            _channel.ChangeBoot(NewBoot(epoch));
-        }
-    }
+    public void ChangeBoot(uint epoch) => _channel.ChangeBoot(NewBoot(epoch));
 
     /// <summary>Sends a message; for gossip one that cannot be sent is a lost one.</summary>
     public void Send(NodeId? to, IPEndPoint endpoint, ReadOnlyMemory<byte> payload)
     {
-        lock (_use)
+        // Of somebody we know nothing of we do not know the keys either: while there are several, one of each.
+        uint heard = to is { } known ? _channel.LatestKeyOf(known.Value) : 0;
+        foreach (uint keyId in _ring.SendKeys(id => to is { } node && (_peers.Holds(node, id) || heard == id)))
         {
-            // Of somebody we know nothing of we do not know the keys either: while there are several, one of each.
-            uint heard = to is { } known ? _channel.LatestKeyOf(known.Value) : 0;
-            foreach (uint keyId in _ring.SendKeys(id => to is { } node && (_peers.Holds(node, id) || heard == id)))
+            int length = _channel.Seal(payload, to?.Value, endpoint, keyId, Now, _outgoing);
+            if (length == 0)
             {
-                int length = _channel.Seal(payload, to?.Value, endpoint, keyId, Now, _outgoing);
-                if (length == 0)
-                {
-                    Log.NotSealed(_logger);
-                    return;
-                }
-
-                Send(_outgoing.AsSpan(0, length), endpoint);
+                Log.NotSealed(_logger);
+                return;
             }
+
+            Send(_outgoing.AsSpan(0, length), endpoint);
         }
     }
 
-    /// <summary>Hands every message to <paramref name="onMessage"/>, which must not block, until cancelled.</summary>
-    public async Task ReceiveAsync(Action<NodeId, IPEndPoint, byte[]> onMessage, CancellationToken token)
+    /// <summary>Takes one datagram from the socket; false when there is none, then <paramref name="wake"/> is called when one comes.</summary>
+    /// <param name="message">Null when what came was no message of a peer. Its payload is good until the next call.</param>
+    public bool TryTake(Action wake, out GossipInput.Datagram? message)
     {
-        byte[] datagram = GC.AllocateUninitializedArray<byte>(DatagramHeader.MaxDatagram + 1, pinned: true);
-        byte[] plaintext = new byte[DatagramHeader.MaxPlaintext];
-        byte[] reply = new byte[DatagramHeader.MaxDatagram];
-        var from = new SocketAddress(_socket.AddressFamily);
-        long dropped = 0;
-        while (true)
+        message = null;
+        if (_errors >= MaxErrors)
         {
-            int length;
-            try
-            {
-                length = await _socket.ReceiveFromAsync(datagram, SocketFlags.None, from, token);
-            }
-            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
-            {
-                return;
-            }
-            catch (SocketException)
-            {
-                // An ICMP error of an earlier send surfaces here; the datagram socket goes on. The pause keeps an error
-                // that stays from taking a whole processor.
-                await Task.Delay(TimeSpan.FromMilliseconds(5), _time, CancellationToken.None);
-                continue;
-            }
-
-            var source = (IPEndPoint)new IPEndPoint(IPAddress.Any, 0).Create(from);
-            Received received;
-            lock (_use)
-            {
-                received = _channel.Receive(datagram.AsSpan(0, length), source, plaintext, Now, reply);
-                if (received.ReplyLength > 0)
-                {
-                    Send(reply.AsSpan(0, received.ReplyLength), received.ReplyTo!);
-                }
-            }
-
-            switch (received.Reason)
-            {
-                case DropReason.None:
-                    onMessage(new NodeId(received.Opened.Sender), source, plaintext.AsSpan(received.Start, received.Length).ToArray());
-                    break;
-                case DropReason.Handshake or DropReason.Unproven:
-                    break;
-                default:
-                    dropped++;
-                    if (long.IsPow2(dropped))
-                    {
-                        Log.Dropped(_logger, dropped, received.Reason);
-                    }
-
-                    break;
-            }
+            _errors = 0;
+            return false;
         }
+
+        if (!_isReceiving)
+        {
+#pragma warning disable CA2012 // Kept until it completes, then read exactly once: below.
+            _receiving = _socket.ReceiveFromAsync(_incoming, SocketFlags.None, _from, CancellationToken.None);
+#pragma warning restore CA2012
+            (_isReceiving, _isWatched) = (true, false);
+        }
+
+        if (!_receiving.IsCompleted)
+        {
+            if (!_isWatched)
+            {
+                _isWatched = true;
+                _receiving.GetAwaiter().UnsafeOnCompleted(wake);
+            }
+
+            return false;
+        }
+
+        _isReceiving = false;
+        try
+        {
+            int length = _receiving.GetAwaiter().GetResult();
+            _errors = 0;
+            message = Open(_incoming.AsSpan(0, length));
+        }
+        catch (SocketException e)
+        {
+            // An error of an earlier send surfaces here; the socket goes on.
+            _errors++;
+            Log.NotReceived(_logger, e.SocketErrorCode);
+        }
+
+        return true;
     }
 
     public void Dispose()
     {
-        lock (_use)
+        _socket.Dispose();
+        _channel.Dispose();
+    }
+
+    private GossipInput.Datagram? Open(ReadOnlySpan<byte> datagram)
+    {
+        bool isKnown = _sources.TryGetValue(_from, out IPEndPoint? source);
+        source ??= (IPEndPoint)_any.Create(_from);
+        Received received = _channel.Receive(datagram, source, _plaintext, Now, _reply);
+        if (received.ReplyLength > 0)
         {
-            _socket.Dispose();
-            _channel.Dispose();
+            Send(_reply.AsSpan(0, received.ReplyLength), received.ReplyTo!);
         }
+
+        switch (received.Reason)
+        {
+            case DropReason.None:
+                if (!isKnown)
+                {
+                    // Strangers never get here, so they fill nothing.
+                    Remember(_sources, source.Serialize(), source);
+                }
+
+                return new GossipInput.Datagram(
+                    new NodeId(received.Opened.Sender), source, _plaintext.AsMemory(received.Start, received.Length));
+            case DropReason.Handshake or DropReason.Unproven:
+                return null;
+            default:
+                // Every power of two, so that a flood can be seen and does not fill the journal.
+                if (long.IsPow2(++_dropped))
+                {
+                    Log.Dropped(_logger, _dropped, received.Reason);
+                }
+
+                return null;
+        }
+    }
+
+    private static void Remember<TKey, TValue>(Dictionary<TKey, TValue> cache, TKey key, TValue value)
+        where TKey : notnull
+    {
+        if (cache.Count >= MaxPeers)
+        {
+            cache.Clear();
+        }
+
+        cache[key] = value;
     }
 
     private static BootId NewBoot(uint epoch) => new(epoch, (uint)RandomNumberGenerator.GetInt32(int.MaxValue));
 
     private void Send(ReadOnlySpan<byte> datagram, IPEndPoint endpoint)
     {
+        if (!_targets.TryGetValue(endpoint, out SocketAddress? target))
+        {
+            Remember(_targets, endpoint, target = endpoint.Serialize());
+        }
+
         try
         {
-            _socket.SendTo(datagram, SocketFlags.None, endpoint);
+            _socket.SendTo(datagram, SocketFlags.None, target);
         }
         catch (SocketException e)
         {
@@ -164,6 +210,9 @@ internal sealed partial class SealedSocket : IDisposable
 
         [LoggerMessage(1121, LogLevel.Error, "A datagram could not be sealed: the counter of this boot is used up, restart the daemon")]
         public static partial void NotSealed(ILogger logger);
+
+        [LoggerMessage(1124, LogLevel.Debug, "No datagram received: {Error}")]
+        public static partial void NotReceived(ILogger logger, SocketError error);
 
         [LoggerMessage(1123, LogLevel.Warning, "{Count} datagrams dropped so far; the latest: {Reason}")]
         public static partial void Dropped(ILogger logger, long count, DropReason reason);

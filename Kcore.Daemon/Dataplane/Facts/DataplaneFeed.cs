@@ -66,14 +66,17 @@ internal sealed partial class DataplaneFeed(
                 await StateAsync(link, facts, wanted, state, beside, stoppingToken);
             }
 
+            // What did not happen must not stay registered: this comes by once a second for as long as the daemon lives.
+            using CancellationTokenSource woken = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
             await Task.WhenAny(
-                underlay.ChangedSince(linkRevision, stoppingToken),
-                catalog.Current.ChangedSince(factsRevision, stoppingToken),
-                attachments.Current.ChangedSince(wantedRevision, stoppingToken),
-                reports.Status.ChangedSince(stateRevision, stoppingToken),
-                services.ChangedSince(besideRevision, stoppingToken),
-                leases.RefusalsChanged.ChangedSince(refusalRevision, stoppingToken),
-                Task.Delay(Recheck, time, stoppingToken));
+                underlay.ChangedSince(linkRevision, woken.Token),
+                catalog.Current.ChangedSince(factsRevision, woken.Token),
+                attachments.Current.ChangedSince(wantedRevision, woken.Token),
+                reports.Status.ChangedSince(stateRevision, woken.Token),
+                services.ChangedSince(besideRevision, woken.Token),
+                leases.RefusalsChanged.ChangedSince(refusalRevision, woken.Token),
+                Task.Delay(Recheck, time, woken.Token));
+            await woken.CancelAsync();
             stoppingToken.ThrowIfCancellationRequested();
         }
     }
@@ -86,7 +89,7 @@ internal sealed partial class DataplaneFeed(
             return;
         }
 
-        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, beside);
+        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside);
         if (writes.IsEmpty)
         {
             return;

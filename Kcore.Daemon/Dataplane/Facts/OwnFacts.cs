@@ -23,9 +23,10 @@ internal static class OwnFacts
         ReconcileStatus kernel,
         Func<UInt128, LeaseRefusal?> refusalOf,
         bool votes,
+        UInt128 store,
         ServiceStatus? services = null)
     {
-        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes, services ?? ServiceStatus.None);
+        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes, store, services ?? ServiceStatus.None);
         ImmutableArray<LocalWrite>.Builder writes = ImmutableArray.CreateBuilder<LocalWrite>();
         foreach (CatalogEntry entry in catalog.Gossip.Entries.Where(e => e.Origin == self.Id))
         {
@@ -56,11 +57,12 @@ internal static class OwnFacts
         ReconcileStatus kernel,
         Func<UInt128, LeaseRefusal?> refusalOf,
         bool votes,
+        UInt128 store,
         ServiceStatus services)
     {
         var wanted = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
         Add(FactKeys.Node, FactKind.Node, FactCodec.Encode(new NodeFact(
-            self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes)));
+            self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes, store)));
         foreach (Network network in catalog.View.AllNetworks.Where(n =>
             n.Home is null ? !self.VxlanDisabled && IntentBuilder.IsMaterialised(n) : LocalIntents.IsHere(n, self)))
         {

@@ -12,6 +12,7 @@ using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Dataplane.Facts;
 using Kcore.Daemon.Ipam;
 using Kcore.Daemon.Ipam.Attachments;
+using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage.Events;
 using Kcore.Netlink;
@@ -21,7 +22,7 @@ namespace Kcore.Daemon.Dataplane.Nics;
 
 /// <summary>Attaches and detaches NICs of this node. Attaching twice is attaching once: a repeated call finds the first one's NIC.</summary>
 internal sealed class NicService(
-    LocalNode self, CatalogHub catalog, AttachmentTable table, LeaseLoop leases, DataplaneReports kernel, Published<ServiceStatus> services, EventLog events, TimeProvider time)
+    LocalNode self, CatalogHub catalog, AttachmentTable table, LeaseLoop leases, QuorumSight quorum, DataplaneReports kernel, Published<ServiceStatus> services, EventLog events, TimeProvider time)
 {
     private const int MaxNicsPerNode = 4096;
 
@@ -304,12 +305,10 @@ internal sealed class NicService(
         }
         catch (OperationCanceledException) when (!token.IsCancellationRequested)
         {
-            CatalogSnapshot now = catalog.Current.Current;
-            throw new RefusedException(
-                ErrorCode.Unavailable,
-                $"no quorum gave NIC '{record.Name}' an address within {AddressPatience.TotalSeconds:0} s; it stays PendingAddress and completes by itself",
-                [.. now.View.Voters.Select(v => $"voter {now.NameOf(v)}: {now.Gossip.Members.Find(v)?.Status.ToString().ToLowerInvariant() ?? "unknown"}")],
-                $"bring the voters back, or give up with: kctl detach nic {record.Name} --network {record.NetworkName}");
+            throw quorum.NoQuorum(
+                $"NIC '{record.Name}' got no address within {AddressPatience.TotalSeconds:0} s; it stays PendingAddress and completes by itself",
+                "",
+                $"kctl detach nic {record.Name} --network {record.NetworkName}");
         }
     }
 

@@ -61,8 +61,11 @@ internal sealed partial class LeaseLoop(AttachmentTable table, ProposalClient pr
                 }
             }
 
-            Task wake = table.Current.ChangedSince(revision, stoppingToken);
-            await Task.WhenAny([wake, Task.Delay(RetryPause, time, stoppingToken), .. _underWay.Values]);
+            // What did not happen must not stay registered: this comes by once a second for as long as the daemon lives.
+            using CancellationTokenSource woken = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+            Task wake = table.Current.ChangedSince(revision, woken.Token);
+            await Task.WhenAny([wake, Task.Delay(RetryPause, time, woken.Token), .. _underWay.Values]);
+            await woken.CancelAsync();
             stoppingToken.ThrowIfCancellationRequested();
         }
     }

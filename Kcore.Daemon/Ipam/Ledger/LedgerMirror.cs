@@ -11,7 +11,9 @@ namespace Kcore.Daemon.Ipam.Ledger;
 
 /// <summary>
 /// Copies what the log commits into the catalog's Raft origin, so that nodes without the log can program and show it.
-/// The copy is never an input to allocation.
+/// The copy is never an input to allocation. Its bytes and versions are a function of the place in the log alone: a fact
+/// carries the index that last changed it, whether the entry was applied here or came inside a snapshot, so that all
+/// nodes that apply the log write the same.
 /// </summary>
 internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog events, TimeProvider time, Func<GossipInput.PutCluster, CancellationToken, Task> put)
     : IConsensusObserver<ReplicatedResult, ReplicatedChange>
@@ -22,7 +24,9 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
     private readonly Channel<GossipInput.PutCluster> _queue = Channel.CreateUnbounded<GossipInput.PutCluster>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Dictionary<NetworkUid, (string Name, uint Vni)> _pools = [];
     private ulong _mirrored;
+    private bool _isOpen;
     private MemberId _leader = MemberId.None;
+    private ImmutableArray<MemberId> _voters = [];
 
     /// <summary>Moves the queue into the catalog until cancelled.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
@@ -36,39 +40,71 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
         }
     }
 
+    public void Opened(ulong index)
+    {
+        _isOpen = true;
+        if (state.ClusterId != Guid.Empty)
+        {
+            // Whatever the catalog kept of the last run, and whichever version wrote it: this is what the log says.
+            PutWhole(index, state.EnumerateAll());
+        }
+    }
+
     public void Restored(ulong index, ImmutableArray<ReplicatedChange> all)
     {
         _pools.Clear();
-        var writes = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
-        foreach (ReplicatedChange change in all)
+        if (_isOpen)
         {
-            Add(writes, change, index);
+            PutWhole(index, all);
         }
-
-        Enqueue(0, index, writes);
+        else
+        {
+            Collect(all, index);
+        }
     }
 
     public void Applied(ulong index, ReplicatedResult result, ImmutableArray<ReplicatedChange> changes)
     {
-        var writes = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
-        foreach (ReplicatedChange change in changes)
+        Dictionary<string, LocalWrite> writes = Collect(changes, index);
+        if (_isOpen)
         {
-            Add(writes, change, index);
+            Enqueue(_mirrored, index, writes);
         }
-
-        Enqueue(_mirrored, index, writes);
     }
 
     public void StatusChanged(ConsensusStatus status)
     {
         if (status.Leader != MemberId.None && status.Leader != _leader)
         {
-            var leader = new NodeId(Uid.FromGuid(status.Leader.NodeUid));
+            NodeId leader = NodeOf(status.Leader);
             events.Add("LeaderChanged", $"node {leader.Short} leads in term {status.Term}", leader.ToString());
         }
 
         _leader = status.Leader;
+
+        // While a change is under way both sets count; it is told once it is done. Who learns of the voters for the first
+        // time has seen no change.
+        if (!status.IsJoint && !status.Voters.IsEmpty)
+        {
+            if (!_voters.IsEmpty)
+            {
+                Tell("VoterAdded", "votes now", status.Voters.Except(_voters), status.Voters.Length);
+                Tell("VoterRemoved", "votes no more", _voters.Except(status.Voters), status.Voters.Length);
+            }
+
+            _voters = status.Voters;
+        }
     }
+
+    private void Tell(string type, string what, IEnumerable<MemberId> members, int voters)
+    {
+        foreach (MemberId member in members)
+        {
+            events.Add(type, $"node {NodeOf(member).Short} {what}; voters: {voters}", NodeOf(member).ToString(), null, ("store", member.StoreId.ToString("N")));
+        }
+    }
+
+    private static NodeId NodeOf(MemberId member) => new(Uid.FromGuid(member.NodeUid));
 
     /// <summary>False while there is no catalog to write to: the log opens before gossip does.</summary>
     private async Task<bool> TryPutAsync(GossipInput.PutCluster committed, CancellationToken token)
@@ -82,6 +118,22 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
         {
             return false;
         }
+    }
+
+    // A snapshot may end at an entry that is no command; the copy's version is that of the last command in it, as it is
+    // where the entries were applied one by one.
+    private void PutWhole(ulong index, ImmutableArray<ReplicatedChange> all) =>
+        Enqueue(0, state.AppliedIndex == 0 ? index : state.AppliedIndex, Collect(all, index));
+
+    private Dictionary<string, LocalWrite> Collect(ImmutableArray<ReplicatedChange> changes, ulong index)
+    {
+        var writes = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
+        foreach (ReplicatedChange change in changes)
+        {
+            Add(writes, change, index);
+        }
+
+        return writes;
     }
 
     private void Enqueue(ulong from, ulong index, Dictionary<string, LocalWrite> writes)
@@ -102,7 +154,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
                     lease.Mac,
                     new NodeId(Uid.FromGuid(lease.NodeUid)),
                     lease.NicName,
-                    lease.Index)));
+                    lease.Index)), lease.Index);
                 PutPool(lease.Network);
                 break;
             case ReplicatedChange.LeaseRemoved lease:
@@ -119,13 +171,13 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
                 break;
             case ReplicatedChange.NodePut node:
                 var id = new NodeId(Uid.FromGuid(node.Member.NodeUid));
-                Put(FactKeys.Admission(id), FactKind.Admission, FactCodec.Encode(new AdmissionFact(id, Uid.FromGuid(node.Member.StoreId), node.Name)));
+                Put(FactKeys.Admission(id), FactKind.Admission, FactCodec.Encode(new AdmissionFact(id, Uid.FromGuid(node.Member.StoreId), node.Name)), node.Index);
                 break;
             case ReplicatedChange.NodeRemoved node:
                 Remove(FactKeys.Admission(new NodeId(Uid.FromGuid(node.NodeUid))), FactKind.Admission);
                 break;
             case ReplicatedChange.Dissolved dissolved:
-                Put(FactKeys.Dissolved, FactKind.Dissolved, FactCodec.Encode(new DissolvedFact(Uid.FromGuid(dissolved.Target))));
+                Put(FactKeys.Dissolved, FactKind.Dissolved, FactCodec.Encode(new DissolvedFact(Uid.FromGuid(dissolved.Target))), dissolved.Index);
                 break;
             case ReplicatedChange.Founded:
                 break;
@@ -133,7 +185,9 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
                 throw new ArgumentOutOfRangeException(nameof(change), change.GetType().Name, "a change without a fact");
         }
 
-        void Put(string key, FactKind kind, ReadOnlyMemory<byte> value) => writes[key] = new LocalWrite(key, (ushort)kind, value, Version: index);
+        // Index 0 is that of a snapshot of an older version, which does not tell.
+        void Put(string key, FactKind kind, ReadOnlyMemory<byte> value, ulong changed) =>
+            writes[key] = new LocalWrite(key, (ushort)kind, value, Version: changed == 0 ? index : changed);
 
         void Remove(string key, FactKind kind) => writes[key] = new LocalWrite(key, (ushort)kind, default, Tombstone: true, Version: index);
 
@@ -143,7 +197,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
             if (state.Statistics(network) is { } now && _pools.TryGetValue(network, out (string Name, uint Vni) pool))
             {
                 Put(FactKeys.Pool(Uid.FromGuid(network.Value)), FactKind.Pool, FactCodec.Encode(new PoolFact(
-                    Uid.FromGuid(network.Value), pool.Name, pool.Vni, now.Next, now.Size, now.Used, now.Free)));
+                    Uid.FromGuid(network.Value), pool.Name, pool.Vni, now.Next, now.Size, now.Used, now.Free)), now.ChangedIndex);
             }
         }
     }

@@ -1,5 +1,8 @@
+using System.Net;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Consensus;
+using Kcore.Daemon.Cluster.Consensus.Transport;
+using Kcore.Daemon.Cluster.Streams;
 using Kcore.Daemon.Storage.Events;
 using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Gossip;
@@ -7,10 +10,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Ipam.Ledger;
 
-/// <summary>A log that is open and its loops, from open to close.</summary>
+/// <summary>A log that is open, its loops and its streams to the other members, from open to close.</summary>
 internal sealed class OpenLedger : IAsyncDisposable
 {
     private readonly RaftStore _store;
+    private readonly RaftTransport _transport;
+    private readonly TimeProvider _time;
     private readonly CancellationTokenSource _end = new();
     private readonly Task _running;
 
@@ -18,17 +23,21 @@ internal sealed class OpenLedger : IAsyncDisposable
         RaftStore store,
         ClusterRef cluster,
         Func<GossipInput.PutCluster, CancellationToken, Task> mirrorTo,
+        PeerConnector connector,
+        Func<NodeId, IPEndPoint?> addressOf,
         EventLog events,
         TimeProvider time,
         Random random,
         ILogger logger)
     {
         _store = store;
+        _time = time;
         Cluster = cluster;
         State = new ReplicatedState();
         Mirror = new LedgerMirror(State, cluster.Epoch, events, time, mirrorTo);
+        _transport = new RaftTransport(cluster, store.Member, connector, addressOf, time, random, logger);
         Loop = new ConsensusLoop<ReplicatedResult, ReplicatedChange>(
-            store, State, Mirror, new NoTransport(), new ConsensusOptions(), time, random, logger);
+            store, State, Mirror, _transport, new ConsensusOptions(), time, random, logger);
         _running = Task.WhenAll(Loop.RunAsync(_end.Token), Mirror.RunAsync(_end.Token));
     }
 
@@ -40,7 +49,12 @@ internal sealed class OpenLedger : IAsyncDisposable
 
     public ConsensusLoop<ReplicatedResult, ReplicatedChange> Loop { get; }
 
-    public bool IsVirgin => State.IsVirgin;
+    /// <summary>Takes another member's messages in until its stream or this log ends.</summary>
+    public async Task ReceiveAsync(NodeId peer, ReadOnlyMemory<byte> first, Stream stream, CancellationToken token)
+    {
+        using CancellationTokenSource open = CancellationTokenSource.CreateLinkedTokenSource(token, _end.Token);
+        await RaftReceiver.RunAsync(peer, first, stream, Cluster, _store.Member, Loop.TryReceive, _time, open.Token);
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -54,7 +68,12 @@ internal sealed class OpenLedger : IAsyncDisposable
             // Asked for, one line above.
         }
 
-        _store.Dispose();
-        _end.Dispose();
+        await _transport.DisposeAsync();
+        if (!Loop.IsStorageHanging)
+        {
+            _store.Dispose();
+        }
+
+        // Not disposed: a stream that is being accepted may still link itself to it.
     }
 }

@@ -40,8 +40,10 @@ internal sealed partial class PoolLoop(ClusterLedger ledger, CatalogHub catalog,
                 }
             }
 
-            Task timer = Task.Delay(Recheck, time, stoppingToken);
-            await Task.WhenAny(catalog.Current.ChangedSince(revision, stoppingToken), timer);
+            // What did not happen must not stay registered: this comes by once a second for as long as the daemon lives.
+            using CancellationTokenSource woken = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+            await Task.WhenAny(catalog.Current.ChangedSince(revision, woken.Token), Task.Delay(Recheck, time, woken.Token));
+            await woken.CancelAsync();
             stoppingToken.ThrowIfCancellationRequested();
         }
     }

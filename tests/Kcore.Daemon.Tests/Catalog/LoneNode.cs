@@ -42,7 +42,7 @@ internal sealed class LoneNode : IAsyncDisposable
         _tls = new ClusterTls(_ring, identity.Id.Value, time);
         var connector = new PeerConnector(_tls, time);
         _events = new EventLog(_test.Database, time, "node-a", logger);
-        _ledger = new ClusterLedger(Path.Combine(_directory.FullName, "raft"), identity, _events, time, new Random(1), logger);
+        _ledger = new ClusterLedger(Path.Combine(_directory.FullName, "raft"), identity, connector, _events, time, new Random(1), logger);
         var twins = new TwinWatch(identity, "node-a", _events, logger);
         Cluster = new ClusterLoop(new ClusterLoopParts
         {
@@ -63,7 +63,8 @@ internal sealed class LoneNode : IAsyncDisposable
             Logger = logger,
         });
         Catalog = new CatalogHub(Cluster);
-        _ledger.Connect(Cluster, Catalog, new ProposalClient(_ledger, Cluster, Catalog, connector, time));
+        var route = new LeaderRoute(_ledger, Cluster, Catalog, connector, time);
+        _ledger.Connect(Cluster, Catalog, new ProposalClient(_ledger, route, new QuorumSight(_ledger, Catalog, route, time), time));
         Self = new LocalNode(identity.Id, "node-a", false, "0.1.0");
     }
 
@@ -82,7 +83,7 @@ internal sealed class LoneNode : IAsyncDisposable
         Task member = Cluster.State.WhenAsync(s => s.Phase == ClusterPhase.Member, default);
         await Task.WhenAny(member, _running).WaitAsync(TimeSpan.FromSeconds(30));
         Assert.True(member.IsCompletedSuccessfully);
-        await Catalog.Current.WhenAsync(s => s.Gossip.Members.Members.Length == 1, default).WaitAsync(TimeSpan.FromSeconds(30));
+        await Catalog.Current.WhenAsync(s => s.Gossip.Members.Members.Length == 1 && s.View.Admissions.Length == 1, default).WaitAsync(TimeSpan.FromSeconds(30));
     }
 
     public NetworkService Networks(bool vxlanDisabled) => new(

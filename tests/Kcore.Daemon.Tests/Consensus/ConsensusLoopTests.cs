@@ -210,6 +210,10 @@ public sealed class ConsensusLoopTests(ITestOutputHelper output)
 
         public int Restores { get; private set; }
 
+        public void Opened(ulong index)
+        {
+        }
+
         public void Restored(ulong index, ImmutableArray<ReplicatedChange> all)
         {
             Restores++;

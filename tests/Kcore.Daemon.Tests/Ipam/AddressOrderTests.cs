@@ -72,11 +72,11 @@ public sealed class AddressOrderTests
     public void Behaviour_33_statistics_tell_size_used_free_and_next()
     {
         ReplicatedState state = WithPool(Commands.Pool(subnet: "10.250.0.0/29", exclusions: "10.250.0.3"));
-        Assert.Equal(new PoolStatistics(4, 0, 4, IPAddress.Parse("10.250.0.2")), state.Statistics(new NetworkUid(Commands.Id(1))));
+        Assert.Equal(new PoolStatistics(4, 0, 4, IPAddress.Parse("10.250.0.2"), 1), state.Statistics(new NetworkUid(Commands.Id(1))));
         state.Do(Commands.Allocate(1));
         state.Do(Commands.Allocate(2, wanted: "10.250.0.6"));
-        state.Do(Commands.Release(1));
-        Assert.Equal(new PoolStatistics(4, 1, 2, IPAddress.Parse("10.250.0.4")), state.Statistics(new NetworkUid(Commands.Id(1))));
+        state.Do(Commands.Release(1), index: 9);
+        Assert.Equal(new PoolStatistics(4, 1, 2, IPAddress.Parse("10.250.0.4"), 9), state.Statistics(new NetworkUid(Commands.Id(1))));
         Assert.Null(state.Statistics(new NetworkUid(Commands.Id(2))));
     }
 

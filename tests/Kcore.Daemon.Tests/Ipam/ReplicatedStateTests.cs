@@ -114,7 +114,7 @@ public sealed class ReplicatedStateTests
     {
         ReplicatedState state = Commands.Founded();
         Assert.True(state.IsVirgin);
-        Assert.Equal(new ReplicatedChange.Dissolved(Commands.Id(7)), Assert.Single(state.Do(new ReplicatedCommand.Dissolve(Commands.Id(7))).Changes));
+        Assert.Equal(new ReplicatedChange.Dissolved(Commands.Id(7), 1), Assert.Single(state.Do(new ReplicatedCommand.Dissolve(Commands.Id(7))).Changes));
         Assert.Equal(Commands.Id(7), state.DissolvedInto);
         Assert.Equal(RefusalCode.FailedPrecondition, state.Do(Commands.Pool()).Refusal().Code);
         Assert.Equal(RefusalCode.FailedPrecondition, state.Do(new ReplicatedCommand.Dissolve(Commands.Id(8))).Refusal().Code);

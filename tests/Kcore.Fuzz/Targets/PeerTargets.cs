@@ -7,6 +7,7 @@ using Kcore.Daemon.Cluster.Streams;
 using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Fuzz.Mutators;
+using Kcore.Gossip;
 using Kcore.Gossip.Wire;
 using Kcore.Gossip.Wire.Sealing;
 
@@ -79,15 +80,15 @@ internal static class PeerTargets
 
     private static FuzzTarget Propose() => Message(
         "propose-request",
-        [new ProposeRequest(Home, new byte[40]).Encode()],
-        bytes => ProposeRequest.Decode(bytes),
-        value => ((ProposeRequest)value).Encode());
+        [new LedgerRequest(Home, new byte[40]).Encode()],
+        bytes => LedgerRequest.Decode(bytes),
+        value => ((LedgerRequest)value).Encode());
 
     private static FuzzTarget Proposed() => Message(
         "propose-reply",
-        [new ProposeReply(null, new byte[40], null).Encode(), new ProposeReply(ProposeFailure.NotLeader, default, "ask another").Encode()],
-        bytes => ProposeReply.Decode(bytes),
-        value => ((ProposeReply)value).Encode());
+        [new LedgerReply(null, new byte[40], null).Encode(), new LedgerReply(ProposeFailure.NotLeader, default, "ask another", new NodeId(5)).Encode()],
+        bytes => LedgerReply.Decode(bytes),
+        value => ((LedgerReply)value).Encode());
 
     private static FuzzTarget Message(string name, ReadOnlyMemory<byte>[] samples, Func<byte[], object> read, Func<object, ReadOnlyMemory<byte>> write) => new(
         name,

@@ -234,6 +234,45 @@ public sealed class NatTests(ThreeNodes three, ITestOutputHelper output) : Share
     }
 
     [SkippableFact]
+    public async Task B037_B099_A_subnet_of_one_guest_serves_it_and_refuses_the_next()
+    {
+        await ReadyAsync();
+        await using NatNetwork lan = await NatNetwork.CreateAsync(Lan, A, "tiny", Three.NextSubnet(), "--internal-netmask", "255.255.255.252");
+        Guest only = await lan.AttachAsync("only");
+        Assert.Equal($"{lan.Subnet}.2", only.Address);
+        Assert.Equal(only.Address, (await lan.AskAsync(only)).Address.ToString());
+
+        KctlResult full = await A.KctlAsync("attach", "nic", "two", "--network", "tiny");
+        Assert.True(
+            full.ExitCode == 4 && full.Stderr.Contains("ResourceExhausted", StringComparison.Ordinal) && full.Stderr.Contains("tiny", StringComparison.Ordinal), full.ToString());
+    }
+
+    [SkippableFact]
+    public async Task B030_A_node_cut_off_from_the_quorum_makes_a_nat_network_and_attaches_to_it()
+    {
+        await ReadyAsync();
+        StatusReport status = await A.StatusAsync();
+        LanNode node = Lan.Nodes.First(n => !status.Consensus.Voters.Contains(n.Name));
+        string subnet = Three.NextSubnet();
+        await Lan.PartitionAsync(node);
+        try
+        {
+            await Until.SeenAsync(TimeSpan.FromSeconds(30), "the node hears nobody", async () =>
+                (await node.StatusAsync()).Members.Count(m => m.Status == "alive") == 1 ? null : "it does");
+            await using NatNetwork lan = await NatNetwork.CreateAsync(Lan, node, "alone", subnet);
+            Guest web = await lan.AttachAsync("web");
+            Assert.Equal($"{subnet}.100", web.Address);
+            Assert.Equal(web.Address, (await lan.AskAsync(web)).Address.ToString());
+        }
+        finally
+        {
+            await Lan.HealAsync();
+        }
+
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
+    }
+
+    [SkippableFact]
     public async Task B045_Bridges_are_accepted_by_the_nodes_own_input_chain_and_a_guest_reaches_its_gateway()
     {
         await ReadyAsync();

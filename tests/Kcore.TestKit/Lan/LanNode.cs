@@ -145,6 +145,14 @@ public sealed class LanNode : IAsyncDisposable
             : throw new CommandFailedException(result.Command);
     }
 
+    public async Task<ClusterReport> ClusterAsync()
+    {
+        KctlResult result = await KctlAsync("cluster", "status", "-o", "json");
+        return result.ExitCode is 0 or 9
+            ? result.Read(ApiJson.Default.ClusterReport)
+            : throw new CommandFailedException(result.Command);
+    }
+
     public async Task<ClusterKeys> KeysAsync() =>
         (await KctlAsync("cluster", "keys", "-o", "json")).OrThrow().Read(ApiJson.Default.ClusterKeys);
 

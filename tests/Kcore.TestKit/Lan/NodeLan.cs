@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text.Json.Nodes;
 using Kcore.Contracts;
 using Kcore.TestKit.Processes;
 
@@ -131,6 +132,30 @@ public sealed class NodeLan : IAsyncDisposable
     /// <summary>The node can neither send to nor receive from the others.</summary>
     public Task PartitionAsync(LanNode node) => FaultAsync($"iifname {Port(node)} drop", $"oifname {Port(node)} drop");
 
+    /// <summary>The node can send to the others but hears nothing of them.</summary>
+    public Task DeafenAsync(LanNode node) => FaultAsync($"oifname {Port(node)} drop");
+
+    /// <summary>The node hears the others but none of them hears it.</summary>
+    public Task MuteAsync(LanNode node) => FaultAsync($"iifname {Port(node)} drop");
+
+    /// <summary>No frame crosses between the two groups.</summary>
+    public Task SplitAsync(IReadOnlyList<LanNode> left, IReadOnlyList<LanNode> right) => FaultAsync(
+        $"iifname {Ports(left)} oifname {Ports(right)} drop", $"iifname {Ports(right)} oifname {Ports(left)} drop");
+
+    /// <summary>Drops gossip datagrams the nodes send; their streams and what they receive goes on.</summary>
+    /// <param name="largerThan">Only frames of more bytes than this.</param>
+    public Task DropDatagramsFromAsync(IReadOnlyList<LanNode> senders, int largerThan = 0) => FaultAsync(string.Create(
+        CultureInfo.InvariantCulture, $"iifname {Ports(senders)} udp dport 7946 meta length > {largerThan} counter drop"));
+
+    /// <summary>How many frames <see cref="DropDatagramsFromAsync"/> has dropped so far.</summary>
+    public async Task<long> DroppedAsync()
+    {
+        string table = (await Command.RunAsync("ip", ["netns", "exec", Switch, "nft", "-j", "list", "table", "bridge", "fault"])).OrThrow().Stdout;
+        return JsonNode.Parse(table)!["nftables"]!.AsArray()
+            .SelectMany(o => o!["rule"]?["expr"]?.AsArray() ?? [])
+            .Sum(e => (long?)e!["counter"]?["packets"] ?? 0);
+    }
+
     /// <summary>Drops that share of all frames the switch forwards.</summary>
     public Task LosePacketsAsync(int percent) => FaultAsync(
         string.Create(CultureInfo.InvariantCulture, $"numgen random mod 100 < {percent} drop"));
@@ -154,6 +179,8 @@ public sealed class NodeLan : IAsyncDisposable
             System.IO.Directory.Delete(_directory, recursive: true);
         }
     }
+
+    private static string Ports(IReadOnlyList<LanNode> nodes) => $"{{ {string.Join(", ", nodes.Select(Port))} }}";
 
     private static string Port(LanNode node) => "p" + node.Address.Split('.')[^1];
 
@@ -193,7 +220,7 @@ public sealed class NodeLan : IAsyncDisposable
 
     private async Task AddNodeAsync(int number)
     {
-        string name = $"node-{(char)('a' + number - 1)}";
+        string name = number <= 26 ? $"node-{(char)('a' + number - 1)}" : string.Create(CultureInfo.InvariantCulture, $"node-{number}");
         string netns = await AddHostAsync(name, number);
         if (number == 1)
         {

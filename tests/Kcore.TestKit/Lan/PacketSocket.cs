@@ -36,6 +36,9 @@ public sealed partial class PacketSocket : IDisposable
 
     public void Send(byte[] frame) => _socket.Send(frame);
 
+    /// <summary>One frame, whole.</summary>
+    public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken token) => _socket.ReceiveAsync(buffer, SocketFlags.None, token);
+
     /// <summary>All frames that arrive during the time (or until <paramref name="most"/> have) and are wanted.</summary>
     public async Task<IReadOnlyList<byte[]>> CollectAsync(TimeSpan during, Func<byte[], bool> wanted, int most = int.MaxValue)
     {

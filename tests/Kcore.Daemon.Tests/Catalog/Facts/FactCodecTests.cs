@@ -30,6 +30,7 @@ public sealed class FactCodecTests
     private static (FactKind Kind, object Fact, ReadOnlyMemory<byte> Bytes)[] All =>
     [
         Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("192.0.2.10"), true, "0.1.0", 9000, "eth0", true), FactCodec.Encode),
+        Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("192.0.2.10"), false, "0.1.0", 1500, "eth0", true, 77), FactCodec.Encode),
         Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("2001:db8::10"), false, "", 0, "", false), FactCodec.Encode),
         Sample(FactKind.Participation, new ParticipationFact(UInt128.MaxValue, ObjectState.Failed, "no device"), FactCodec.Encode),
         Sample(FactKind.Participation, new ParticipationFact(0, ObjectState.Pending, null), FactCodec.Encode),

@@ -26,6 +26,16 @@ public sealed class PeerMessageTests
     }
 
     [Fact]
+    public void A_hello_tells_which_clusters_have_ended()
+    {
+        Guid[] ended = [.. Enumerable.Range(0, 40).Select(_ => Guid.NewGuid())];
+        HelloMessage read = HelloMessage.Decode(new HelloMessage("node-a", Home, true, Endpoint, [.. ended]).Encode().Span);
+
+        Assert.Equal(ended.Take(HelloMessage.EndedMax), read.Ended);
+        Assert.True(HelloMessage.Decode(new HelloMessage("node-a", null, true, Endpoint, []).Encode().Span).Ended.IsDefault);
+    }
+
+    [Fact]
     public void A_key_is_read_as_it_was_given_and_a_refusal_gives_its_reason()
     {
         var key = new RingKey(3, new ClusterSecret([.. Enumerable.Range(0, 32).Select(i => (byte)i)]), TimeSpan.FromHours(2), null);
@@ -86,18 +96,19 @@ public sealed class PeerMessageTests
     [Fact]
     public void A_proposal_and_its_answers_are_read_as_they_were_sent()
     {
-        ProposeRequest request = ProposeRequest.Decode(new ProposeRequest(Home, new byte[] { 1, 2, 3 }).Encode().Span);
-        ProposeReply done = ProposeReply.Decode(new ProposeReply(null, new byte[] { 4, 5 }, null).Encode().Span);
-        ProposeReply failed = ProposeReply.Decode(new ProposeReply(ProposeFailure.UnknownOutcome, default, "time ran out").Encode().Span);
+        LedgerRequest request = LedgerRequest.Decode(new LedgerRequest(Home, new byte[] { 1, 2, 3 }).Encode().Span);
+        LedgerReply done = LedgerReply.Decode(new LedgerReply(null, new byte[] { 4, 5 }, null).Encode().Span);
+        LedgerReply failed = LedgerReply.Decode(new LedgerReply(ProposeFailure.UnknownOutcome, default, "time ran out").Encode().Span);
 
         Assert.Equal(Home, request.Cluster);
         Assert.Equal([1, 2, 3], request.Command.ToArray());
         Assert.Null(done.Failure);
         Assert.Equal([4, 5], done.Result.ToArray());
-        Assert.Equal((ProposeFailure.UnknownOutcome, "time ran out"), (failed.Failure, failed.Text));
+        Assert.Equal((ProposeFailure.UnknownOutcome, "time ran out", null), (failed.Failure, failed.Text, failed.Leader));
+        Assert.Equal(new NodeId(5), LedgerReply.Decode(new LedgerReply(ProposeFailure.NotLeader, default, "", new NodeId(5)).Encode().Span).Leader);
     }
 
     [Fact]
     public void A_command_too_large_for_the_log_is_not_read() =>
-        Assert.Throws<WireFormatException>(() => ProposeRequest.Decode(new ProposeRequest(Home, new byte[(64 * 1024) + 1]).Encode().Span));
+        Assert.Throws<WireFormatException>(() => LedgerRequest.Decode(new LedgerRequest(Home, new byte[(64 * 1024) + 1]).Encode().Span));
 }

@@ -51,7 +51,7 @@ public sealed class OwnFactsTests
     {
         CatalogEntry[] stated = Stated([Claim(Prod)], []);
 
-        LocalWrite write = Assert.Single(OwnFacts.Difference(Self, At("192.0.2.99"), Snapshot(stated), Set([]), Kernel(null, null), _ => null, false));
+        LocalWrite write = Assert.Single(OwnFacts.Difference(Self, At("192.0.2.99"), Snapshot(stated), Set([]), Kernel(null, null), _ => null, false, 0));
 
         Assert.Equal(FactKeys.Node, write.Key);
     }
@@ -85,7 +85,7 @@ public sealed class OwnFactsTests
         CatalogEntry[] stated = Stated([Claim(Prod)], []);
 
         ImmutableArray<LocalWrite> writes = OwnFacts.Difference(
-            Self with { VxlanDisabled = true }, At("192.0.2.10"), Snapshot(stated), Set([]), Kernel(null, null), _ => null, false);
+            Self with { VxlanDisabled = true }, At("192.0.2.10"), Snapshot(stated), Set([]), Kernel(null, null), _ => null, false, 0);
 
         Assert.True(writes.Single(w => w.Key == FactKeys.Participation(1)).Tombstone);
         Assert.Contains(writes, w => w.Key == FactKeys.Node && !w.Tombstone);
@@ -126,7 +126,7 @@ public sealed class OwnFactsTests
     [Fact]
     public void A_reason_of_any_length_can_be_told()
     {
-        LocalWrite write = OwnFacts.Difference(Self, At("192.0.2.10"), Snapshot([Claim(Prod)]), Set([]), Kernel(new string('€', 10_000), null), _ => null, false)
+        LocalWrite write = OwnFacts.Difference(Self, At("192.0.2.10"), Snapshot([Claim(Prod)]), Set([]), Kernel(new string('€', 10_000), null), _ => null, false, 0)
             .Single(w => w.Key == FactKeys.Participation(1));
 
         Assert.True(FactCodec.TryDecode(Entry(A, write.Key, FactKind.Participation, write.Value), out ParticipationFact? fact));
@@ -147,7 +147,7 @@ public sealed class OwnFactsTests
     };
 
     private static ImmutableArray<LocalWrite> Difference(IEnumerable<CatalogEntry> entries, IEnumerable<AttachmentRecord> records) =>
-        OwnFacts.Difference(Self, At("192.0.2.10"), Snapshot(entries), Set(records), Kernel(null, null), _ => null, false);
+        OwnFacts.Difference(Self, At("192.0.2.10"), Snapshot(entries), Set(records), Kernel(null, null), _ => null, false, 0);
 
     /// <summary>The catalog once the node has stated everything.</summary>
     private static CatalogEntry[] Stated(CatalogEntry[] entries, AttachmentRecord[] records) =>

@@ -154,6 +154,7 @@ public sealed class LedgerMirrorTests : IDisposable
             _time = test._time;
             State = state ?? new ReplicatedState();
             Mirror = new LedgerMirror(State, 7, new EventLog(test._test.Database, _time, "node-a", NullLogger.Instance), _time, PutAsync);
+            Mirror.Opened(0);
         }
 
         public ReplicatedState State { get; }

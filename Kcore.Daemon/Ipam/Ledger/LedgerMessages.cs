@@ -1,12 +1,13 @@
 using System.Buffers;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Consensus;
+using Kcore.Gossip;
 using Kcore.Gossip.Wire;
 
 namespace Kcore.Daemon.Ipam.Ledger;
 
-/// <summary>A command that a node without the leader's seat sends to a voter.</summary>
-internal sealed record ProposeRequest(ClusterRef Cluster, ReadOnlyMemory<byte> Command)
+/// <summary>What a node asks of the leader: for <c>Propose</c> a command, for <c>Transfer</c> the uid of the node that shall lead (or nothing), for <c>LogReport</c> nothing.</summary>
+internal sealed record LedgerRequest(ClusterRef Cluster, ReadOnlyMemory<byte> Command)
 {
     private const int CommandBytes = 64 * 1024;
 
@@ -25,7 +26,7 @@ internal sealed record ProposeRequest(ClusterRef Cluster, ReadOnlyMemory<byte> C
     }
 
     /// <exception cref="WireFormatException">Not a proposal.</exception>
-    public static ProposeRequest Decode(ReadOnlySpan<byte> bytes)
+    public static LedgerRequest Decode(ReadOnlySpan<byte> bytes)
     {
         Guid cluster = default;
         uint epoch = 0;
@@ -45,13 +46,14 @@ internal sealed record ProposeRequest(ClusterRef Cluster, ReadOnlyMemory<byte> C
             }
         }
 
-        return new ProposeRequest(new ClusterRef(cluster, epoch), command);
+        return new LedgerRequest(new ClusterRef(cluster, epoch), command);
     }
 }
 
 /// <summary>The result, or why there is none.</summary>
 /// <param name="Failure">Null when <paramref name="Result"/> holds the encoded result.</param>
-internal sealed record ProposeReply(ProposeFailure? Failure, ReadOnlyMemory<byte> Result, string? Text)
+/// <param name="Leader">Who leads, as far as the answering node knows.</param>
+internal sealed record LedgerReply(ProposeFailure? Failure, ReadOnlyMemory<byte> Result, string? Text, NodeId? Leader = null)
 {
     private const int ResultBytes = 64 * 1024;
     private const int TextCharacters = 160;
@@ -62,11 +64,18 @@ internal sealed record ProposeReply(ProposeFailure? Failure, ReadOnlyMemory<byte
         var writer = new MessagePackWriter(buffer);
         if (Failure is { } failure)
         {
-            writer.WriteMapHeader(2);
+            writer.WriteMapHeader(Leader is null ? 2 : 3);
             writer.WriteUInt64(1);
             writer.WriteUInt64((ulong)failure);
             writer.WriteUInt64(2);
             writer.WriteString(Text is { Length: > TextCharacters } ? Text[..TextCharacters] : Text ?? "");
+            if (Leader is { } leader)
+            {
+                writer.WriteUInt64(4);
+                Span<byte> id = stackalloc byte[NodeId.ByteCount];
+                leader.WriteBytes(id);
+                writer.WriteBinary(id);
+            }
         }
         else
         {
@@ -79,10 +88,11 @@ internal sealed record ProposeReply(ProposeFailure? Failure, ReadOnlyMemory<byte
     }
 
     /// <exception cref="WireFormatException">Not a reply.</exception>
-    public static ProposeReply Decode(ReadOnlySpan<byte> bytes)
+    public static LedgerReply Decode(ReadOnlySpan<byte> bytes)
     {
         ProposeFailure? failure = null;
         string? text = null;
+        NodeId? leader = null;
         byte[] result = [];
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(16); left > 0; left--)
@@ -92,10 +102,14 @@ internal sealed record ProposeReply(ProposeFailure? Failure, ReadOnlyMemory<byte
                 case 1: failure = (ProposeFailure)reader.ReadByte(); break;
                 case 2: text = reader.ReadString(512); break;
                 case 3: result = reader.ReadBinary(ResultBytes).ToArray(); break;
+                case 4:
+                    ReadOnlySpan<byte> id = reader.ReadBinary(NodeId.ByteCount);
+                    leader = id.Length == NodeId.ByteCount ? NodeId.FromBytes(id) : throw new WireFormatException("not a node id");
+                    break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new ProposeReply(failure, result, text);
+        return new LedgerReply(failure, result, text, leader);
     }
 }

@@ -1,0 +1,130 @@
+using System.Collections.Immutable;
+using System.Net;
+using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Cluster;
+using Kcore.Daemon.Cluster.Consensus;
+using Kcore.Daemon.Cluster.Founding;
+using Kcore.Daemon.Cluster.Streams;
+using Kcore.Gossip;
+using Kcore.Gossip.Wire;
+
+namespace Kcore.Daemon.Ipam.Ledger;
+
+/// <summary>
+/// The way to the leader, from any node: members of the group know it, all others ask the voters and remember what they
+/// were told.
+/// </summary>
+internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, CatalogHub catalog, PeerConnector connector, TimeProvider time)
+{
+    // A host that lost its power does not answer at all. Everything that is asked may be asked again, so the next voter
+    // is tried long before the connection breaks.
+    private static readonly TimeSpan TryLimit = TimeSpan.FromSeconds(2);
+
+    private readonly Lock _memory = new();
+    private NodeId? _told;
+
+    /// <summary>Who leads, as far as this node knows.</summary>
+    public NodeId? Leader
+    {
+        get
+        {
+            if (ledger.Status is { Fault: ConsensusFault.None } status && IsInGroup(status))
+            {
+                return status.Leader.IsNone ? null : new NodeId(Uid.FromGuid(status.Leader.NodeUid));
+            }
+
+            lock (_memory)
+            {
+                return _told;
+            }
+        }
+    }
+
+    /// <summary>The voters, by the log where this node receives it, else by their own word.</summary>
+    public ImmutableArray<NodeId> Voters => ledger.Status is { } status && IsInGroup(status)
+        ? [.. status.Voters.Select(v => new NodeId(Uid.FromGuid(v.NodeUid))).Distinct().Order()]
+        : catalog.Current.Current.View.Voters;
+
+    /// <summary>Asks the leader once, following hints. Null when nobody answered as leader, with the last reason.</summary>
+    public async Task<(LedgerReply? Reply, string Failure)> AskAsync(StreamKind kind, ReadOnlyMemory<byte> body, CancellationToken token)
+    {
+        if (cluster.State.Current.Cluster is not { } here)
+        {
+            return (null, "this node is in no cluster yet");
+        }
+
+        ReadOnlyMemory<byte> request = new LedgerRequest(here, body).Encode();
+        List<NodeId> order = Order();
+        var asked = new HashSet<NodeId> { catalog.Current.Current.Gossip.Members.Self };
+        string failure = "no voter is known yet";
+        for (int i = 0; i < order.Count; i++)
+        {
+            NodeId node = order[i];
+            if (!asked.Add(node) || catalog.Current.Current.Gossip.Members.Find(node) is not { } member)
+            {
+                continue;
+            }
+
+            (LedgerReply? reply, string? trouble) = await AskOneAsync(member, kind, request, token);
+            if (reply is { Failure: null })
+            {
+                Remember(node);
+                return (reply, "");
+            }
+
+            failure = $"node {member.Name}: {trouble ?? reply?.Text}";
+            Forget(node);
+            if (reply?.Leader is { } hint)
+            {
+                order.Insert(i + 1, hint);
+            }
+        }
+
+        return (null, failure);
+    }
+
+    // In the group: fed by the leader, so what the own log says is at most a heartbeat old.
+    private static bool IsInGroup(ConsensusStatus status) => status.Voters.Contains(status.Self) || status.Learners.Contains(status.Self);
+
+    private List<NodeId> Order()
+    {
+        MembershipView members = catalog.Current.Current.Gossip.Members;
+        IEnumerable<NodeId> voters = Voters.OrderByDescending(v => members.Find(v) is { Status: MemberStatus.Alive });
+        return [.. Leader is { } leader ? [leader] : ImmutableArray<NodeId>.Empty, .. voters];
+    }
+
+    private async Task<(LedgerReply? Reply, string? Trouble)> AskOneAsync(Member member, StreamKind kind, ReadOnlyMemory<byte> request, CancellationToken token)
+    {
+        using var limit = new CancellationTokenSource(TryLimit, time);
+        using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
+        try
+        {
+            (_, ReadOnlyMemory<byte> body) = await connector.CallAsync(new IPEndPoint(member.Endpoint.Address, member.RaftPort), kind, request, both.Token);
+            return (LedgerReply.Decode(body.Span), null);
+        }
+        catch (OperationCanceledException) when (!token.IsCancellationRequested)
+        {
+            return (null, $"no answer within {TryLimit.TotalSeconds:0} s");
+        }
+        catch (Exception e) when (e is IOException or WireFormatException)
+        {
+            return (null, e.Message);
+        }
+    }
+
+    private void Remember(NodeId leader)
+    {
+        lock (_memory)
+        {
+            _told = leader;
+        }
+    }
+
+    private void Forget(NodeId node)
+    {
+        lock (_memory)
+        {
+            _told = _told == node ? null : _told;
+        }
+    }
+}

@@ -1,0 +1,244 @@
+using System.Diagnostics;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text.Json;
+using Kcore.Contracts;
+using Kcore.TestKit.Lan;
+
+namespace Kcore.Bench.Membership;
+
+/// <summary>
+/// Real kcored daemons, heard through the event stream of their sockets. All but the first run with --disable-vxlan, so that
+/// an update costs them gossip and no bridges: that is what is compared.
+/// </summary>
+internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(180);
+    private readonly Dictionary<int, HttpClient> _clients = [];
+    private readonly Dictionary<int, string> _ids = [];
+    private readonly Dictionary<int, long> _sequence = [];
+    private readonly Dictionary<int, (CancellationTokenSource Stop, Task Reading)> _readers = [];
+    private int _network;
+
+    public string Name => "kcored";
+
+    public Sightings Sightings { get; } = new();
+
+    public int Count => lan.Nodes.Count;
+
+    public string SubjectOf(int agent) => _ids[agent];
+
+    public string SpeakerOf(int agent) => lan.Nodes[agent].Name;
+
+    public void Start(int agent)
+    {
+        lan.Nodes[agent].Start(new DaemonSettings
+        {
+            Mdns = mdns,
+            Join = agent == 0 ? [] : [lan.Nodes[0].Address],
+            Extra = agent == 0 ? [] : ["--disable-vxlan"],
+        });
+        Sightings.Forget(SpeakerOf(agent));
+        var stop = new CancellationTokenSource();
+        _readers[agent] = (stop, FollowAsync(agent, stop.Token));
+    }
+
+    public async Task IsUpAsync(int agent)
+    {
+        long begun = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(begun) < Patience)
+        {
+            try
+            {
+                StatusReport? status = await Client(agent).GetFromJsonAsync(Routes.Status, ApiJson.Default.StatusReport);
+                if (status is { Phase: "member" })
+                {
+                    _ids[agent] = status.NodeId;
+                    return;
+                }
+            }
+            catch (HttpRequestException)
+            {
+                // Not yet listening.
+            }
+
+            if (!lan.Nodes[agent].IsRunning)
+            {
+                throw new InvalidOperationException($"The daemon of {lan.Nodes[agent].Name} has ended. Its last words:\n{lan.Nodes[agent].LogTail(20)}");
+            }
+
+            await Task.Delay(50);
+        }
+
+        throw new TimeoutException($"{lan.Nodes[agent].Name} is no member after {Patience.TotalSeconds} s. Its last words:\n{lan.Nodes[agent].LogTail(20)}");
+    }
+
+    public async Task KillAsync(int agent)
+    {
+        await lan.Nodes[agent].KillAsync();
+        await StopReadingAsync(agent);
+    }
+
+    /// <summary>There is no command for it yet.</summary>
+    public Task<bool> LeaveAsync(int agent) => Task.FromResult(false);
+
+    public int PidOf(int agent) => lan.Nodes[agent].Pid;
+
+    public async Task<UpdateTimes> UpdateAsync(int number)
+    {
+        string name = $"u{_network++}";
+        string digest = await SameDigestAsync(Patience);
+        using CancellationTokenSource limit = new(Patience);
+        Task<long>[] waiting = [.. Enumerable.Range(0, Count).Select(i => DigestLeavesAsync(i, digest, limit.Token))];
+
+        // The questions must be asked before there is an answer.
+        await Task.Delay(200, limit.Token);
+        long asked = Stopwatch.GetTimestamp();
+        using HttpResponseMessage answer = await Client(0).PostAsJsonAsync(
+            Routes.Networks, new CreateNetworkRequest { Name = name, Type = "vxlan", GatewayIp = "10.201.0.1" }, ApiJson.Default.CreateNetworkRequest, limit.Token);
+        answer.EnsureSuccessStatusCode();
+        await ((Task)Task.WhenAll(waiting)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        long[] heard = [.. waiting.Skip(1).Where(w => w.IsCompletedSuccessfully).Select(w => w.Result)];
+        var times = new UpdateTimes(asked, await waiting[0], heard, Count - 1 - heard.Length);
+
+        // Its pool follows, and the next update needs the room.
+        await SameDigestAsync(Patience);
+        using HttpResponseMessage deleted = await Client(0).DeleteAsync(new Uri($"{Routes.Networks}/{name}", UriKind.Relative), limit.Token);
+        deleted.EnsureSuccessStatusCode();
+        return times;
+    }
+
+    /// <summary>Waits until all running agents hold one catalog and keep it for half a second.</summary>
+    public async Task<string> SameDigestAsync(TimeSpan within)
+    {
+        long begun = Stopwatch.GetTimestamp();
+        string? last = null;
+        long since = begun;
+        while (Stopwatch.GetElapsedTime(begun) < within)
+        {
+            string[] digests = await DigestsAsync();
+            string? one = digests.Distinct(StringComparer.Ordinal).Count() == 1 ? digests[0] : null;
+            if (one is null || one != last)
+            {
+                (last, since) = (one, Stopwatch.GetTimestamp());
+            }
+            else if (Stopwatch.GetElapsedTime(since) > TimeSpan.FromSeconds(0.5))
+            {
+                return one;
+            }
+
+            await Task.Delay(50);
+        }
+
+        throw new TimeoutException($"no common digest: {string.Join(' ', await DigestsAsync())}");
+    }
+
+    /// <summary>Of every running agent.</summary>
+    public async Task<string[]> DigestsAsync() =>
+        await Task.WhenAll(Enumerable.Range(0, Count).Where(i => lan.Nodes[i].IsRunning).Select(i => Client(i).GetStringAsync(new Uri(Routes.Digest, UriKind.Relative))));
+
+    public Task<StatusReport?> StatusAsync(int agent) => Client(agent).GetFromJsonAsync(Routes.Status, ApiJson.Default.StatusReport);
+
+    public HttpClient Client(int agent)
+    {
+        if (!_clients.TryGetValue(agent, out HttpClient? client))
+        {
+            string path = lan.Nodes[agent].Socket;
+            var handler = new SocketsHttpHandler
+            {
+                ConnectCallback = async (_, token) =>
+                {
+                    var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                    try
+                    {
+                        await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), token);
+                        return new NetworkStream(socket, ownsSocket: true);
+                    }
+                    catch
+                    {
+                        socket.Dispose();
+                        throw;
+                    }
+                },
+            };
+            _clients[agent] = client = new HttpClient(handler) { BaseAddress = new Uri("http://kcore"), Timeout = Timeout.InfiniteTimeSpan };
+        }
+
+        return client;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (int agent in _readers.Keys.ToArray())
+        {
+            if (lan.Nodes[agent].IsRunning)
+            {
+                await lan.Nodes[agent].KillAsync();
+            }
+
+            await StopReadingAsync(agent);
+        }
+
+        foreach (HttpClient client in _clients.Values)
+        {
+            client.Dispose();
+        }
+    }
+
+    private async Task StopReadingAsync(int agent)
+    {
+        (CancellationTokenSource stop, Task reading) = _readers[agent];
+        await stop.CancelAsync();
+        await reading;
+    }
+
+    private async Task<long> DigestLeavesAsync(int agent, string digest, CancellationToken token)
+    {
+        await Client(agent).GetStringAsync(new Uri($"{Routes.Digest}?not={digest}", UriKind.Relative), token);
+        return Stopwatch.GetTimestamp();
+    }
+
+    private async Task FollowAsync(int agent, CancellationToken token)
+    {
+        while (!token.IsCancellationRequested)
+        {
+            try
+            {
+                string path = $"{Routes.Events}?follow=true&since={_sequence.GetValueOrDefault(agent)}";
+                await using Stream stream = await Client(agent).GetStreamAsync(new Uri(path, UriKind.Relative), token);
+                using var lines = new StreamReader(stream);
+                while (await lines.ReadLineAsync(token) is { } line)
+                {
+                    Hear(agent, JsonSerializer.Deserialize(line, ApiJson.Default.EventInfo)!);
+                }
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
+            {
+                // Not yet up, or killed: asked again until the course says stop.
+            }
+
+            await Task.Delay(20, CancellationToken.None);
+        }
+    }
+
+    private void Hear(int agent, EventInfo item)
+    {
+        _sequence[agent] = item.Sequence;
+        Standing standing = item.Type switch
+        {
+            "MemberJoined" or "MemberAlive" => Standing.Alive,
+            "MemberSuspected" => Standing.Suspect,
+            "MemberDead" => Standing.Dead,
+            "MemberLeft" => Standing.Left,
+            _ => Standing.Unknown,
+        };
+        if (standing == Standing.Suspect)
+        {
+            Sightings.Say(SpeakerOf(agent), item.Node + "?", standing);
+        }
+        else if (standing != Standing.Unknown && item.Node is { } subject)
+        {
+            Sightings.Say(SpeakerOf(agent), subject, standing);
+        }
+    }
+}
