@@ -13,6 +13,7 @@ namespace Kcore.Contracts;
 [JsonSerializable(typeof(ChangeReceipt))]
 [JsonSerializable(typeof(ImmutableArray<NetworkSummary>))]
 [JsonSerializable(typeof(NetworkDetail))]
+[JsonSerializable(typeof(NetworkAddresses))]
 [JsonSerializable(typeof(AttachNicRequest))]
 [JsonSerializable(typeof(NicInfo))]
 [JsonSerializable(typeof(ImmutableArray<NicInfo>))]

@@ -34,6 +34,11 @@ public sealed record CreateNetworkRequest
     /// <summary><c>PORT:NIC:PORT[/udp]</c>: what arrives at the external address goes to that NIC. Only for <c>nat</c>.</summary>
     public ImmutableArray<string>? Publish { get; init; }
 
+    /// <summary>
+    /// Addresses never given out: <c>A</c> or <c>A-B</c>, IPv4 of the subnet, at most 4,096 in all. Only for <c>vxlan</c>.
+    /// </summary>
+    public ImmutableArray<string>? Exclude { get; init; }
+
     /// <summary>Ports that go to the network's only NIC, unchanged. Only for <c>nat</c>.</summary>
     public ImmutableArray<int>? AllowedTcpPorts { get; init; }
 

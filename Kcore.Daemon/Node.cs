@@ -152,6 +152,7 @@ internal static class Node
             networks,
             nics,
             new NetworkReports(self, catalog, underlay.Current, options.Dataplane.GatewayInterface),
+            catalog,
             new NodeReports(self, catalog, underlay.Current, reports),
             new StatusReports(self, cluster, catalog, ledger, quorum, attachments, reports, services, gossipReports, time),
             new ClusterReports(self, cluster, catalog, ledger, route, quorum),

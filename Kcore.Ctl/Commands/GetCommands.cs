@@ -8,7 +8,7 @@ namespace Kcore.Ctl.Commands;
 internal static class GetCommands
 {
     public static Command Build(Func<ParseResult, Session> open) =>
-        new("get", "List objects.") { Networks(open), Nodes(open), Nics(open) };
+        new("get", "List objects.") { Networks(open), Nodes(open), Nics(open), Ips(open) };
 
     private static Command Networks(Func<ParseResult, Session> open)
     {
@@ -59,6 +59,31 @@ internal static class GetCommands
                 Replies.Json.ImmutableArrayNicInfo,
                 (output, list) => NicText.WriteList(output, list, session.IsWide),
                 n => n.Name);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Ips(Func<ParseResult, Session> open)
+    {
+        var network = new Option<string?>("--network") { Description = "whose addresses", HelpName = "NETWORK" };
+        var command = new Command("ips", "List the addresses of a network.") { network };
+        command.Aliases.Add("ip");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            byte[] body = session.Client.Get(Paths.With(Routes.Ips, "network", parsed.Required(network)));
+            if (session.Format == OutputFormat.Name)
+            {
+                foreach (AddressLease lease in Replies.Read(body, Replies.Json.NetworkAddresses).Leases.OrEmpty().Where(l => l is not null))
+                {
+                    session.Out.WriteLine(Printable.Of(lease.Address));
+                }
+
+                return (int)ExitCode.Done;
+            }
+
+            session.Print(body, Replies.Json.NetworkAddresses, (output, addresses) => AddressText.Write(output, addresses, session.IsWide), name: null);
             return (int)ExitCode.Done;
         });
         return command;

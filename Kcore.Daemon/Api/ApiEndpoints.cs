@@ -14,7 +14,18 @@ namespace Kcore.Daemon.Api;
 
 /// <summary>Maps the routes to the services that answer them.</summary>
 internal sealed class ApiEndpoints(
-    NetworkService networks, NicService nics, NetworkReports networkReports, NodeReports nodeReports, StatusReports status, ClusterReports cluster, PlanReports plans, KeyReports keys, EventLog events, LocalNode self, CancellationToken stopping)
+    NetworkService networks,
+    NicService nics,
+    NetworkReports networkReports,
+    CatalogHub catalog,
+    NodeReports nodeReports,
+    StatusReports status,
+    ClusterReports cluster,
+    PlanReports plans,
+    KeyReports keys,
+    EventLog events,
+    LocalNode self,
+    CancellationToken stopping)
 {
     private const int EventPage = 500;
 
@@ -58,6 +69,8 @@ internal sealed class ApiEndpoints(
             context,
             await networks.DeleteAsync(Value(context, "name"), context.Request.Query["targetNode"], context.RequestAborted),
             ApiJson.Default.ChangeReceipt));
+
+        routes.MapGet(Routes.Ips, context => Reply(context, AddressReports.Report(context.Request.Query["network"], catalog.Current.Current, self.Id), ApiJson.Default.NetworkAddresses));
 
         routes.MapGet(Routes.Nodes, context => Reply(context, nodeReports.List(), ApiJson.Default.ImmutableArrayNodeSummary));
         routes.MapGet(Routes.Nodes + "/{name}", context => Reply(context, nodeReports.Describe(Value(context, "name")), ApiJson.Default.NodeDetail));

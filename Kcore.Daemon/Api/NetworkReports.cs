@@ -79,7 +79,7 @@ internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Publish
             Vni = overlay ? (int)vni : null,
             VxlanDevice = overlay ? DerivedNames.VxlanDevice(vni) : null,
             Mtu = Mtu(network, parent, link, now),
-            Addresses = pool is null ? LocalUsage(network, now) : new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString()),
+            Addresses = spec.Type == NetworkType.Nat ? AddressReports.LocalUsage(network, now) : pool is null ? null : new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString()),
             Nodes =
             [
                 .. (string.IsNullOrWhiteSpace(targetNode) ? copies : [network])
@@ -105,19 +105,6 @@ internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Publish
         { Home: { } home, Spec.Type: NetworkType.Nat } when now.View.Nodes.TryGetValue(home, out NodeFact? host) => host.UnderlayMtu,
         _ => null,
     };
-
-    /// <summary>Addresses of a nat network, counted from the NICs its node states.</summary>
-    private static PoolUsage? LocalUsage(Network network, CatalogSnapshot now)
-    {
-        if (network.Spec.Type != NetworkType.Nat)
-        {
-            return null;
-        }
-
-        var range = GuestRange.Of(network.Spec);
-        HashSet<IPAddress> taken = [.. now.View.NicsOf(network.Uid).Select(n => n.Fact.Address).OfType<IPAddress>().Where(range.Contains)];
-        return new PoolUsage(range.Size, taken.Count, range.Size - taken.Count, range.Free(taken)?.ToString());
-    }
 
     private static NetworkNode Describe(Network network, NodeId node, ParticipationFact fact, CatalogSnapshot now) => new(
         now.NameOf(node),

@@ -20,7 +20,7 @@ _kctl() {
     case $verb:$noun in
         :) words='create get describe delete attach detach cluster discover status plan events version completion --version' ;;
         create:) words='network' ;;
-        get:) words='networks nodes nics' ;;
+        get:) words='networks nodes nics ips' ;;
         describe:) words='network node' ;;
         delete:) words='network' ;;
         attach:|detach:) words='nic' ;;
@@ -28,9 +28,9 @@ _kctl() {
         cluster:transfer-leader) words=$(kctl get nodes -o name 2>/dev/null) ;;
         cluster:rotate-key) words='--retire-after' ;;
         completion:) words='bash zsh fish' ;;
-        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --wait --timeout' ;;
+        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --exclude --wait --timeout' ;;
         get:network*) words='--all' ;;
-        get:nic*) words='--network' ;;
+        get:nic*|get:ip*) words='--network' ;;
         describe:network*|delete:network*) words="--target-node $(kctl get networks -o name 2>/dev/null)" ;;
         describe:node*) words=$(kctl get nodes -o name 2>/dev/null) ;;
         attach:nic*) words='--network --netns --ifname --ip --mac' ;;

@@ -14,7 +14,7 @@ function __kctl_bare
     test (count $words) -eq 2; and test $words[2] = $argv[1]
 end
 complete -c kctl -n '__kctl_bare create' -a network
-complete -c kctl -n '__kctl_bare get' -a 'networks nodes nics'
+complete -c kctl -n '__kctl_bare get' -a 'networks nodes nics ips'
 complete -c kctl -n '__kctl_bare describe' -a 'network node'
 complete -c kctl -n '__kctl_bare delete' -a network
 complete -c kctl -n '__kctl_bare attach' -a nic
@@ -23,7 +23,7 @@ complete -c kctl -n '__kctl_bare cluster' -a 'status transfer-leader keys rotate
 complete -c kctl -n '__kctl_kind cluster transfer-leader' -a '(kctl get nodes -o name 2>/dev/null)'
 complete -c kctl -n '__kctl_kind cluster rotate-key' -l retire-after -x
 complete -c kctl -n '__kctl_bare completion' -a 'bash zsh fish'
-for flag in external-ip gateway-ip internal-netmask vlan-id uplink publish timeout
+for flag in external-ip gateway-ip internal-netmask vlan-id uplink publish exclude timeout
     complete -c kctl -n '__kctl_kind create network' -l $flag -x
 end
 complete -c kctl -n '__kctl_kind create network' -l type -x -a 'nat bridge vxlan'
@@ -41,6 +41,7 @@ complete -c kctl -n '__kctl_kind get network' -l all
 for verb in get attach detach
     complete -c kctl -n "__kctl_kind $verb nic" -l network -x -a '(kctl get networks -o name 2>/dev/null)'
 end
+complete -c kctl -n '__kctl_kind get ip' -l network -x -a '(kctl get networks -o name 2>/dev/null)'
 complete -c kctl -n '__kctl_kind attach nic' -l netns -r
 for flag in ifname ip mac
     complete -c kctl -n '__kctl_kind attach nic' -l $flag -x

@@ -259,6 +259,7 @@ internal static partial class FactCodec
         bool nat = false;
         string? target = null, uplink = null;
         PortRules ports = PortRules.None;
+        AddressRanges excluded = AddressRanges.None;
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
             switch (reader.ReadUInt64())
@@ -272,6 +273,7 @@ internal static partial class FactCodec
                 case 7: target = reader.ReadString(WireLimits.NameBytes); break;
                 case 8: uplink = reader.ReadString(DeviceName.MaxLength); break;
                 case 9: ports = ReadPorts(ref reader); break;
+                case 10: excluded = ReadRanges(ref reader); break;
                 default: reader.Skip(); break;
             }
         }
@@ -286,7 +288,7 @@ internal static partial class FactCodec
             throw new WireFormatException("not a network this version knows");
         }
 
-        return new NetworkSpec
+        var spec = new NetworkSpec
         {
             Type = type,
             Gateway = gateway!,
@@ -297,7 +299,33 @@ internal static partial class FactCodec
             TargetNode = target,
             Uplink = uplink,
             Ports = ports,
+            Excluded = excluded,
         };
+        return excluded.Ranges.All(r => spec.Subnet.Contains(AddressRange.ToAddress(r.First)) && spec.Subnet.Contains(AddressRange.ToAddress(r.Last)))
+            ? spec
+            : throw new WireFormatException("excludes addresses of another subnet");
+    }
+
+    /// <summary>Only the one spelling: what compares unequal must not mean the same.</summary>
+    private static AddressRanges ReadRanges(ref MessagePackReader reader)
+    {
+        var ranges = ImmutableArray.CreateBuilder<AddressRange>();
+        for (int left = reader.ReadArrayHeader(AddressRanges.MaxRanges); left > 0; left--)
+        {
+            if (reader.ReadArrayHeader(2) != 2)
+            {
+                throw new WireFormatException("not a range");
+            }
+
+            var range = new AddressRange(reader.ReadUInt32(), reader.ReadUInt32());
+            ranges.Add(range.First <= range.Last ? range : throw new WireFormatException("a range ends before it begins"));
+        }
+
+        ImmutableArray<AddressRange> read = ranges.DrainToImmutable();
+        var joined = AddressRanges.Of(read);
+        return joined.IsWithinBounds && joined.Ranges.AsSpan().SequenceEqual(read.AsSpan())
+            ? joined
+            : throw new WireFormatException("ranges out of order or too many addresses");
     }
 
     private static PortRules ReadPorts(ref MessagePackReader reader)

@@ -121,7 +121,7 @@ internal static partial class FactCodec
 
     private static void WriteSpec(MessagePackWriter writer, NetworkSpec spec)
     {
-        writer.WriteMapHeader(5 + Present(spec.ExternalIp) + Present(spec.TargetNode) + Present(spec.Uplink) + (spec.Ports.Rules.IsEmpty ? 0 : 1));
+        writer.WriteMapHeader(5 + Present(spec.ExternalIp) + Present(spec.TargetNode) + Present(spec.Uplink) + (spec.Ports.Rules.IsEmpty ? 0 : 1) + (spec.Excluded.Ranges.IsEmpty ? 0 : 1));
         Number(writer, 1, (ulong)spec.Type);
         Address(writer, 2, spec.Gateway);
         Number(writer, 3, (ulong)spec.PrefixLength);
@@ -145,6 +145,18 @@ internal static partial class FactCodec
                 writer.WriteUInt64((ulong)rule.Port);
                 writer.WriteUInt64((ulong)rule.TargetPort);
                 writer.WriteString(rule.Nic ?? "");
+            }
+        }
+
+        if (!spec.Excluded.Ranges.IsEmpty)
+        {
+            writer.WriteUInt64(10);
+            writer.WriteArrayHeader(spec.Excluded.Ranges.Length);
+            foreach (AddressRange range in spec.Excluded.Ranges)
+            {
+                writer.WriteArrayHeader(2);
+                writer.WriteUInt64(range.First);
+                writer.WriteUInt64(range.Last);
             }
         }
     }

@@ -38,6 +38,9 @@ internal sealed record NetworkSpec
     /// <summary>What arrives at the external address and goes to guests. Only for nat.</summary>
     public PortRules Ports { get; init; } = PortRules.None;
 
+    /// <summary>Addresses of the subnet that guests never get. Only for vxlan.</summary>
+    public AddressRanges Excluded { get; init; } = AddressRanges.None;
+
     public IPNetwork Subnet
     {
         get
@@ -77,6 +80,7 @@ internal sealed record NetworkSpec
         Compare("targetNode", TargetNode, other.TargetNode);
         Compare("uplink", Uplink, other.Uplink);
         Compare("publish", Ports.Text, other.Ports.Text);
+        Compare("exclude", Excluded.Text, other.Excluded.Text);
         return fields.DrainToImmutable();
 
         void Compare(string field, string? mine, string? theirs)

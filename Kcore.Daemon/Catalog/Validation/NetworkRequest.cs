@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Immutable;
 using System.Net;
 using System.Numerics;
 using Kcore.Contracts;
@@ -73,6 +74,12 @@ internal static class NetworkRequest
             throw Invalid("only a nat network publishes ports: guests of the others are reached at their own addresses", $"publish: {ports.Text}");
         }
 
+        ImmutableArray<string> exclude = request.Exclude is { IsDefaultOrEmpty: false } given ? given : [];
+        if (type != NetworkType.Vxlan && !exclude.IsEmpty)
+        {
+            throw Invalid("only a vxlan network takes exclude: the addresses of the others are not the cluster's to give", $"exclude: {Shown(exclude[0] ?? "")}");
+        }
+
         if (type == NetworkType.Bridge && request.EnableOutboundNat)
         {
             throw Invalid("a bridge network has no outbound NAT: its guests are on the uplink's own network");
@@ -95,7 +102,7 @@ internal static class NetworkRequest
             Uplink = uplink,
             Ports = ports,
         };
-        return (name, spec);
+        return (name, spec with { Excluded = ExcludeText.Parse(exclude, spec.Subnet, spec.Gateway) });
     }
 
     private static string? Uplink(string? text) =>

@@ -68,7 +68,12 @@ internal sealed partial class PoolLoop(ClusterLedger ledger, CatalogHub catalog,
             if (network.Spec.Type == NetworkType.Vxlan && network.Conflict is null && !view.Pools.ContainsKey(network.Uid) && !refused.ContainsKey(network.Uid))
             {
                 yield return new ReplicatedCommand.CreatePool(
-                    new NetworkUid(Uid.ToGuid(network.Uid)), network.Name, DerivedNames.Vni(network.Name), network.Spec.Subnet, network.Spec.Gateway, []);
+                    new NetworkUid(Uid.ToGuid(network.Uid)),
+                    network.Name,
+                    DerivedNames.Vni(network.Name),
+                    network.Spec.Subnet,
+                    network.Spec.Gateway,
+                    [.. network.Spec.Excluded.Addresses()]);
             }
         }
     }

@@ -4,126 +4,211 @@ using Kcore.Daemon.Ipam;
 
 namespace Kcore.Daemon.Tests.Ipam;
 
-/// <summary>The allocator compared with one so simple that it can be read at a glance.</summary>
+/// <summary>The allocator compared, answer by answer, with one so simple that it can be read at a glance.</summary>
 public sealed class NaiveAllocatorTests
 {
+    private const uint Network = 0x0A_01_00_00;
+
+    private enum Verb
+    {
+        Allocate,
+        Want,
+        Release,
+        Create,
+        Delete,
+        Restore,
+    }
+
     [Theory]
+    [InlineData(26)]
     [InlineData(27)]
     [InlineData(28)]
     [InlineData(29)]
     [InlineData(30)]
     public void Any_history_gives_what_the_naive_allocator_gives(int prefixLength)
     {
-        Gen<Step[]> histories = Gen.ArrayOf(
-            from kind in Gen.Choose(0, 5)
-            from attachment in Gen.Choose(1, 20)
-            from offset in Gen.Choose(0, (1 << (32 - prefixLength)) - 1)
-            select new Step(kind, (uint)attachment, (uint)offset));
-        Prop.ForAll(histories.ToArbitrary(), Gen.Choose(1, (1 << (32 - prefixLength)) - 2).ToArbitrary(), (steps, gateway) => Compare(steps, prefixLength, (uint)gateway))
-            .QuickCheckThrowOnFailure();
+        int size = 1 << (32 - prefixLength);
+        Gen<uint> offsets = Gen.Choose(0, size - 1).Select(o => (uint)o);
+        Gen<uint[]> exclusions = Gen.Choose(0, size / 2).SelectMany(n => Gen.ArrayOf(offsets, n));
+        Gen<Step> steps =
+            from verb in Gen.Frequency(
+                (6, Gen.Constant(Verb.Allocate)), (3, Gen.Constant(Verb.Want)), (5, Gen.Constant(Verb.Release)),
+                (1, Gen.Constant(Verb.Create)), (1, Gen.Constant(Verb.Delete)), (1, Gen.Constant(Verb.Restore)))
+            from attachment in Gen.Choose(1, size + 4)
+            from pool in Gen.Frequency((5, Gen.Constant(1)), (2, Gen.Constant(2)))
+            from offset in Gen.Choose(-1, size)
+            from variant in Gen.Choose(0, 1)
+            select new Step(verb, (uint)attachment, (uint)pool, offset, variant);
+        Gen<(Step[] Steps, Shape Shape)> histories =
+            from history in Gen.Choose(0, 3 * size).SelectMany(n => Gen.ArrayOf(steps, n))
+            from gateway in Gen.Choose(1, size - 2)
+            from first in exclusions
+            from second in exclusions
+            select (history, new Shape(prefixLength, (uint)gateway, [first, second]));
+        Prop.ForAll(histories.ToArbitrary(), h => Compare(h.Steps, h.Shape)).QuickCheckThrowOnFailure();
     }
 
-    [Fact]
-    public void Every_subnet_of_up_to_six_host_addresses_is_granted_whole_and_once_for_every_gateway_and_wish()
+    /// <summary>Every gateway, every set of exclusions (the first and the last address too), every wish, until all is given.</summary>
+    [Theory]
+    [InlineData(30)]
+    [InlineData(29)]
+    public void Every_subnet_of_up_to_six_host_addresses_is_granted_whole_and_once(int prefixLength)
     {
-        foreach (int prefixLength in new[] { 29, 30 })
+        int size = 1 << (32 - prefixLength);
+        for (uint gateway = 1; gateway < size - 1; gateway++)
         {
-            uint size = 1u << (32 - prefixLength);
-            for (uint gateway = 1; gateway < size - 1; gateway++)
+            for (int set = 0; set < 1 << size; set++)
             {
-                for (uint first = 0; first < size; first++)
+                uint[] excluded = [.. Enumerable.Range(0, size).Where(o => ((set >> o) & 1) == 1).Select(o => (uint)o)];
+                for (int wish = 0; wish < size; wish++)
                 {
-                    for (uint second = 0; second < size; second++)
-                    {
-                        Step[] steps =
+                    Compare(
                         [
-                            new(5, 1, first),
-                            new(5, 2, second),
-                            .. Enumerable.Range(3, (int)size).Select(i => new Step(0, (uint)i, 0)),
-                        ];
-                        Compare(steps, prefixLength, gateway);
+                            new(Verb.Allocate, 1, 1), new(Verb.Want, 2, 1, wish),
+                            .. Enumerable.Range(3, size - 2).Select(i => new Step(Verb.Allocate, (uint)i, 1)),
+                        ],
+                        new Shape(prefixLength, gateway, [excluded]),
+                        statisticsEachStep: false);
+                }
+            }
+        }
+    }
+
+    /// <summary>Two wishes one after the other, ahead of the sequence, for every gateway.</summary>
+    [Theory]
+    [InlineData(30)]
+    [InlineData(29)]
+    public void Every_two_wishes_are_passed_over_later(int prefixLength)
+    {
+        int size = 1 << (32 - prefixLength);
+        for (uint gateway = 1; gateway < size - 1; gateway++)
+        {
+            for (int first = 0; first < size; first++)
+            {
+                for (int second = 0; second < size; second++)
+                {
+                    Compare(
+                        [
+                            new(Verb.Want, 1, 1, first), new(Verb.Restore), new(Verb.Want, 2, 1, second), new(Verb.Restore),
+                            .. Enumerable.Range(3, size).Select(i => new Step(Verb.Allocate, (uint)i, 1)),
+                        ],
+                        new Shape(prefixLength, gateway, [[]]));
+                }
+            }
+        }
+    }
+
+    /// <summary>Every history of four commands of twelve on the smallest subnets, with and without an exclusion.</summary>
+    [Theory]
+    [InlineData(30, 1u, new uint[0])]
+    [InlineData(30, 2u, new uint[0])]
+    [InlineData(29, 1u, new uint[] { 2, 4 })]
+    public void Every_short_history_gives_what_the_naive_allocator_gives(int prefixLength, uint gateway, uint[] excluded)
+    {
+        Step[] alphabet =
+        [
+            new(Verb.Allocate, 1, 1), new(Verb.Allocate, 2, 1), new(Verb.Allocate, 1, 2), new(Verb.Want, 2, 1, 1), new(Verb.Want, 2, 1, 2), new(Verb.Want, 1, 1, 3),
+            new(Verb.Release, 1), new(Verb.Release, 2), new(Verb.Delete, Pool: 1), new(Verb.Create, Pool: 1), new(Verb.Create, Pool: 2), new(Verb.Restore),
+        ];
+        var shape = new Shape(prefixLength, gateway, [excluded]);
+        foreach (Step first in alphabet)
+        {
+            foreach (Step second in alphabet)
+            {
+                foreach (Step third in alphabet)
+                {
+                    foreach (Step fourth in alphabet)
+                    {
+                        Compare([first, second, third, fourth], shape, statisticsEachStep: false);
                     }
                 }
             }
         }
     }
 
-    private static void Compare(Step[] steps, int prefixLength, uint gateway)
-    {
-        const uint network = 0x0A_01_00_00;
-        ReplicatedState state = Commands.Founded();
-        state.Do(Commands.Pool(gateway: $"10.1.0.{gateway}", subnet: $"10.1.0.0/{prefixLength}"));
-        var naive = new NaiveAllocator(network, 1u << (32 - prefixLength), network + gateway);
-        foreach (Step step in steps)
-        {
-            string? wanted = step.Kind == 5 ? $"10.1.0.{step.Offset}" : null;
-            if (step.Kind == 4)
-            {
-                state.Do(Commands.Release(step.Attachment));
-                naive.Release(step.Attachment);
-            }
-            else
-            {
-                uint? granted = state.Do(Commands.Allocate(step.Attachment, wanted: wanted)).Result
-                    is ReplicatedResult.Granted grant ? AddressSequence.ToNumber(grant.Address) : null;
-                Assert.Equal(naive.Allocate(step.Attachment, wanted is null ? null : network + step.Offset), granted);
-            }
+    private static void Compare(Step[] steps, Shape shape) => Compare(steps, shape, statisticsEachStep: true);
 
-            // The snapshot in between must make no difference.
-            var copy = new ReplicatedState();
-            copy.Restore(state.TakeSnapshot());
-            Assert.Equal(state.TakeSnapshot(), copy.TakeSnapshot());
-            state = copy;
+    private static void Compare(Step[] steps, Shape shape, bool statisticsEachStep)
+    {
+        ReplicatedState state = Commands.Founded();
+        var naive = new NaiveAllocator();
+        string done = "";
+        foreach (Step step in steps.Prepend(new Step(Verb.Create, Pool: 1)))
+        {
+            done += $"{step.Verb}(a{step.Attachment} p{step.Pool} +{step.Offset} v{step.Variant}) ";
+            string told = Tell(ref state, step, shape);
+            string expected = Tell(naive, step, shape);
+            Assert.True(expected == told, $"{shape}: after {done}expected {expected}, got {told}");
+            if (statisticsEachStep)
+            {
+                CompareStatistics(naive, state, done);
+            }
         }
 
-        Assert.Equal(naive.Free, state.Statistics(new NetworkUid(Commands.Id(1)))!.Free);
+        CompareStatistics(naive, state, done);
     }
 
-    private sealed record Step(int Kind, uint Attachment, uint Offset);
-
-    private sealed class NaiveAllocator
+    private static void CompareStatistics(NaiveAllocator naive, ReplicatedState state, string done)
     {
-        private readonly List<uint> _free;
-        private readonly Dictionary<uint, uint> _held = [];
-        private readonly HashSet<uint> _retired = [];
-
-        public NaiveAllocator(uint network, uint size, uint gateway)
+        for (uint pool = 1; pool <= 2; pool++)
         {
-            _free = [];
-            for (uint offset = 2; offset < size - 1; offset++)
-            {
-                _free.Add(network + offset);
-            }
+            PoolStatistics? now = state.Statistics(new NetworkUid(Commands.Id(pool)));
+            (long?, uint?, int) told = (now?.Free, now?.Next is { } next ? AddressSequence.ToNumber(next) : null, (int)(now?.Used ?? 0));
+            (long?, uint?, int) expected = (naive.Free(pool), naive.Next(pool), naive.Used(pool));
+            Assert.True(expected == told, $"after {done}expected {expected}, got {told}");
+        }
+    }
 
-            _free.Add(network + 1);
-            _free.Remove(gateway);
+    private static string Tell(NaiveAllocator naive, Step step, Shape shape) => step.Verb switch
+    {
+        Verb.Allocate => naive.Allocate(step.Attachment, step.Pool, null, Network, shape.Size),
+        Verb.Want => naive.Allocate(step.Attachment, step.Pool, Network + (uint)step.Offset, Network, shape.Size),
+        Verb.Release => naive.Release(step.Attachment),
+        Verb.Create => naive.Create(step.Pool, Network, shape.Size, Network + shape.Gateway, [.. shape.Of(step.Variant).Select(o => Network + o)]),
+        Verb.Delete => naive.Delete(step.Pool),
+        _ => "Done",
+    };
+
+    private static string Tell(ref ReplicatedState state, Step step, Shape shape)
+    {
+        if (step.Verb == Verb.Restore)
+        {
+            byte[] snapshot = state.TakeSnapshot();
+            state = new ReplicatedState();
+            state.Restore(snapshot);
+            Assert.Equal(snapshot, state.TakeSnapshot());
+            return "Done";
         }
 
-        public long Free => _free.Count;
-
-        public uint? Allocate(uint attachment, uint? wanted)
+        ReplicatedCommand command = step.Verb switch
         {
-            if (_held.TryGetValue(attachment, out uint held))
-            {
-                return wanted is null || wanted == held ? held : null;
-            }
-
-            if (_retired.Contains(attachment) || _free.Count == 0 || (wanted is { } wish && !_free.Contains(wish)))
-            {
-                return null;
-            }
-
-            uint address = wanted ?? _free[0];
-            _free.Remove(address);
-            return _held[attachment] = address;
-        }
-
-        public void Release(uint attachment)
+            Verb.Allocate => Commands.Allocate(step.Attachment, step.Pool),
+            Verb.Want => Commands.Allocate(step.Attachment, step.Pool, AddressSequence.ToAddress(Network + (uint)step.Offset).ToString()),
+            Verb.Release => Commands.Release(step.Attachment),
+            Verb.Delete => new ReplicatedCommand.DeletePool(new NetworkUid(Commands.Id(step.Pool))),
+            _ => Commands.Pool(
+                step.Pool,
+                gateway: AddressSequence.ToAddress(Network + shape.Gateway).ToString(),
+                subnet: $"{AddressSequence.ToAddress(Network)}/{shape.PrefixLength}",
+                exclusions: [.. shape.Of(step.Variant).Select(o => AddressSequence.ToAddress(Network + o).ToString())]),
+        };
+        return state.Do(command).Result switch
         {
-            if (_held.Remove(attachment))
-            {
-                _retired.Add(attachment);
-            }
-        }
+            ReplicatedResult.Granted granted => $"{AddressSequence.ToNumber(granted.Address)}",
+            ReplicatedResult.Refused refused => $"{refused.Code}",
+            _ => "Done",
+        };
+    }
+
+    private sealed record Step(Verb Verb, uint Attachment = 1, uint Pool = 1, int Offset = 0, int Variant = 0);
+
+    /// <param name="Exclusions">As offsets from the subnet; a creation takes one of these.</param>
+    private sealed record Shape(int PrefixLength, uint Gateway, uint[][] Exclusions)
+    {
+        public uint Size => 1u << (32 - PrefixLength);
+
+        public uint[] Of(int variant) => Exclusions[variant % Exclusions.Length];
+
+        public override string ToString() => $"/{PrefixLength} gateway +{Gateway} exclusions {string.Join(" or ", Exclusions.Select(e => $"[{string.Join(' ', e)}]"))}";
     }
 }

@@ -49,6 +49,39 @@ public sealed class AddressTests(ThreeNodes three, ITestOutputHelper output) : S
     }
 
     [SkippableFact]
+    public async Task B027_Excluded_addresses_are_passed_over_and_every_node_tells_who_has_which()
+    {
+        await ReadyAsync();
+        string subnet = Three.NextSubnet();
+        (await A.KctlAsync(
+            "create", "network", "gaps", "--type", "vxlan", "--gateway-ip", subnet + ".1", "--exclude", subnet + ".3-" + subnet + ".5", "--exclude", subnet + ".7")).OrThrow();
+        try
+        {
+            Assert.Equal(subnet + ".2/24", await AttachTapAsync(A, "gaps", "g1"));
+            Assert.Equal(subnet + ".6/24", await AttachTapAsync(B, "gaps", "g2"));
+            Assert.Equal(subnet + ".8/24", await AttachTapAsync(C, "gaps", "g3"));
+            KctlResult refused = await A.KctlAsync("attach", "nic", "g4", "--network", "gaps", "--ip", subnet + ".4");
+            Assert.True(refused.ExitCode == 4, refused.ToString());
+            await Until.SeenAsync(TimeSpan.FromSeconds(5), "node C tells all three addresses", async () =>
+            {
+                NetworkAddresses told = (await C.KctlAsync("get", "ips", "--network", "gaps", "-o", "json")).OrThrow().Read(ApiJson.Default.NetworkAddresses);
+                string rows = string.Join(' ', told.Leases.Select(l => $"{l.Address}={l.Nic}@{l.Node}:{l.State}"));
+                string expected = $"{subnet}.2=g1@{A.Name}:held {subnet}.6=g2@{B.Name}:held {subnet}.8=g3@{C.Name}:held";
+                return rows == expected && told.Next == subnet + ".9" && (told.Size, told.Used, told.Free, told.Reserved.Length) == (249, 3, 246, 3)
+                    ? null
+                    : $"{rows}, next {told.Next}, size {told.Size}, used {told.Used}, free {told.Free}";
+            });
+        }
+        finally
+        {
+            await A.KctlAsync("detach", "nic", "g1", "--network", "gaps");
+            await B.KctlAsync("detach", "nic", "g2", "--network", "gaps");
+            await C.KctlAsync("detach", "nic", "g3", "--network", "gaps");
+            await A.KctlAsync("delete", "network", "gaps");
+        }
+    }
+
+    [SkippableFact]
     public async Task B028_B099_A_subnet_with_one_address_gives_one_and_then_refuses()
     {
         await ReadyAsync();

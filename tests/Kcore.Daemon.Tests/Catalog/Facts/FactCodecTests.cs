@@ -12,6 +12,11 @@ public sealed class FactCodecTests
 
     private static readonly NetworkSpec Full = Said.Overlay() with { ExternalIp = IPAddress.Parse("203.0.113.7"), VlanId = 4094, TargetNode = "node-b" };
 
+    private static readonly NetworkSpec Excluding = Said.Overlay() with
+    {
+        Excluded = AddressRanges.Of([Range("10.88.0.0", "10.88.0.9"), Range("10.88.0.99", "10.88.0.99"), Range("10.88.0.250", "10.88.0.255")]),
+    };
+
     private static readonly NetworkSpec Local = Said.Overlay() with
     {
         Type = NetworkType.Nat,
@@ -34,6 +39,7 @@ public sealed class FactCodecTests
         Sample(FactKind.Claim, new ClaimFact("prod", 5, Stamp, Stamp with { Counter = 8 }, Full), FactCodec.Encode),
         Sample(FactKind.Claim, new ClaimFact("prod", 5, Stamp, Stamp, Said.Overlay()), FactCodec.Encode),
         Sample(FactKind.Claim, new ClaimFact("prod", 5, Stamp, Stamp, null), FactCodec.Encode),
+        Sample(FactKind.Claim, new ClaimFact("prod", 5, Stamp, Stamp, Excluding), FactCodec.Encode),
         Sample(FactKind.Claim, new ClaimFact("lan", 5, Stamp, Stamp, Local) { Home = Said.B }, FactCodec.Encode),
         Sample(FactKind.Claim, new ClaimFact("lan", 5, Stamp, Stamp, null) { Home = Said.B }, FactCodec.Encode),
         Sample(FactKind.Pool, new PoolFact(5, "prod", 14458, IPAddress.Parse("10.88.0.9"), 253, 7, 246), FactCodec.Encode),
@@ -108,6 +114,40 @@ public sealed class FactCodecTests
     [Fact]
     public void A_gateway_that_is_not_IPv4_is_not_read() =>
         Assert.Null(Read(FactKind.Claim, FactCodec.Encode(new ClaimFact("prod", 5, Stamp, Stamp, Said.Overlay() with { Gateway = IPAddress.IPv6Loopback }))));
+
+    [Theory]
+    [InlineData("10.89.0.1", "10.89.0.2", "ranges of another subnet")]
+    [InlineData("10.88.0.200", "10.88.1.2", "a range that leaves the subnet")]
+    public void Exclusions_outside_the_subnet_are_not_read(string first, string last, string why) => Assert.True(
+        Read(FactKind.Claim, FactCodec.Encode(new ClaimFact("prod", 5, Stamp, Stamp, Said.Overlay() with { Excluded = AddressRanges.Of([Range(first, last)]) }))) is null,
+        why);
+
+    [Fact]
+    public void More_exclusions_than_a_pool_may_have_are_not_read()
+    {
+        NetworkSpec wide = Said.Overlay(prefix: 16);
+        ClaimFact Claim(string last) => new("prod", 5, Stamp, Stamp, wide with { Excluded = AddressRanges.Of([Range("10.88.1.0", last)]) });
+
+        Assert.NotNull(Read(FactKind.Claim, FactCodec.Encode(Claim("10.88.16.255"))));
+        Assert.Null(Read(FactKind.Claim, FactCodec.Encode(Claim("10.88.17.0"))));
+    }
+
+    [Fact]
+    public void Exclusions_in_another_spelling_than_the_one_are_not_read()
+    {
+        // A range of one address is the bytes 92 CE a b c d CE a b c d; the last two of the sample swap places.
+        byte[] bytes = FactCodec.Encode(new ClaimFact("prod", 5, Stamp, Stamp, Excluding)).ToArray();
+        byte[] second = [0x92, 0xCE, 10, 88, 0, 99, 0xCE, 10, 88, 0, 99];
+        int at = bytes.AsSpan().IndexOf(second);
+        byte[] third = bytes[(at + 11)..(at + 22)];
+        third.CopyTo(bytes, at);
+        second.CopyTo(bytes, at + 11);
+
+        Assert.True(at > 0);
+        Assert.Null(Read(FactKind.Claim, bytes));
+    }
+
+    private static AddressRange Range(string first, string last) => new(AddressRange.ToNumber(IPAddress.Parse(first)), AddressRange.ToNumber(IPAddress.Parse(last)));
 
     private static object? Read(FactKind kind, ReadOnlyMemory<byte> value)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Catalog.Validation;
 using Kcore.Daemon.Catalog.View;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Ipam;
@@ -17,6 +18,18 @@ public sealed class PoolLoopTests
         var command = Assert.IsType<ReplicatedCommand.CreatePool>(Assert.Single(Due(Claim(Created(A, "prod", 1, uid: 1)))));
 
         Assert.Equal((Network(1), "prod", 14458u, "10.88.0.0/24", "10.88.0.1"), (command.Network, command.Name, command.Vni, command.Subnet.ToString(), command.Gateway.ToString()));
+    }
+
+    [Fact]
+    public void What_the_network_excludes_is_told_the_log_address_by_address()
+    {
+        NetworkSpec spec = Overlay() with { Excluded = ExcludeText.Parse(["10.88.0.20-10.88.0.22", "10.88.0.9"], Overlay().Subnet, Overlay().Gateway) };
+
+        var command = Assert.IsType<ReplicatedCommand.CreatePool>(Assert.Single(Due(Claim(Created(A, "prod", 1, uid: 1, spec)))));
+
+        Assert.Equal(["10.88.0.9", "10.88.0.20", "10.88.0.21", "10.88.0.22"], command.Exclusions.Select(a => a.ToString()));
+        Assert.True(CommandCodec.TryDecode(CommandCodec.Encode(command), out ReplicatedCommand? read));
+        Assert.Equal(command, read);
     }
 
     [Fact]

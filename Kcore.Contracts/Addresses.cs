@@ -1,0 +1,45 @@
+using System.Collections.Immutable;
+
+namespace Kcore.Contracts;
+
+/// <summary>What <c>kctl get ips</c> shows: the addresses of one network and who has them.</summary>
+public sealed record NetworkAddresses
+{
+    public required string Network { get; init; }
+
+    public required string Type { get; init; }
+
+    /// <summary>CIDR.</summary>
+    public required string Subnet { get; init; }
+
+    /// <summary>First and last address given to guests of a <c>nat</c> network; <see cref="Size"/> counts these.</summary>
+    public string? DhcpRange { get; init; }
+
+    /// <summary>Addresses that could ever be given to guests.</summary>
+    public required long Size { get; init; }
+
+    public required long Used { get; init; }
+
+    /// <summary>Addresses that may still be given; those of an overlay are used once, so it may be less than size − used.</summary>
+    public required long Free { get; init; }
+
+    /// <summary>The address the next NIC gets; null when none is left.</summary>
+    public string? Next { get; init; }
+
+    /// <summary>Never given out, ascending.</summary>
+    public required ImmutableArray<ReservedRange> Reserved { get; init; }
+
+    /// <summary>By address.</summary>
+    public required ImmutableArray<AddressLease> Leases { get; init; }
+}
+
+/// <param name="Last">Equal to <paramref name="First"/> for one address.</param>
+/// <param name="Reason"><c>gateway</c> or <c>excluded</c>.</param>
+public sealed record ReservedRange(string First, string Last, string Reason);
+
+/// <summary>One address of one NIC.</summary>
+/// <param name="State">
+/// <c>held</c>, or <c>orphaned</c>: the node left, was removed or is forgotten, and nobody else may release the address.
+/// </param>
+/// <param name="AttachmentId">128 bits, hexadecimal.</param>
+public sealed record AddressLease(string Address, string Nic, string Node, string NodeId, string Mac, string State, string AttachmentId);

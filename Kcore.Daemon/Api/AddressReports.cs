@@ -1,0 +1,121 @@
+using System.Collections.Immutable;
+using System.Net;
+using Kcore.Contracts;
+using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Catalog.Naming;
+using Kcore.Daemon.Catalog.Networks;
+using Kcore.Daemon.Catalog.View;
+using Kcore.Gossip;
+
+namespace Kcore.Daemon.Api;
+
+/// <summary>The addresses of a network and who has them, from the local replica.</summary>
+internal static class AddressReports
+{
+    // Other nodes state the addresses of nat networks; they may be of any family.
+    private static readonly Comparer<byte[]> ByLengthThenBytes = Comparer<byte[]>.Create((a, b) =>
+        a.Length != b.Length ? a.Length.CompareTo(b.Length) : a.AsSpan().SequenceCompareTo(b));
+
+    /// <exception cref="RefusedException">
+    /// InvalidArgument without a name, NotFound, FailedPrecondition for networks whose addresses Kcore does not give,
+    /// Unavailable until the pool of an overlay is committed.
+    /// </exception>
+    public static NetworkAddresses Report(string? networkName, CatalogSnapshot now, NodeId self)
+    {
+        if (string.IsNullOrWhiteSpace(networkName))
+        {
+            throw new RefusedException(ErrorCode.InvalidArgument, "network is required", next: "kctl get ips --network NETWORK");
+        }
+
+        Network network = now.View.Copies(networkName.Trim(), self)[0];
+        if (network.Conflict is { } conflict)
+        {
+            throw new RefusedException(ErrorCode.FailedPrecondition, $"network '{network.Name}' is in conflict: {conflict}", next: $"kctl describe network {network.Name}");
+        }
+
+        return network.Spec.Type switch
+        {
+            NetworkType.Vxlan => Overlay(network, now),
+            NetworkType.Nat => Local(network, now),
+            _ => throw new RefusedException(
+                ErrorCode.FailedPrecondition, $"guests of the {network.Spec.TypeName} network '{network.Name}' get their addresses from the uplink's network, not from Kcore"),
+        };
+    }
+
+    private static NetworkAddresses Overlay(Network network, CatalogSnapshot now)
+    {
+        if (!now.View.Pools.TryGetValue(network.Uid, out PoolFact? pool))
+        {
+            throw new RefusedException(
+                ErrorCode.Unavailable, $"network '{network.Name}' has no addresses yet: its pool waits for a quorum of the voters", next: "kctl status");
+        }
+
+        HashSet<NodeId> admitted = [.. now.View.Admissions.Select(a => a.Node)];
+        return Report(
+            network,
+            new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString()),
+            now.View.Leases.Values.Where(l => l.Network == network.Uid).Select(l => (l.Address, new AddressLease(
+                l.Address.ToString(),
+                l.NicName,
+                now.NameOf(l.Node),
+                l.Node.ToString(),
+                DerivedNames.MacText(l.Mac),
+                admitted.Contains(l.Node) && IsMember(l.Node, now) ? "held" : "orphaned",
+                FactKeys.Hex(l.AttachmentId)))));
+    }
+
+    /// <summary>A nat network has no pool: its node gives the addresses and states them with the NICs.</summary>
+    private static NetworkAddresses Local(Network network, CatalogSnapshot now)
+    {
+        var range = GuestRange.Of(network.Spec);
+        NetworkAddresses addresses = Report(
+            network,
+            LocalUsage(network, now),
+            now.View.NicsOf(network.Uid).Where(n => n.Fact.Address is not null).Select(n => (n.Fact.Address!, new AddressLease(
+                n.Fact.Address!.ToString(),
+                n.Fact.Name,
+                now.NameOf(n.Node),
+                n.Node.ToString(),
+                DerivedNames.MacText(n.Fact.Mac),
+                IsMember(n.Node, now) ? "held" : "orphaned",
+                FactKeys.Hex(n.Fact.AttachmentId)))));
+        return addresses with { DhcpRange = $"{range.First} - {range.Last}" };
+    }
+
+    /// <summary>How full the range of a nat network is, counted from the NICs its node states.</summary>
+    internal static PoolUsage LocalUsage(Network network, CatalogSnapshot now)
+    {
+        var range = GuestRange.Of(network.Spec);
+        HashSet<IPAddress> taken = [.. now.View.NicsOf(network.Uid).Select(n => n.Fact.Address).OfType<IPAddress>().Where(range.Contains)];
+        return new PoolUsage(range.Size, taken.Count, range.Size - taken.Count, range.Free(taken)?.ToString());
+    }
+
+    private static NetworkAddresses Report(Network network, PoolUsage usage, IEnumerable<(IPAddress Address, AddressLease Lease)> leases) => new()
+    {
+        Network = network.Name,
+        Type = network.Spec.TypeName,
+        Subnet = network.Spec.Subnet.ToString(),
+        Size = usage.Size,
+        Used = usage.Used,
+        Free = usage.Free,
+        Next = usage.Next,
+        Reserved = [.. Reserved(network.Spec)],
+        Leases = [.. leases.OrderBy(l => l.Address.GetAddressBytes(), ByLengthThenBytes).ThenBy(l => l.Lease.AttachmentId, StringComparer.Ordinal).Select(l => l.Lease)],
+    };
+
+    /// <summary>The gateway stands by itself, also where it lies among the excluded.</summary>
+    private static IEnumerable<ReservedRange> Reserved(NetworkSpec spec)
+    {
+        uint gateway = AddressRange.ToNumber(spec.Gateway);
+        return spec.Excluded.Ranges
+            .Select(r => (Range: r, Reason: "excluded"))
+            .Append((Range: new AddressRange(gateway, gateway), Reason: "gateway"))
+            .OrderBy(r => r.Range.First)
+            .ThenBy(r => r.Range.Last)
+            .Select(r => new ReservedRange(r.Range.FirstText, r.Range.LastText, r.Reason));
+    }
+
+    /// <summary>Dead and suspected members may come back and hold what they hold; those that left or were forgotten do not.</summary>
+    private static bool IsMember(NodeId node, CatalogSnapshot now) => now.Gossip.Members.Find(node) is { Status: not MemberStatus.Left };
+}

@@ -1,0 +1,116 @@
+using System.Text.Json;
+using static Kcore.Ctl.Tests.FakeDaemon;
+
+namespace Kcore.Ctl.Tests;
+
+public sealed class AddressCommandTests
+{
+    private const string Addresses = """
+        {"network":"private","type":"vxlan","subnet":"10.250.0.0/24","size":243,"used":2,"free":240,"next":"10.250.0.5",
+         "reserved":[{"first":"10.250.0.1","last":"10.250.0.1","reason":"gateway"},{"first":"10.250.0.10","last":"10.250.0.19","reason":"excluded"}],
+         "leases":[
+         {"address":"10.250.0.2","nic":"web","node":"node-a","nodeId":"aaaaaaaa11111111","mac":"52:54:00:01:02:03","state":"held","attachmentId":"0123456789abcdef0123456789abcdef"},
+         {"address":"10.250.0.4","nic":"db","node":"node-b","nodeId":"bbbbbbbb22222222","mac":"52:54:00:01:02:04","state":"orphaned","attachmentId":"1123456789abcdef0123456789abcdef"}],
+         "newerField":1}
+        """;
+
+    private const string Empty = """
+        {"network":"lab","type":"nat","subnet":"10.40.0.0/24","dhcpRange":"10.40.0.100 - 10.40.0.199","size":100,"used":0,"free":100,
+         "reserved":[{"first":"10.40.0.1","last":"10.40.0.1","reason":"gateway"}],"leases":[]}
+        """;
+
+    [Fact]
+    public void The_addresses_of_a_network_are_a_summary_and_a_table_32()
+    {
+        (ExitCode code, string output, string error) = Kctl.Against(_ => Reply(Addresses), "get", "ips", "--network", "private");
+        Assert.Equal((ExitCode.Done, ""), (code, error));
+        Assert.Equal(
+            """
+            Network:  private
+            Subnet:   10.250.0.0/24
+            Used:     2 of 243
+            Free:     240
+            Next:     10.250.0.5
+            Reserved: 10.250.0.1 (gateway), 10.250.0.10-10.250.0.19 (excluded)
+            Orphaned: 1
+
+            ADDRESS           NIC               NODE          MAC                STATE
+            10.250.0.2        web               node-a        52:54:00:01:02:03  held
+            10.250.0.4        db                node-b        52:54:00:01:02:04  orphaned
+
+            """,
+            output);
+    }
+
+    [Fact]
+    public void Wide_tells_the_ids_too()
+    {
+        (_, string output, _) = Kctl.Against(_ => Reply(Addresses), "get", "ips", "--network", "private", "-o", "wide");
+        Assert.Contains("STATE     NODE ID                           ATTACHMENT", output, StringComparison.Ordinal);
+        Assert.Contains("bbbbbbbb22222222                  1123456789abcdef0123456789abcdef", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_network_nobody_is_on_is_a_sentence_and_success()
+    {
+        (ExitCode code, string output, _) = Kctl.Against(_ => Reply(Empty), "get", "ips", "--network", "lab");
+        Assert.Equal(ExitCode.Done, code);
+        Assert.Contains("DHCP range: 10.40.0.100 - 10.40.0.199\n", output, StringComparison.Ordinal);
+        Assert.Contains("Next:       none left\n", output, StringComparison.Ordinal);
+        Assert.EndsWith("No address is held.\n", output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("ips")]
+    [InlineData("ip")]
+    public void Both_nouns_ask_the_same_66(string noun)
+    {
+        using var daemon = new FakeDaemon(_ => Reply(Empty));
+        Assert.Equal(ExitCode.Done, Kctl.Run(daemon.Path, "get", noun, "--network", "a b").Code);
+        Assert.Equal(["GET /v1/ips?network=a%20b"], daemon.Requests);
+    }
+
+    [Fact]
+    public void Names_are_the_addresses_one_a_line() =>
+        Assert.Equal("10.250.0.2\n10.250.0.4\n", Kctl.Against(_ => Reply(Addresses), "get", "ips", "--network", "private", "-o", "name").Out);
+
+    [Fact]
+    public void Json_and_yaml_keep_every_member_the_daemon_sent()
+    {
+        (_, string output, _) = Kctl.Against(_ => Reply(Addresses), "get", "ips", "--network", "private", "-o", "json");
+        using JsonDocument sent = JsonDocument.Parse(Addresses);
+        using JsonDocument printed = JsonDocument.Parse(output);
+        Assert.True(JsonElement.DeepEquals(sent.RootElement, printed.RootElement));
+        Assert.Contains("\nnewerField: 1\n", Kctl.Against(_ => Reply(Addresses), "get", "ips", "--network", "private", "-o", "yaml").Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_network_must_be_named()
+    {
+        (ExitCode code, _, string error) = Kctl.Run("/nowhere", "get", "ips");
+        Assert.Equal(ExitCode.Usage, code);
+        Assert.Contains("--network is required", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("null")]
+    [InlineData("[]")]
+    [InlineData("""{"network":"x","type":"nat","subnet":"x","size":1,"used":1,"free":1,"reserved":null,"leases":[null]}""")]
+    public void A_strange_answer_is_an_error_or_a_table_and_never_a_crash(string answer)
+    {
+        (ExitCode code, _, string error) = Kctl.Against(_ => Reply(answer), "get", "ips", "--network", "x");
+        Assert.True(code == ExitCode.Done || error.Length > 0);
+        Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Create_sends_every_exclusion_as_it_was_typed()
+    {
+        using var daemon = new FakeDaemon(_ => Reply(Samples.Receipt));
+        Kctl.Run(daemon.Path, "create", "network", "private", "--type", "vxlan", "--gateway-ip", "10.250.0.1", "--exclude", "10.250.0.9", "--exclude", "10.250.0.20-10.250.0.30");
+        Assert.Equal(
+            """{"name":"private","type":"vxlan","gatewayIp":"10.250.0.1","vlanId":0,"enableOutboundNat":false,"noOutboundNat":false,"exclude":["10.250.0.9","10.250.0.20-10.250.0.30"]}""",
+            daemon.LastBody);
+    }
+}
