@@ -10,7 +10,8 @@ internal sealed record GateOptions
         Plants each bug of tests/Kcore.Mutations into a copy of the sources and runs its suites: a bug that no test
         notices is a hole in the tests. Everything must have been built before.
 
-        --filter WORD      only mutations whose folder/name contains the word
+        --filter WORD      only mutations whose folder/name contains the word, of all; / stands in every name (default:
+                           those that are tried by default)
         --every-suite      try each suite, not only those up to the first that catches
         --configuration C  Debug or Release (default Debug)
         --out DIR          where compiled mutations, mutations.txt and the .trx go (default out/test)
@@ -29,6 +30,10 @@ internal sealed record GateOptions
     public int Jobs { get; private init; } = Environment.ProcessorCount;
 
     public TimeSpan Limit { get; private init; } = TimeSpan.FromSeconds(120);
+
+    /// <summary>Whether a mutation is to be tried.</summary>
+    public bool Wants(Mutation mutation) =>
+        Filter.Length == 0 ? mutation.IsByDefault : mutation.FullName.Contains(Filter, StringComparison.Ordinal);
 
     /// <summary>Null when the arguments make no sense.</summary>
     public static GateOptions? Parse(string[] arguments)

@@ -18,19 +18,22 @@ internal sealed record Edit(string Find, string Replace);
 /// SendNow(reply)
 /// </code>
 /// Further pairs of find and replace may follow, applied one after the other. A line <c>suites:</c> with names of test
-/// projects leaves out the folder's other suites, where they are known to look elsewhere.
+/// projects leaves out the folder's other suites, where they are known to look elsewhere. <c>by-default: no</c> keeps it
+/// for runs with a filter: each run of the gate tries what stands for an invariant or a famous bug, and has minutes.
 /// </summary>
 /// <param name="Group">The folder it lies in, which names its suites.</param>
 /// <param name="Name">The file's name.</param>
 /// <param name="StandsFor">The famous bug or the invariant it breaks.</param>
 /// <param name="Project">The project whose source is changed.</param>
 /// <param name="Suites">Test projects to try; none means all of the folder.</param>
+/// <param name="IsByDefault">Tried without being asked for.</param>
 internal sealed record Mutation(
     string Group,
     string Name,
     string StandsFor,
     string Project,
     ImmutableArray<string> Suites,
+    bool IsByDefault,
     ImmutableArray<Edit> Edits)
 {
     public const string Extension = ".mutation";
@@ -46,6 +49,7 @@ internal sealed record Mutation(
         string[] lines = File.ReadAllLines(path);
         string? standsFor = null, project = null;
         ImmutableArray<string> suites = [];
+        bool isByDefault = true;
         List<Edit> edits = [];
         int at = 0;
         for (; at < lines.Length && lines[at] != FindMark; at++)
@@ -61,6 +65,9 @@ internal sealed record Mutation(
                     break;
                 case "suites":
                     suites = [.. value.Split(' ', StringSplitOptions.RemoveEmptyEntries)];
+                    break;
+                case "by-default" when value == "no":
+                    isByDefault = false;
                     break;
                 case "":
                     break;
@@ -87,6 +94,7 @@ internal sealed record Mutation(
                 standsFor,
                 project,
                 suites,
+                isByDefault,
                 [.. edits]);
     }
 

@@ -38,7 +38,7 @@ internal static class Program
             .. MutationFolder.ReadAll(Path.Combine(repository, "tests", "Kcore.Mutations"))
                 .Select(folder => folder with
                 {
-                    Mutations = [.. folder.Mutations.Where(mutation => mutation.FullName.Contains(options.Filter, StringComparison.Ordinal))],
+                    Mutations = [.. folder.Mutations.Where(options.Wants)],
                 })
                 .Where(folder => !folder.Mutations.IsEmpty),
         ];
