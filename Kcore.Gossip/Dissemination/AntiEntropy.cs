@@ -33,19 +33,8 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
     private long? _memberPull;
     private bool _hasAgreed;
 
-    public TimeSpan NextEvent
-    {
-        get
-        {
-            TimeSpan next = TimeSpan.MaxValue;
-            foreach (PeerDifference difference in _differing.Values)
-            {
-                next = Turn.Sooner(next, difference.Recheck);
-            }
-
-            return next;
-        }
-    }
+    /// <summary>No recheck is due before; it may be earlier than the earliest, never later.</summary>
+    public TimeSpan NextEvent { get; private set; } = TimeSpan.MaxValue;
 
     /// <summary>
     /// The member has just appeared: rumors of before are lost to one side, so waiting for them is no use. Who is heard
@@ -53,9 +42,15 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
     /// </summary>
     public void OnAppeared(NodeId peer, bool isThere)
     {
-        PeerDifference difference = Of(peer);
-        difference.Urgent = true;
-        difference.Recheck = isThere ? turn.Now : difference.Recheck;
+        if (members.Slot(peer) is { } slot)
+        {
+            slot.IsUncompared = true;
+        }
+
+        if (isThere)
+        {
+            outbox.Ping(peer, turn.NextSequence());
+        }
     }
 
     public void OnGone(NodeId peer) => _differing.Remove(peer);
@@ -77,7 +72,6 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
         }
 
         PeerDifference difference = Of(peer);
-        difference.Since ??= turn.Now;
         if (!difference.Announced && digest.Catalog != catalog.Root && turn.Now - difference.Since >= DivergedAfter)
         {
             difference.Announced = true;
@@ -89,11 +83,12 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
 
     public void Run()
     {
-        if (_differing.Count == 0 || NextEvent > turn.Now)
+        if (NextEvent > turn.Now)
         {
             return;
         }
 
+        NextEvent = TimeSpan.MaxValue;
         foreach ((NodeId peer, PeerDifference difference) in _differing)
         {
             if (turn.Now >= difference.Recheck)
@@ -102,6 +97,8 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
                 difference.Recheck = turn.Now + RetryPauseMax;
                 outbox.Ping(peer, turn.NextSequence());
             }
+
+            NextEvent = Turn.Sooner(NextEvent, difference.Recheck);
         }
     }
 
@@ -141,13 +138,18 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
         }
         else if (!failed && _differing.TryGetValue(peer, out PeerDifference? difference))
         {
-            difference.Recheck = turn.Now;
+            Recheck(difference, turn.Now);
         }
     }
 
     private void OnAgreed(Exchange exchange)
     {
         _hasAgreed = true;
+        if (members.Slot(exchange.From) is { } slot)
+        {
+            slot.IsUncompared = false;
+        }
+
         if (catalog.Find(exchange.From) is { } theirs && theirs.Floating.Where(e => e.Raw.Length <= ReturnedBytes).MaxBy(e => e.Version) is { } ahead)
         {
             // The owner has come as far as we and no farther: what floats above is of a life it does not remember (a
@@ -177,11 +179,11 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
 
     private void TryRepair(NodeId peer, PeerDifference difference, Exchange exchange, StateDigest digest)
     {
-        TimeSpan settled = Turn.Sooner(difference.Since!.Value, turn.LastChange) + turn.Options.RepairAfter;
+        TimeSpan settled = Turn.Sooner(difference.Since, turn.LastChange) + turn.Options.RepairAfter;
         TimeSpan ready = difference.Urgent ? difference.NextAttempt : Turn.Later(difference.NextAttempt, settled);
         if (turn.Now < ready)
         {
-            difference.Recheck = ready;
+            Recheck(difference, ready);
             return;
         }
 
@@ -193,7 +195,7 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
 
         if (!_repairs.TrySpend(1, turn.Now))
         {
-            difference.Recheck = turn.Now + RetryPause;
+            Recheck(difference, turn.Now + RetryPause);
             return;
         }
 
@@ -207,11 +209,22 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
         }
 
         difference.Urgent = false;
+        if (members.Slot(peer) is { } slot)
+        {
+            slot.IsUncompared = false;
+        }
+
         difference.Attempts++;
         difference.FirstAttempt ??= turn.Now;
         TimeSpan pause = RetryPause * (1 << Math.Min(5, (difference.Attempts - 1) / 2));
         difference.NextAttempt = turn.Now + Turn.Sooner(pause, RetryPauseMax);
-        difference.Recheck = difference.NextAttempt;
+        Recheck(difference, difference.NextAttempt);
+    }
+
+    private void Recheck(PeerDifference difference, TimeSpan when)
+    {
+        difference.Recheck = when;
+        NextEvent = Turn.Sooner(NextEvent, when);
     }
 
     /// <summary>A newcomer spares its first contact: the catalog comes from several members, a part from each.</summary>
@@ -238,18 +251,18 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
     {
         if (!_differing.TryGetValue(peer, out PeerDifference? difference))
         {
-            _differing[peer] = difference = new PeerDifference();
+            _differing[peer] = difference = new PeerDifference(turn.Now) { Urgent = members.Slot(peer) is { IsUncompared: true } };
         }
 
         return difference;
     }
 }
 
-/// <summary>A peer whose digests differ from ours, or may.</summary>
-internal sealed class PeerDifference
+/// <summary>A peer whose digests differ from ours.</summary>
+internal sealed class PeerDifference(TimeSpan since)
 {
-    /// <summary>Since when digests differ; null when the peer has not been compared with since it appeared.</summary>
-    public TimeSpan? Since { get; set; }
+    /// <summary>When digests were first found to differ.</summary>
+    public TimeSpan Since { get; } = since;
 
     public bool Urgent { get; set; }
 

@@ -8,6 +8,9 @@ internal sealed class MemberSlot(Member record)
     /// <summary>An authenticated packet of it was received.</summary>
     public bool HasSpoken { get; set; }
 
+    /// <summary>Its digests have not been compared with ours since it appeared.</summary>
+    public bool IsUncompared { get; set; }
+
     /// <summary>How much of this node's own origin it has acknowledged, in the current epoch.</summary>
     public ulong Acknowledged { get; set; }
 

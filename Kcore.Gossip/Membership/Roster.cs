@@ -54,7 +54,7 @@ internal sealed class Roster(Turn turn, MemberTable members, Disseminator rumors
         {
             if (before is not null || members.Total < WireLimits.Members)
             {
-                Take(before, incoming, accusation, from);
+                Take(before, incoming, accusation, from, isNews: before is not null || source is not null);
             }
 
             return;
@@ -77,7 +77,7 @@ internal sealed class Roster(Turn turn, MemberTable members, Disseminator rumors
 
     /// <summary>States what this node has found out about another.</summary>
     public void Declare(Member before, MemberStatus status, Accusation accusation) =>
-        Take(before, before with { Status = status }, accusation, from: null);
+        Take(before, before with { Status = status }, accusation, from: null, isNews: true);
 
     /// <summary>Says something new about this node to everybody at once.</summary>
     public void Restate(Member self)
@@ -142,11 +142,16 @@ internal sealed class Roster(Turn turn, MemberTable members, Disseminator rumors
         return false;
     }
 
-    private void Take(Member? before, Member after, Accusation? accusation, NodeId? from)
+    private void Take(Member? before, Member after, Accusation? accusation, NodeId? from, bool isNews)
     {
         members.Set(after);
         turn.NoteChange();
-        rumors.TellMember(after.Id, from, accusation);
+        if (isNews)
+        {
+            // Whom a stream's list names first is new to this node, hardly to others: a newcomer would tell all of all.
+            rumors.TellMember(after.Id, from, accusation);
+        }
+
         turn.Emit(new GossipEffect.MemberChanged(before, after, accusation?.Accuser));
         WarnOfSameName(before, after);
         listener.Changed(before, after, accusation);
