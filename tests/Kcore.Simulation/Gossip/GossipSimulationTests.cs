@@ -19,12 +19,12 @@ public sealed class GossipSimulationTests
         node.Disk.LoseCatalog();
     }
 
-    private static GossipCluster Started(int seed, int count, double loss = 0)
+    private static GossipCluster Started(int seed, int count, double loss = 0, GossipOptions? options = null)
     {
-        var cluster = new GossipCluster((ulong)seed, count);
+        var cluster = new GossipCluster((ulong)seed, count, options);
         cluster.Network.Loss = loss;
         cluster.Checks.AddRange(
-            [new ProgressCheck(cluster), new VisibilityCheck(cluster), new BurialCheck(cluster, new GossipOptions(), tolerableLoss: 0.2), new BoundsCheck(cluster), new EffectRecord(cluster)]);
+            [new ProgressCheck(cluster), new VisibilityCheck(cluster), new BurialCheck(cluster, options ?? new GossipOptions(), tolerableLoss: 0.2), new BoundsCheck(cluster), new EffectRecord(cluster)]);
         cluster.StartAll();
         cluster.RunUntil(() => cluster.AllSeeAll() && cluster.InSync(), TimeSpan.FromSeconds(30), "everybody knows everybody");
         return cluster;
@@ -206,6 +206,45 @@ public sealed class GossipSimulationTests
 
             Assert.DoesNotContain(Log(cluster), l => l.Effect is GossipEffect.MemberChanged { After.Status: MemberStatus.Dead });
         }
+    }
+
+    [Fact]
+    public void Under_lan_safe_a_stall_of_eight_seconds_buries_nobody()
+    {
+        Assert.True(Deaths(GossipOptions.Lan) > 0, "the stall is no trial");
+        Assert.Equal(0, Deaths(GossipOptions.LanSafe));
+
+        static int Deaths(GossipOptions options)
+        {
+            int deaths = 0;
+            for (int seed = 1; seed <= 10; seed++)
+            {
+                GossipCluster cluster = Started(seed, 3, options: options);
+                cluster.RunFor(TimeSpan.FromSeconds(3));
+                for (int i = 0; i < 6; i++)
+                {
+                    cluster.Stall(cluster.Nodes[i % 3], TimeSpan.FromSeconds(8));
+                    cluster.RunFor(TimeSpan.FromSeconds(20));
+                }
+
+                deaths += Log(cluster).Count(l => l.Effect is GossipEffect.MemberChanged { After.Status: MemberStatus.Dead });
+            }
+
+            return deaths;
+        }
+    }
+
+    [Fact]
+    public void A_thousand_nodes_find_each_other_and_bury_the_one_that_crashes()
+    {
+        var cluster = new GossipCluster(1, 1000) { Trace = null };
+        cluster.StartAll();
+        cluster.RunUntil(() => cluster.InSync() && cluster.AllSeeAll(), TimeSpan.FromMinutes(2), "everybody knows everybody", TimeSpan.FromSeconds(1));
+        SimulatedNode crashed = cluster.Nodes[500];
+        cluster.Crash(crashed, loseWriteBehind: false, hostIsUp: false);
+        cluster.RunUntil(
+            () => cluster.Running.All(n => n.Core!.Members.Find(crashed.Id)!.Status == MemberStatus.Dead), TimeSpan.FromSeconds(20), "buried everywhere", TimeSpan.FromMilliseconds(100));
+        Assert.All(cluster.Running, n => Assert.Equal(0, n.Core!.MalformedInputs));
     }
 
     [Fact]
