@@ -26,7 +26,7 @@ return await CommandLine.InvokeAsync(args, async (file, flags, _) =>
                     await Node.RunAsync(options, version, log, TimeProvider.System, stop.Token);
                     return 0;
                 }
-                catch (IdentityReplacedException e)
+                catch (StartAgainException e)
                 {
                     NodeLog.StartingAgain(log.Factory.CreateLogger("Kcore.Daemon"), e.Message);
                 }

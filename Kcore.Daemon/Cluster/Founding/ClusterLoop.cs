@@ -277,13 +277,18 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         }
     }
 
-    /// <exception cref="IdentityReplacedException">Another node keeps our identity.</exception>
+    /// <exception cref="StartAgainException">Another node keeps our identity, or has begun later under it.</exception>
     private void YieldToTwin()
     {
         if (parts.Twins.Yields)
         {
             parts.Identity.Replace();
-            throw new IdentityReplacedException();
+            throw new StartAgainException("another node runs with this node's identity; this one starts again as a new node");
+        }
+
+        if (parts.Twins.IsOvertaken)
+        {
+            throw new StartAgainException("a copy of this node has begun later than this one; this one starts again to be heard");
         }
     }
 

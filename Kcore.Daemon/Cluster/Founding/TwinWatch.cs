@@ -6,8 +6,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Cluster.Founding;
 
-/// <summary>This node has become another one: all that runs has to start again under the new identity.</summary>
-internal sealed class IdentityReplacedException() : Exception("another node runs with this node's identity; this one starts again as a new node");
+/// <summary>All that runs has to start again: as another node, or as this one with a later boot counter.</summary>
+internal sealed class StartAgainException(string message) : Exception(message);
 
 /// <summary>
 /// Two daemons with one uid: a disk was copied, with its machine id. Both prove the uid over TLS and each says which start it
@@ -22,6 +22,7 @@ internal sealed partial class TwinWatch(NodeIdentity identity, string name, Even
 
     private ulong _told;
     private bool _yields;
+    private bool _isOvertaken;
 
     /// <summary>
     /// Where gossip has heard of a second start of a node, this one or another: hearsay, to be looked into. The two of
@@ -33,6 +34,12 @@ internal sealed partial class TwinWatch(NodeIdentity identity, string name, Even
 
     /// <summary>This node has met its twin and is the one to change.</summary>
     public bool Yields => Volatile.Read(ref _yields);
+
+    /// <summary>
+    /// This node keeps its identity, but the twin's start counts as the later one: until this node starts again, the others
+    /// take all it sends for recordings of an earlier start.
+    /// </summary>
+    public bool IsOvertaken => Volatile.Read(ref _isOvertaken);
 
     /// <summary>Somebody proved this node's uid on a stream and said which start he is; it may be this very process.</summary>
     public void Met(IPEndPoint endpoint, string otherName, ulong bootNonce)
@@ -52,6 +59,10 @@ internal sealed partial class TwinWatch(NodeIdentity identity, string name, Even
         if (yields)
         {
             Volatile.Write(ref _yields, true);
+        }
+        else if (bootNonce > identity.BootNonce)
+        {
+            Volatile.Write(ref _isOvertaken, true);
         }
     }
 

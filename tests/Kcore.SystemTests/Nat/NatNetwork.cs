@@ -72,7 +72,16 @@ internal sealed class NatNetwork : IAsyncDisposable
             await _lan.RemoveGuestAsync(guest);
         }
 
-        await _node.KctlAsync("delete", "network", Name, "--target-node", _node.Name);
+        if ((await _node.KctlAsync("delete", "network", Name, "--target-node", _node.Name)).ExitCode != 0)
+        {
+            return;
+        }
+
+        // The next test compares the host with what it was: nothing of this network may go only then.
+        await Until.SeenAsync(TimeSpan.FromSeconds(10), $"{Name} is gone from the kernel of {_node.Name}", async () =>
+            (await Link.AllAsync(_node.Namespace)).Any(link => link.Name == $"kbr-{Name}") ? "its bridge is there"
+            : (await _node.KctlAsync("plan")).ExitCode != 0 ? "the plan is not empty"
+            : null);
     }
 
     private static string CommandLine(string pid)

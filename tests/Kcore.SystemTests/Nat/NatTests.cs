@@ -252,7 +252,7 @@ public sealed class NatTests(ThreeNodes three, ITestOutputHelper output) : Share
     {
         await ReadyAsync();
         StatusReport status = await A.StatusAsync();
-        LanNode node = Lan.Nodes.First(n => !status.Consensus.Voters.Contains(n.Name));
+        LanNode node = Lan.Nodes.First(n => n.Name != status.Consensus.Leader);
         string subnet = Three.NextSubnet();
         await Lan.PartitionAsync(node);
         try

@@ -30,6 +30,9 @@ public sealed class TwinWatchTests : IDisposable
         watch.Met(There, other, identity.BootNonce + (ulong)otherNonce);
 
         Assert.Equal(yields, watch.Yields);
+
+        // Who keeps the identity but began earlier is heard by nobody until it begins again.
+        Assert.Equal(!yields && otherNonce > 0, watch.IsOvertaken);
     }
 
     [Fact]
