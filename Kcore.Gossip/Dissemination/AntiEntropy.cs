@@ -58,6 +58,7 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
     {
         NodeId peer = exchange.From;
         own.Acknowledge(peer, digest.HeldEpoch, digest.HeldVersion);
+        members.IsSelfKnown |= digest.Members == members.Root;
         if (digest.Catalog == catalog.Root && digest.Members == members.Root)
         {
             OnAgreed(exchange);

@@ -173,6 +173,33 @@ public sealed class ConversationTests
     }
 
     [Fact]
+    public void A_node_introduces_itself_to_strangers_until_somebody_knows_it_and_again_when_it_says_something_new()
+    {
+        Meet(2);
+        Receive(2, Frames.Member(Peer(3), null), Frames.Member(Peer(4), null));
+        Assert.True(ProbesIntroduce(3));
+        Receive(2, Frames.Ack(7, Agreeing, Id(1)));
+        Assert.False(ProbesIntroduce(3));
+        Receive(2, Frames.Member(_core.Members.Find(Id(1))! with { Status = MemberStatus.Suspect }, null));
+        Assert.True(ProbesIntroduce(3));
+    }
+
+    /// <summary>Whether the next ping to a member has our own statement with it.</summary>
+    private bool ProbesIntroduce(int host)
+    {
+        while (true)
+        {
+            _now = _core.NextDeadline;
+            Handle(new GossipInput.Tick());
+            List<byte[]> sent = SentTo(host);
+            if (sent.Exists(f => f[0] == (byte)FrameType.Ping))
+            {
+                return sent.Exists(f => f.AsSpan().SequenceEqual(Frames.Member(_core.Members.Find(Id(1))!, null)));
+            }
+        }
+    }
+
+    [Fact]
     public void A_member_that_others_bury_hears_of_it()
     {
         Meet(2, 3);
