@@ -257,7 +257,7 @@ internal sealed class Comparison(MemberTable members, Roster roster, CatalogStat
     {
         private readonly List<byte[]> _frames = [];
         private int _bytes;
-        private bool _tooMuch;
+        private bool _tooMuch = !exchange.IsStream && exchange.Reply.Sum(f => f.Length) > Exchange.ReplyBytes;
 
         public void AddOrigin(OriginState origin, ulong epoch, ulong version)
         {

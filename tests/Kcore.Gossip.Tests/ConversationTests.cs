@@ -286,6 +286,22 @@ public sealed class ConversationTests
     }
 
     [Fact]
+    public void However_many_comparisons_come_in_one_datagram_the_answer_is_bounded()
+    {
+        Meet(2);
+        for (int origin = 10; origin < 40; origin++)
+        {
+            Receive(2, Frames.Delta(Head(Id(origin), 2, 1), 0, 1, [Entry(Id(origin), "a", 1)]));
+        }
+
+        RunAlone(TimeSpan.FromSeconds(1));
+        byte[] heads = Frames.Heads(BucketSet.All, []);
+        Receive(2, [.. Enumerable.Repeat(heads, WireLimits.FramesPerDatagram)]);
+        int once = 30 * Frames.Snapshot(Head(Id(10), 2, 1), 0, last: true, [Entry(Id(10), "a", 1)]).Length;
+        Assert.InRange(SentTo(2).Sum(f => f.Length), once, Exchange.ReplyBytes + (2 * once));
+    }
+
+    [Fact]
     public void Nothing_that_floats_of_a_living_owner_makes_room_for_what_comes_later()
     {
         Meet(2, 5);
