@@ -9,6 +9,7 @@ using Xunit.Abstractions;
 namespace Kcore.SystemTests.Survival;
 
 /// <summary>Whoever has no key can make noise and nothing else.</summary>
+[Collection(AloneOnThreeNodes.Name)]
 public sealed class HostileTrafficTests(ThreeNodes three, ITestOutputHelper output) : SharedLanTest(three, output)
 {
     private const int GossipPort = 7946;

@@ -10,7 +10,8 @@ namespace Kcore.TestKit.Lan;
 /// <summary>
 /// A small LAN on this machine: a switch (one namespace with a bridge and an address outside of every overlay) and
 /// nodes on it, 10.77.0.1, .2, … with MTU 1500 and a default route through the switch. Everything carries a random name part,
-/// so that runs never meet, and goes away with <see cref="DisposeAsync"/>.
+/// so that runs never meet, and goes away with <see cref="DisposeAsync"/>. What a killed run leaves behind `./dev test` takes
+/// away: the file <c>owner</c> of a LAN's directory names the process that made it.
 /// </summary>
 public sealed class NodeLan : IAsyncDisposable
 {
@@ -50,6 +51,7 @@ public sealed class NodeLan : IAsyncDisposable
         try
         {
             System.IO.Directory.CreateDirectory(lan._directory);
+            await File.WriteAllTextAsync(Path.Combine(lan._directory, "owner"), string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}\n"));
             await File.WriteAllTextAsync(lan.KeyPath, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32)) + "\n");
             File.SetUnixFileMode(lan.KeyPath, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             await lan.AddSwitchAsync();
