@@ -171,6 +171,11 @@ internal sealed partial class ClusterLoop
         TimeSpan pause = parts.Ledger.IsVirgin ? VirginPause : MemberPause;
         List<Encounter> encounters = await _rendezvous.AskAsync(OwnHello(), c => !met.Contains(c.Endpoint), pause, Now(), token);
 
+        if (isUnheard)
+        {
+            OutlastTwin(encounters);
+        }
+
         // Who held this cluster's log went on to another cluster before everybody here had heard of its end; without a
         // quorum nobody can commit that a second time. A cluster that gave anything out cannot have ended.
         if (parts.Ledger.IsVirgin && encounters.Find(e => e.Hello is { Cluster: not null, Ended.IsDefault: false } hello && hello.Ended.Contains(cluster.Id)) is { } witness)

@@ -127,10 +127,14 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         }
 
         // A twin of the asking node cannot be heard by it: we tell where we know it.
-        HelloMessage answer = OwnHello();
-        bool knowsTwin = hello.BootNonce != 0 && View.Current.Members.Find(peer) is { IsActive: true } known
-            && known.BootNonce != hello.BootNonce && !known.Endpoint.Equals(hello.Endpoint);
-        await reply((knowsTwin ? answer with { Twin = View.Current.Members.Find(peer)!.Endpoint } : answer).Encode(), true);
+        Member? known = hello.BootNonce == 0 ? null : View.Current.Members.Find(peer);
+        bool isTwin = known is { IsActive: true } && known.BootNonce != hello.BootNonce && !known.Endpoint.Equals(hello.Endpoint);
+        HelloMessage answer = OwnHello() with
+        {
+            Twin = isTwin ? known!.Endpoint : null,
+            Known = known is null ? null : new KnownStart(known.Epoch, known.BootNonce),
+        };
+        await reply(answer.Encode(), true);
     }
 
     public async Task HandleJoinAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token)
@@ -292,6 +296,21 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         if (parts.Twins.IsOvertaken)
         {
             throw new StartAgainException("a copy of this node has begun later than this one; this one starts again to be heard");
+        }
+    }
+
+    /// <summary>A copy of this node ran and is gone, but what it said last counts as later than all this one says.</summary>
+    /// <exception cref="StartAgainException">It is so; the next start is later than that.</exception>
+    private void OutlastTwin(IEnumerable<Encounter> encounters)
+    {
+        var self = new KnownStart(parts.Identity.BootEpoch, parts.Identity.BootNonce);
+        foreach (HelloMessage hello in encounters.Select(e => e.Hello))
+        {
+            if (hello is { Twin: null, Known: { Epoch: < uint.MaxValue } known } && self.IsOvertakenBy(known))
+            {
+                parts.Identity.RaiseBootEpoch(known.Epoch);
+                throw new StartAgainException("what a copy of this node said is known as later than what this one says; this one starts again to be heard");
+            }
         }
     }
 

@@ -5,6 +5,16 @@ using Kcore.Gossip.Wire;
 
 namespace Kcore.Daemon.Cluster.Founding;
 
+/// <summary>One start of a node: its epoch, which others take nothing older than, and the number that names it.</summary>
+internal readonly record struct KnownStart(uint Epoch, ulong BootNonce)
+{
+    /// <summary>
+    /// Whether a node that is this start has to begin again to be heard: what was known of a start that is not this one is
+    /// not older. A copy of the node's disk ran, and is gone.
+    /// </summary>
+    public bool IsOvertakenBy(KnownStart known) => known.BootNonce != BootNonce && known.Epoch >= Epoch;
+}
+
 /// <summary>What two nodes with one key tell each other when they meet: who they are and which cluster they are in.</summary>
 /// <param name="Cluster">Null while the node is in none.</param>
 /// <param name="Virgin">The cluster has never committed a network or lease, so it may give itself up.</param>
@@ -21,11 +31,14 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
     /// <summary>Where the sender has heard of another start of the receiver. Null when of none.</summary>
     public IPEndPoint? Twin { get; init; }
 
+    /// <summary>The latest start of the receiver that the sender, answering, has heard of. Null when of none.</summary>
+    public KnownStart? Known { get; init; }
+
     public ReadOnlyMemory<byte> Encode()
     {
         var buffer = new ArrayBufferWriter<byte>(96);
         var writer = new MessagePackWriter(buffer);
-        writer.WriteMapHeader((Cluster is null ? 4 : 6) + (Twin is null ? 0 : 1) + (Ended.IsDefaultOrEmpty ? 0 : 1));
+        writer.WriteMapHeader((Cluster is null ? 4 : 6) + (Twin is null ? 0 : 1) + (Known is null ? 0 : 2) + (Ended.IsDefaultOrEmpty ? 0 : 1));
         writer.WriteUInt64(1);
         writer.WriteString(Name);
         writer.WriteUInt64(2);
@@ -38,6 +51,14 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
         {
             writer.WriteUInt64(7);
             writer.WriteString(Twin.ToString());
+        }
+
+        if (Known is { } known)
+        {
+            writer.WriteUInt64(9);
+            writer.WriteUInt64(known.Epoch);
+            writer.WriteUInt64(10);
+            writer.WriteUInt64(known.BootNonce);
         }
 
         if (Cluster is { } cluster)
@@ -68,6 +89,8 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
         bool virgin = false;
         Guid? cluster = null;
         uint epoch = 0;
+        uint? knownEpoch = null;
+        ulong? knownNonce = null;
         ImmutableArray<Guid> ended = default;
         ulong nonce = 0;
         IPEndPoint? endpoint = null, twin = null;
@@ -92,6 +115,8 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
 
                     ended = [.. ids];
                     break;
+                case 9: knownEpoch = reader.ReadUInt32(); break;
+                case 10: knownNonce = reader.ReadUInt64(); break;
                 default: reader.Skip(); break;
             }
         }
@@ -105,6 +130,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
         {
             BootNonce = nonce,
             Twin = twin is { Port: > 0 } ? twin : null,
+            Known = knownEpoch is { } e && knownNonce is { } n ? new KnownStart(e, n) : null,
         };
     }
 

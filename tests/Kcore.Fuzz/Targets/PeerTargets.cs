@@ -50,7 +50,7 @@ internal static class PeerTargets
 
     private static FuzzTarget Hello() => Message(
         "hello",
-        [new HelloMessage("node-a", Home, true, Endpoint).Encode(), new HelloMessage("", null, false, new IPEndPoint(IPAddress.IPv6Loopback, 1)) { BootNonce = 7, Twin = Endpoint }.Encode()],
+        [new HelloMessage("node-a", Home, true, Endpoint).Encode(), new HelloMessage("", null, false, new IPEndPoint(IPAddress.IPv6Loopback, 1)) { BootNonce = 7, Twin = Endpoint, Known = new KnownStart(2, 8) }.Encode()],
         bytes => HelloMessage.Decode(bytes),
         value => ((HelloMessage)value).Encode());
 

@@ -20,10 +20,18 @@ public sealed class PeerMessageTests
     [Fact]
     public void A_hello_is_read_as_it_was_said()
     {
-        HelloMessage[] messages = [new("node-a", Home, true, Endpoint) { BootNonce = 77, Twin = new IPEndPoint(IPAddress.Loopback, 5) }, new("node-a", Home, true, Endpoint), new("", null, false, Endpoint), new("node-a", Home with { Epoch = uint.MaxValue }, false, Endpoint)];
+        HelloMessage[] messages = [new("node-a", Home, true, Endpoint) { BootNonce = 77, Twin = new IPEndPoint(IPAddress.Loopback, 5) }, new("node-a", Home, true, Endpoint) { Known = new KnownStart(uint.MaxValue, 3) }, new("node-a", Home, true, Endpoint), new("", null, false, Endpoint), new("node-a", Home with { Epoch = uint.MaxValue }, false, Endpoint)];
 
         Assert.All(messages, m => Assert.Equal(m, HelloMessage.Decode(m.Encode().Span)));
     }
+
+    [Theory]
+    [InlineData(5, 70, false)]
+    [InlineData(4, 71, false)]
+    [InlineData(5, 71, true)]
+    [InlineData(6, 71, true)]
+    public void A_start_is_overtaken_by_another_one_that_is_not_older(uint epoch, ulong nonce, bool isOvertaken) =>
+        Assert.Equal(isOvertaken, new KnownStart(5, 70).IsOvertakenBy(new KnownStart(epoch, nonce)));
 
     [Fact]
     public void A_hello_tells_which_clusters_have_ended()
