@@ -12,8 +12,8 @@ internal sealed record BenchOptions
 
         --quick    a tenth of the runs and no cluster above 100 nodes
         --goal     only these goals
-        --nodes    only these sizes, also ones the table does not have by itself (above
-                   3,000 a machine needs some 700 bytes for each pair of nodes)
+        --nodes    only these sizes, also ones the table does not have by itself (it takes
+                   some 700 bytes of memory for each pair of nodes)
         --runs     runs of each cell instead of its own number (seeds for G17, seconds for G13)
         --hours    virtual hours of G9's trial and of G14's split
         --seed     the first seed, 1 if not given

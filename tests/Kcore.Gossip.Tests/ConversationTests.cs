@@ -209,6 +209,45 @@ public sealed class ConversationTests
     }
 
     [Fact]
+    public void What_a_stream_shows_is_asked_for_over_a_stream()
+    {
+        Meet(2, 5);
+        Handle(new GossipInput.StreamRequest(4, Id(2), Frames.Heads(BucketSet.None, [new HeadDigest(Id(5), 2, 3, 66)])));
+        GossipEffect.OpenStream opened = Assert.Single(_effects.OfType<GossipEffect.OpenStream>());
+        Assert.Equal(Id(2), opened.To);
+        Assert.Equal(Frames.DeltaRequest([new HeadDigest(Id(5), 2, 0, 0)]), opened.Body.ToArray());
+        Assert.DoesNotContain(SentTo(2), f => f[0] == (byte)FrameType.DeltaRequest);
+    }
+
+    [Fact]
+    public void Who_answers_probes_by_stream_only_is_compared_with_by_stream()
+    {
+        Meet(2);
+        long probe = Until(e => e is GossipEffect.OpenStream).OfType<GossipEffect.OpenStream>().Single().Stream;
+        Handle(new GossipInput.StreamReply(probe, Frames.Ack(7, Agreeing with { Catalog = 99 }, Id(1)), Last: true));
+        // The stream of a probe asks for a sign of life alone.
+        List<GossipEffect> effects = [.. _effects];
+        effects.AddRange(Until(e => e is GossipEffect.OpenStream));
+        Assert.Contains(effects.OfType<GossipEffect.OpenStream>(), o => Split(o.Body).Any(f => f[0] == (byte)FrameType.MemberHeads));
+    }
+
+    /// <summary>The effects of the first turn within two seconds that has such a one.</summary>
+    private List<GossipEffect> Until(Predicate<GossipEffect> wanted)
+    {
+        for (TimeSpan end = _now + TimeSpan.FromSeconds(2); _core.NextDeadline < end;)
+        {
+            _now = _core.NextDeadline;
+            Handle(new GossipInput.Tick());
+            if (_effects.Exists(wanted))
+            {
+                break;
+            }
+        }
+
+        return _effects;
+    }
+
+    [Fact]
     public void Who_rises_from_the_dead_is_compared_with_at_once()
     {
         Meet(2, 3);
