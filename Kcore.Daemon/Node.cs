@@ -111,7 +111,7 @@ internal static class Node
             Time = time,
             Logger = logger,
         });
-        var catalog = new CatalogHub(cluster);
+        var catalog = new CatalogHub(cluster, time);
         await using var route = new LeaderRoute(ledger, cluster, catalog, connector, time);
         var quorum = new QuorumSight(ledger, catalog, route, time);
         var proposals = new ProposalClient(ledger, route, quorum, time);

@@ -63,7 +63,7 @@ internal sealed class LoneNode : IAsyncDisposable
             Time = time,
             Logger = logger,
         });
-        Catalog = new CatalogHub(Cluster);
+        Catalog = new CatalogHub(Cluster, time);
         _route = new LeaderRoute(_ledger, Cluster, Catalog, connector, time);
         _ledger.Connect(Cluster, Catalog, new ProposalClient(_ledger, _route, new QuorumSight(_ledger, Catalog, _route, time), time));
         Self = new LocalNode(identity.Id, "node-a", false, "0.1.0");
