@@ -22,7 +22,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
 
     // Everybody who looks at the catalog looks at all of it whenever it changes, and each change is a commit on the disk
     // the log writes to: in a rush the copy follows in steps.
-    private static readonly TimeSpan RushPause = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan RushPause = TimeSpan.FromMilliseconds(100);
     private const int MergedMax = 4096;
 
     // The observer may not wait; what it queues is bounded by the log that is being applied.
