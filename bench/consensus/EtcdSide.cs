@@ -126,6 +126,8 @@ internal sealed class EtcdSide(NodeLan lan) : ISide
 
     private sealed class Puts(GrpcConnection connection) : IWrites
     {
+        public bool IsBroken => connection.IsBroken;
+
         // What an Allocate command takes in Kcore's log.
         private const int ValueBytes = 96;
 

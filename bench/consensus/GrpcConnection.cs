@@ -54,6 +54,8 @@ internal sealed class GrpcConnection : IAsyncDisposable
         return new GrpcConnection(stream);
     }
 
+    public bool IsBroken => _isBroken;
+
     /// <exception cref="IOException">The call failed or the connection broke.</exception>
     public async Task CallAsync(string path, byte[] message, CancellationToken token)
     {
@@ -87,6 +89,10 @@ internal sealed class GrpcConnection : IAsyncDisposable
             }
 
             await call.Done.Task.WaitAsync(token);
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw new IOException("the connection broke", e);
         }
         finally
         {

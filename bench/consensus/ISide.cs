@@ -32,6 +32,9 @@ internal interface ISide : IAsyncDisposable
 /// <summary>A client's connection to one node.</summary>
 internal interface IWrites : IAsyncDisposable
 {
+    /// <summary>Another connection is needed.</summary>
+    bool IsBroken { get; }
+
     /// <summary>One operation: a new record, committed by a quorum, applied, answered.</summary>
     /// <exception cref="IOException">It was not done, or nobody knows.</exception>
     Task WriteAsync(CancellationToken token);

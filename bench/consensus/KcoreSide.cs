@@ -143,6 +143,8 @@ internal sealed class KcoreSide(NodeLan lan) : ISide
 
     private sealed class Allocations(ProposalLane lane, ClusterRef cluster, NetworkUid network, Guid node) : IWrites
     {
+        public bool IsBroken => lane.IsBroken;
+
         public async Task WriteAsync(CancellationToken token)
         {
             Guid attachment = Guid.NewGuid();

@@ -76,8 +76,9 @@ internal static class Outage
                 catch (Exception e) when (e is IOException or OperationCanceledException && Stopwatch.GetElapsedTime(begun) < within)
                 {
                     // Connections to the living are kept; who does not lead says so at once.
-                    if (_node == _avoided && _open.Remove(_node, out IWrites? dead))
+                    if (_open.TryGetValue(_node, out IWrites? dead) && (dead.IsBroken || _node == _avoided))
                     {
+                        _open.Remove(_node);
                         await dead.DisposeAsync();
                     }
 
