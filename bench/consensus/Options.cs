@@ -35,6 +35,8 @@ internal sealed record Options
     /// <summary>Operations of one measurement: enough for a p99, and no more leases than a large installation has.</summary>
     public int OperationsOf(int clients) => Math.Clamp(clients * 60, 500, 6000) / (Quick ? 3 : 1);
 
+    public int WarmUpOperations => Quick ? 1000 : 4000;
+
     /// <exception cref="FormatException">The message says what is wrong.</exception>
     public static Options Parse(IReadOnlyList<string> arguments)
     {

@@ -7,6 +7,7 @@ namespace Kcore.Bench.Consensus;
 internal sealed class Round(Options options, Results results, int nodes)
 {
     private const int RawWrites = 1000;
+    private static readonly TimeSpan SettleTime = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan IdleTime = TimeSpan.FromSeconds(20);
 
     private readonly string _size = nodes == 1 ? "1 node" : $"{nodes} nodes";
@@ -21,8 +22,12 @@ internal sealed class Round(Options options, Results results, int nodes)
         {
             Say($"{side.Name} starts");
             await side.StartAsync();
+
+            // A daemon runs for months: what it compiles and allocates in its first seconds is not what is asked here.
+            await Load.RunAsync(side, await side.LeaderAsync(), 64, options.WarmUpOperations);
         }
 
+        await Task.Delay(SettleTime);
         foreach (int clients in options.Clients)
         {
             string what = string.Create(CultureInfo.InvariantCulture, $"{_size}, {clients} client{(clients == 1 ? "" : "s")}");
