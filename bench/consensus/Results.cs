@@ -38,7 +38,7 @@ internal sealed class Results
         foreach (string what in _order)
         {
             string ratio = Of(what, "kcore").Count > 0 && Of(what, "etcd").Count > 0 ? Text(Ratio(what, "kcore", "etcd")) : "";
-            string raw = Of(what, "raw") is { Count: > 0 } disk ? Text(At(disk, 0.5)) : "";
+            string raw = Of(what, "raw") is { Count: > 0 } disk ? Text(Middle(disk)) : "";
             Console.WriteLine($"| {what} | {raw} | {Cells(Of(what, "kcore"))} | {Cells(Of(what, "etcd"))} | {ratio} |");
         }
 
@@ -64,7 +64,7 @@ internal sealed class Results
     private double Ratio(string what, string left, string right)
     {
         List<double> a = Of(what, left), b = Of(what, right);
-        return a.Count == b.Count ? At([.. a.Zip(b, (x, y) => x / y)], 0.5) : At(a, 0.5) / At(b, 0.5);
+        return a.Count == b.Count ? Middle([.. a.Zip(b, (x, y) => x / y)]) : Middle(a) / Middle(b);
     }
 
     private void Gate(string gate, string what, string against, double bound, bool isLeast = false)
@@ -90,10 +90,18 @@ internal sealed class Results
     private List<double> Of(string what, string side) => _values.GetValueOrDefault((what, side)) ?? [];
 
     private static string Cells(List<double> values) => values.Count > 0
-        ? $"{Text(At(values, 0.5))} ({Text(values.Min())} … {Text(values.Max())}) | {values.Count}"
+        ? $"{Text(Middle(values))} ({Text(values.Min())} … {Text(values.Max())}) | {values.Count}"
         : " | 0";
 
     private static string Text(double value) => value.ToString(Math.Abs(value) switch { >= 100 => "0", >= 10 => "0.0", >= 0.1 => "0.00", _ => "0.0000" }, CultureInfo.InvariantCulture);
+
+    // Of two middle values neither is chosen: with few rounds that would be the better or the worse half.
+    private static double Middle(List<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        int half = sorted.Length / 2;
+        return sorted.Length % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+    }
 
     /// <summary>Nearest rank: the smallest value that at least the given share of all values does not exceed.</summary>
     public static double At(IReadOnlyList<double> values, double share)
