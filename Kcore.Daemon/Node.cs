@@ -111,12 +111,12 @@ internal static class Node
             Time = time,
             Logger = logger,
         });
-        var catalog = new CatalogHub(cluster);
-        var route = new LeaderRoute(ledger, cluster, catalog, connector, time);
+        var catalog = new CatalogHub(cluster, time);
+        await using var route = new LeaderRoute(ledger, cluster, catalog, connector, time);
         var quorum = new QuorumSight(ledger, catalog, route, time);
         var proposals = new ProposalClient(ledger, route, quorum, time);
         ledger.Connect(cluster, catalog, proposals);
-        var streams = new LedgerStreams(ledger);
+        var streams = new LedgerStreams(ledger, time);
 
         var leases = new LeaseLoop(attachments, proposals, catalog, time, logger);
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
@@ -174,12 +174,12 @@ internal static class Node
             }, time, logger).RunAsync(token),
             new PeerListener(new IPEndPoint(IPAddress.Any, options.Cluster.RaftPort), tls, new Dictionary<StreamKind, StreamHandler>
             {
-                [StreamKind.Propose] = streams.HandleProposeAsync,
                 [StreamKind.LogReport] = streams.HandleReportAsync,
                 [StreamKind.Transfer] = streams.HandleTransferAsync,
             }, time, logger, new Dictionary<StreamKind, SessionHandler>
             {
                 [StreamKind.Raft] = streams.ReceiveAsync,
+                [StreamKind.Propose] = streams.HandleProposalsAsync,
             }).RunAsync(token),
             events.RunAsync(token),
             underlay.RunAsync(token),

@@ -15,20 +15,27 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     private ulong _applied;
     private bool _isSnapshotUnderWay;
     private bool _isSpaceLow;
+    private bool _isSpaceCheckUnderWay;
+    private int _ticksSinceSpaceCheck;
     private ulong _snapshotDueAt;
     private TimeSpan _lastSync;
     private ConsensusFault _fault;
     private string? _faultText;
 
-    /// <summary>Runs the member until cancelled; call it once. Returns normally after cancellation.</summary>
+    /// <summary>
+    /// Runs the member until cancelled, on a thread of its own: between a commit and its answer nothing waits for what
+    /// else the daemon does. Call it once. Returns normally after cancellation.
+    /// </summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
         RaftSnapshot snapshot = _node.Snapshot;
         ConsensusLog.Opened(
             _logger, _node.Self, _store.Identity.ClusterId, _node.Term, _node.LastIndex, snapshot.Index);
         await using var writer = new StorageWriter(
-            _store, _time, outcome => _inbox.Writer.TryWrite(new Input.Storage(outcome)));
+            _store, _time, outcome => _inbox.TryAdd(new Input.Storage(outcome)));
         _writer = writer;
+
+        // Before this returns to its caller the state is what the snapshot says.
         if (snapshot.Index > 0)
         {
             Restore(snapshot);
@@ -44,11 +51,19 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         _observer.Opened(_applied);
         await using ITimer timer = _time.CreateTimer(
             _ => EnqueueTick(), null, _options.TickInterval, _options.TickInterval);
+        await using CancellationTokenRegistration stop = stoppingToken.Register(_inbox.Stop);
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        new Thread(() => Run(ended)) { IsBackground = true, Name = "raft" }.Start();
+        await ended.Task;
+    }
+
+    private void Run(TaskCompletionSource ended)
+    {
         try
         {
-            while (await _inbox.Reader.WaitToReadAsync(stoppingToken))
+            while (_inbox.Wait())
             {
-                for (int i = 0; i < InputsPerRound && _inbox.Reader.TryRead(out Input? input); i++)
+                for (int i = 0; i < InputsPerRound && _inbox.TryTake(out Input? input); i++)
                 {
                     if (input.IsCounted)
                     {
@@ -60,14 +75,14 @@ public sealed partial class ConsensusLoop<TResult, TChange>
 
                 Advance();
             }
+
+            Close();
+            ended.SetResult();
         }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // Asked to stop.
-        }
-        finally
+        catch (Exception failure)
         {
             Close();
+            ended.SetException(failure);
         }
     }
 
@@ -95,6 +110,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
                 if (_fault == ConsensusFault.None)
                 {
                     _node.Tick();
+                    CheckSpaceWhenDue();
                 }
 
                 break;
@@ -124,6 +140,10 @@ public sealed partial class ConsensusLoop<TResult, TChange>
                 _snapshotDueAt = _applied + (ulong)_options.SnapshotEveryEntries;
                 NoteSpace(true);
                 ConsensusLog.NoSnapshot(_logger, none.Text);
+                break;
+            case StorageOutcome.SpaceChecked check:
+                _isSpaceCheckUnderWay = false;
+                NoteSpace(check.IsSpaceLow);
                 break;
             case StorageOutcome.Failed failed when _fault == ConsensusFault.None:
                 // Final for this instance: after a failed sync the kernel may have dropped what was written.
@@ -183,6 +203,17 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         foreach (RaftMessage message in ready.Messages)
         {
             _transport.Send(message);
+        }
+    }
+
+    // Who accepts nothing because its disk was full writes nothing either, so no write shows that there is room again.
+    private void CheckSpaceWhenDue()
+    {
+        if (_isSpaceLow && !_isSpaceCheckUnderWay && ++_ticksSinceSpaceCheck >= _options.SpaceCheckTicks)
+        {
+            _ticksSinceSpaceCheck = 0;
+            _isSpaceCheckUnderWay = true;
+            _writer!.CheckSpace();
         }
     }
 
@@ -385,8 +416,8 @@ public sealed partial class ConsensusLoop<TResult, TChange>
 
     private void Close()
     {
-        _inbox.Writer.TryComplete();
-        while (_inbox.Reader.TryRead(out Input? input))
+        _inbox.Close();
+        while (_inbox.TryTake(out Input? input))
         {
             switch (input)
             {

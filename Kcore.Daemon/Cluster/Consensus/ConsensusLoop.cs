@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Raft;
 using Microsoft.Extensions.Logging;
@@ -22,8 +21,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
 
     // Unbounded as a type; what others put in is bounded by _queuedCount, and what the loop causes itself (one tick, one
     // batch, one snapshot) by its nature, so that an acknowledgement of the disk always finds room.
-    private readonly Channel<Input> _inbox = Channel.CreateUnbounded<Input>(
-        new UnboundedChannelOptions { SingleReader = true });
+    private readonly ConsensusInbox<Input> _inbox = new();
 
     private static readonly TimeSpan HandOverPace = TimeSpan.FromMilliseconds(5);
 
@@ -208,7 +206,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             return EnqueueOutcome.Full;
         }
 
-        return _inbox.Writer.TryWrite(input) ? EnqueueOutcome.Queued : EnqueueOutcome.Closed;
+        return _inbox.TryAdd(input) ? EnqueueOutcome.Queued : EnqueueOutcome.Closed;
     }
 
     // Ticks that gather while the process is suspended count once: a pause is no reason for an election.
@@ -216,7 +214,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     {
         if (Interlocked.Exchange(ref _isTickQueued, 1) == 0)
         {
-            _inbox.Writer.TryWrite(Input.Tick.Instance);
+            _inbox.TryAdd(Input.Tick.Instance);
         }
     }
 

@@ -20,6 +20,9 @@ public sealed record ConsensusOptions
     /// <summary>Entries kept behind a snapshot so that a member that lags a little is fed from the log.</summary>
     public int EntriesKeptBehindSnapshot { get; init; } = 1024;
 
+    /// <summary>Ticks between two looks whether a full disk has room again.</summary>
+    public int SpaceCheckTicks { get; init; } = 10;
+
     /// <summary>Inputs that may wait; proposals wait for room, messages of peers are dropped (Raft repeats them).</summary>
     public int InboxCapacity { get; init; } = 4096;
 }

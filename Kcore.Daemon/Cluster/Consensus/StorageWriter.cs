@@ -6,7 +6,7 @@ namespace Kcore.Daemon.Cluster.Consensus;
 
 /// <summary>
 /// The one thread that touches the store, so that the consensus loop never waits for a disk. Jobs are done in order; the
-/// loop has at most one batch and one snapshot under way, which bounds the queue.
+/// loop has at most one batch, one snapshot and one look at the room under way, which bounds the queue.
 /// </summary>
 internal sealed class StorageWriter : IAsyncDisposable
 {
@@ -29,6 +29,9 @@ internal sealed class StorageWriter : IAsyncDisposable
     public void Write(StorageBatch batch) => _jobs.Add(new Job(batch, null, 0));
 
     public void SaveSnapshot(RaftSnapshot snapshot, ulong keepFrom) => _jobs.Add(new Job(null, snapshot, keepFrom));
+
+    /// <summary>Looks whether a disk that was full has room again.</summary>
+    public void CheckSpace() => _jobs.Add(new Job(null, null, 0));
 
     /// <summary>
     /// Finishes what was given and ends the thread. A disk that hangs is not waited for beyond a limit: the thread is a
@@ -72,10 +75,16 @@ internal sealed class StorageWriter : IAsyncDisposable
                 return new StorageOutcome.Written(batch.Id, _time.GetElapsedTime(start), _store.IsSpaceLow);
             }
 
-            _store.SaveSnapshot(job.Snapshot!, job.KeepFrom);
-            return new StorageOutcome.SnapshotSaved(job.Snapshot!, job.KeepFrom, _store.IsSpaceLow);
+            if (job.Snapshot is { } snapshot)
+            {
+                _store.SaveSnapshot(snapshot, job.KeepFrom);
+                return new StorageOutcome.SnapshotSaved(snapshot, job.KeepFrom, _store.IsSpaceLow);
+            }
+
+            _store.CheckSpace();
+            return new StorageOutcome.SpaceChecked(_store.IsSpaceLow);
         }
-        catch (DiskFullException full) when (job.Batch is null)
+        catch (DiskFullException full) when (job.Snapshot is not null)
         {
             return new StorageOutcome.NoSnapshot(full.Message);
         }
@@ -100,6 +109,8 @@ internal abstract record StorageOutcome
     public sealed record SnapshotSaved(RaftSnapshot Snapshot, ulong KeepFrom, bool IsSpaceLow) : StorageOutcome;
 
     public sealed record NoSnapshot(string Text) : StorageOutcome;
+
+    public sealed record SpaceChecked(bool IsSpaceLow) : StorageOutcome;
 
     public sealed record Failed(string Text) : StorageOutcome;
 }

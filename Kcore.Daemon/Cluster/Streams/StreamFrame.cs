@@ -9,6 +9,8 @@ internal enum StreamKind : byte
     Gossip = 1,
     Hello = 2,
     Join = 3,
+
+    /// <summary>Commands for the leader: the stream stays open and carries many, numbered, each with its answer.</summary>
     Propose = 4,
 
     /// <summary>Not a request: the stream stays open and carries messages of the log, one way.</summary>

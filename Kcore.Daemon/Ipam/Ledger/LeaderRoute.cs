@@ -14,12 +14,13 @@ namespace Kcore.Daemon.Ipam.Ledger;
 /// The way to the leader, from any node: members of the group know it, all others ask the voters and remember what they
 /// were told.
 /// </summary>
-internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, CatalogHub catalog, PeerConnector connector, TimeProvider time)
+internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, CatalogHub catalog, PeerConnector connector, TimeProvider time) : IAsyncDisposable
 {
     // A host that lost its power does not answer at all. Everything that is asked may be asked again, so the next voter
     // is tried long before the connection breaks.
     private static readonly TimeSpan TryLimit = TimeSpan.FromSeconds(2);
 
+    private readonly ProposalLanes _lanes = new(connector);
     private readonly Lock _memory = new();
     private NodeId? _told;
 
@@ -46,6 +47,9 @@ internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, Cat
         : catalog.Current.Current.View.Voters;
 
     /// <summary>Asks the leader once, following hints. Null when nobody answered as leader, with the last reason.</summary>
+    /// <param name="kind">Commands (<see cref="StreamKind.Propose"/>) go over one stream that stays open; all else is rare and gets its own.</param>
+    /// <param name="body">The command, or what the kind asks for.</param>
+    /// <param name="token">Ends the attempt.</param>
     public async Task<(LedgerReply? Reply, string Failure)> AskAsync(StreamKind kind, ReadOnlyMemory<byte> body, CancellationToken token)
     {
         if (cluster.State.Current.Cluster is not { } here)
@@ -53,7 +57,7 @@ internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, Cat
             return (null, "this node is in no cluster yet");
         }
 
-        ReadOnlyMemory<byte> request = new LedgerRequest(here, body).Encode();
+        var request = new LedgerRequest(here, body);
         List<NodeId> order = Order();
         var asked = new HashSet<NodeId> { catalog.Current.Current.Gossip.Members.Self };
         string failure = "no voter is known yet";
@@ -83,6 +87,8 @@ internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, Cat
         return (null, failure);
     }
 
+    public ValueTask DisposeAsync() => _lanes.DisposeAsync();
+
     // In the group: fed by the leader, so what the own log says is at most a heartbeat old.
     private static bool IsInGroup(ConsensusStatus status) => status.Voters.Contains(status.Self) || status.Learners.Contains(status.Self);
 
@@ -93,17 +99,25 @@ internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, Cat
         return [.. Leader is { } leader ? [leader] : ImmutableArray<NodeId>.Empty, .. voters];
     }
 
-    private async Task<(LedgerReply? Reply, string? Trouble)> AskOneAsync(Member member, StreamKind kind, ReadOnlyMemory<byte> request, CancellationToken token)
+    private async Task<(LedgerReply? Reply, string? Trouble)> AskOneAsync(Member member, StreamKind kind, LedgerRequest request, CancellationToken token)
     {
+        var endpoint = new IPEndPoint(member.Endpoint.Address, member.RaftPort);
         using var limit = new CancellationTokenSource(TryLimit, time);
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
         try
         {
-            (_, ReadOnlyMemory<byte> body) = await connector.CallAsync(new IPEndPoint(member.Endpoint.Address, member.RaftPort), kind, request, both.Token);
+            if (kind == StreamKind.Propose)
+            {
+                return (await _lanes.AskAsync(member.Id, endpoint, request, both.Token), null);
+            }
+
+            (_, ReadOnlyMemory<byte> body) = await connector.CallAsync(endpoint, kind, request.Encode(), both.Token);
             return (LedgerReply.Decode(body.Span), null);
         }
         catch (OperationCanceledException) when (!token.IsCancellationRequested)
         {
+            // A stream on which nothing comes back may lead to a host that is gone.
+            _lanes.Close(member.Id);
             return (null, $"no answer within {TryLimit.TotalSeconds:0} s");
         }
         catch (Exception e) when (e is IOException or WireFormatException)

@@ -7,7 +7,8 @@ using Kcore.Gossip.Wire;
 namespace Kcore.Daemon.Ipam.Ledger;
 
 /// <summary>What a node asks of the leader: for <c>Propose</c> a command, for <c>Transfer</c> the uid of the node that shall lead (or nothing), for <c>LogReport</c> nothing.</summary>
-internal sealed record LedgerRequest(ClusterRef Cluster, ReadOnlyMemory<byte> Command)
+/// <param name="Number">Tells the answers apart on a stream that carries many questions.</param>
+internal sealed record LedgerRequest(ClusterRef Cluster, ReadOnlyMemory<byte> Command, ulong Number = 0)
 {
     private const int CommandBytes = 64 * 1024;
 
@@ -15,13 +16,15 @@ internal sealed record LedgerRequest(ClusterRef Cluster, ReadOnlyMemory<byte> Co
     {
         var buffer = new ArrayBufferWriter<byte>(Command.Length + 48);
         var writer = new MessagePackWriter(buffer);
-        writer.WriteMapHeader(3);
+        writer.WriteMapHeader(4);
         writer.WriteUInt64(1);
         writer.WriteBinary(Cluster.Id.ToByteArray(bigEndian: true));
         writer.WriteUInt64(2);
         writer.WriteUInt64(Cluster.Epoch);
         writer.WriteUInt64(3);
         writer.WriteBinary(Command.Span);
+        writer.WriteUInt64(4);
+        writer.WriteUInt64(Number);
         return buffer.WrittenMemory;
     }
 
@@ -31,6 +34,7 @@ internal sealed record LedgerRequest(ClusterRef Cluster, ReadOnlyMemory<byte> Co
         Guid cluster = default;
         uint epoch = 0;
         byte[] command = [];
+        ulong number = 0;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(16); left > 0; left--)
         {
@@ -42,18 +46,20 @@ internal sealed record LedgerRequest(ClusterRef Cluster, ReadOnlyMemory<byte> Co
                     break;
                 case 2: epoch = reader.ReadUInt32(); break;
                 case 3: command = reader.ReadBinary(CommandBytes).ToArray(); break;
+                case 4: number = reader.ReadUInt64(); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new LedgerRequest(new ClusterRef(cluster, epoch), command);
+        return new LedgerRequest(new ClusterRef(cluster, epoch), command, number);
     }
 }
 
 /// <summary>The result, or why there is none.</summary>
 /// <param name="Failure">Null when <paramref name="Result"/> holds the encoded result.</param>
 /// <param name="Leader">Who leads, as far as the answering node knows.</param>
-internal sealed record LedgerReply(ProposeFailure? Failure, ReadOnlyMemory<byte> Result, string? Text, NodeId? Leader = null)
+/// <param name="Number">That of the request.</param>
+internal sealed record LedgerReply(ProposeFailure? Failure, ReadOnlyMemory<byte> Result, string? Text, NodeId? Leader = null, ulong Number = 0)
 {
     private const int ResultBytes = 64 * 1024;
     private const int TextCharacters = 160;
@@ -64,7 +70,7 @@ internal sealed record LedgerReply(ProposeFailure? Failure, ReadOnlyMemory<byte>
         var writer = new MessagePackWriter(buffer);
         if (Failure is { } failure)
         {
-            writer.WriteMapHeader(Leader is null ? 2 : 3);
+            writer.WriteMapHeader(Leader is null ? 3 : 4);
             writer.WriteUInt64(1);
             writer.WriteUInt64((ulong)failure);
             writer.WriteUInt64(2);
@@ -79,10 +85,13 @@ internal sealed record LedgerReply(ProposeFailure? Failure, ReadOnlyMemory<byte>
         }
         else
         {
-            writer.WriteMapHeader(1);
+            writer.WriteMapHeader(2);
             writer.WriteUInt64(3);
             writer.WriteBinary(Result.Span);
         }
+
+        writer.WriteUInt64(5);
+        writer.WriteUInt64(Number);
 
         return buffer.WrittenMemory;
     }
@@ -94,6 +103,7 @@ internal sealed record LedgerReply(ProposeFailure? Failure, ReadOnlyMemory<byte>
         string? text = null;
         NodeId? leader = null;
         byte[] result = [];
+        ulong number = 0;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(16); left > 0; left--)
         {
@@ -106,10 +116,11 @@ internal sealed record LedgerReply(ProposeFailure? Failure, ReadOnlyMemory<byte>
                     ReadOnlySpan<byte> id = reader.ReadBinary(NodeId.ByteCount);
                     leader = id.Length == NodeId.ByteCount ? NodeId.FromBytes(id) : throw new WireFormatException("not a node id");
                     break;
+                case 5: number = reader.ReadUInt64(); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new LedgerReply(failure, result, text, leader);
+        return new LedgerReply(failure, result, text, leader, number);
     }
 }

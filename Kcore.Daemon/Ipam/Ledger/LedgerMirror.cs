@@ -20,6 +20,11 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
 {
     private static readonly TimeSpan CatalogPause = TimeSpan.FromMilliseconds(50);
 
+    // Everybody who looks at the catalog looks at all of it whenever it changes, and each change is a commit on the disk
+    // the log writes to: in a rush the copy follows in steps.
+    private static readonly TimeSpan RushPause = TimeSpan.FromMilliseconds(100);
+    private const int MergedMax = 4096;
+
     // The observer may not wait; what it queues is bounded by the log that is being applied.
     private readonly Channel<GossipInput.PutCluster> _queue = Channel.CreateUnbounded<GossipInput.PutCluster>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Dictionary<NetworkUid, (string Name, uint Vni)> _pools = [];
@@ -28,17 +33,53 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
     private MemberId _leader = MemberId.None;
     private ImmutableArray<MemberId> _voters = [];
 
-    /// <summary>Moves the queue into the catalog until cancelled.</summary>
+    /// <summary>Moves the queue into the catalog until cancelled: what comes alone at once, what comes in a rush together.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
-        await foreach (GossipInput.PutCluster committed in _queue.Reader.ReadAllAsync(stoppingToken))
+        while (await _queue.Reader.WaitToReadAsync(stoppingToken))
         {
+            GossipInput.PutCluster committed = TakeMerged();
             while (!await TryPutAsync(committed, stoppingToken))
             {
                 await Task.Delay(CatalogPause, time, stoppingToken);
             }
+
+            if (_queue.Reader.TryPeek(out _))
+            {
+                await Task.Delay(RushPause, time, stoppingToken);
+            }
         }
     }
+
+    // What follows on from each other says the same in one piece: a fact counts as the last entry left it, under that
+    // entry's index.
+    private GossipInput.PutCluster TakeMerged()
+    {
+        _queue.Reader.TryRead(out GossipInput.PutCluster? first);
+        GossipInput.PutCluster merged = first!;
+        if (!IsFollowed(merged))
+        {
+            return merged;
+        }
+
+        Dictionary<string, LocalWrite> writes = merged.Writes.ToDictionary(w => w.Key, StringComparer.Ordinal);
+        for (int i = 1; i < MergedMax && IsFollowed(merged); i++)
+        {
+            _queue.Reader.TryRead(out GossipInput.PutCluster? next);
+            foreach (LocalWrite write in next!.Writes)
+            {
+                writes[write.Key] = write;
+            }
+
+            merged = merged with { ToIndex = next.ToIndex };
+        }
+
+        return merged with { Writes = [.. writes.Values] };
+    }
+
+    // The whole content begins at 0 and stands alone.
+    private bool IsFollowed(GossipInput.PutCluster put) =>
+        _queue.Reader.TryPeek(out GossipInput.PutCluster? next) && put.FromIndex != 0 && next.FromIndex == put.ToIndex;
 
     public void Opened(ulong index)
     {

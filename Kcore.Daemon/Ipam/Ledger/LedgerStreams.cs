@@ -1,5 +1,6 @@
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Consensus;
+using Kcore.Daemon.Cluster.Streams;
 using Kcore.Gossip;
 using Kcore.Gossip.Wire;
 using Kcore.Raft;
@@ -7,25 +8,65 @@ using Kcore.Raft;
 namespace Kcore.Daemon.Ipam.Ledger;
 
 /// <summary>Answers what other nodes ask on the Raft port. Only the leader does what is asked; everybody else names it.</summary>
-internal sealed class LedgerStreams(ClusterLedger ledger)
+internal sealed class LedgerStreams(ClusterLedger ledger, TimeProvider time)
 {
+    // Of one stream; who asks more at once is read no further.
+    private const int ProposalsMax = 256;
+
+    // Longer than any answer takes.
+    private static readonly TimeSpan IdleLimit = TimeSpan.FromMinutes(2);
+
     private static readonly TimeSpan HandOverLimit = TimeSpan.FromSeconds(3);
 
-    /// <summary>Serves <see cref="Cluster.Streams.StreamKind.Raft"/>.</summary>
+    /// <summary>Serves <see cref="StreamKind.Raft"/>.</summary>
     public Task ReceiveAsync(NodeId peer, ReadOnlyMemory<byte> first, Stream stream, CancellationToken token) =>
         ledger.Open is { } open
             ? open.ReceiveAsync(peer, first, stream, token)
             : throw new InvalidDataException("this node holds no log");
 
-    /// <summary>Serves <see cref="Cluster.Streams.StreamKind.Propose"/>.</summary>
-    public Task HandleProposeAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token) =>
-        AnswerAsync(body, reply, async (open, request) => ResultCodec.Encode(await open.Loop.ProposeAsync(request.Command, token)));
+    /// <summary>
+    /// Serves <see cref="StreamKind.Propose"/>: any number of commands on one stream, each answered when it is
+    /// done, in whatever order that is.
+    /// </summary>
+    public async Task HandleProposalsAsync(NodeId peer, ReadOnlyMemory<byte> first, Stream stream, CancellationToken token)
+    {
+        using var idle = new CancellationTokenSource(IdleLimit, time);
+        using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(token, idle.Token);
+        using var room = new SemaphoreSlim(ProposalsMax, ProposalsMax);
+        var replies = new FrameWriter(stream, StreamKind.Propose);
+        try
+        {
+            ReadOnlyMemory<byte> body = first;
+            while (true)
+            {
+                LedgerRequest request = Read(body.Span);
+                await room.WaitAsync(over.Token);
+                _ = AnswerInTimeAsync(request, replies, room, over.Token);
+                if (await StreamFrame.ReadAsync(stream, over.Token) is not { Kind: StreamKind.Propose } frame)
+                {
+                    return;
+                }
 
-    /// <summary>Serves <see cref="Cluster.Streams.StreamKind.LogReport"/>.</summary>
+                body = frame.Body;
+                idle.CancelAfter(IdleLimit);
+            }
+        }
+        finally
+        {
+            // Nobody is there to be answered; what was appended is decided by the log all the same.
+            await over.CancelAsync();
+            for (int i = 0; i < ProposalsMax; i++)
+            {
+                await room.WaitAsync(CancellationToken.None);
+            }
+        }
+    }
+
+    /// <summary>Serves <see cref="StreamKind.LogReport"/>.</summary>
     public Task HandleReportAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token) =>
         AnswerAsync(body, reply, async (open, _) => LogReportCodec.Encode(await open.Loop.ReportAsync(token)));
 
-    /// <summary>Serves <see cref="Cluster.Streams.StreamKind.Transfer"/>.</summary>
+    /// <summary>Serves <see cref="StreamKind.Transfer"/>.</summary>
     public Task HandleTransferAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token) =>
         AnswerAsync(body, reply, async (open, request) => NodeBytes(await HandOverAsync(open, request.Command.Span is { Length: NodeId.ByteCount } id ? NodeId.FromBytes(id) : null, token)));
 
@@ -64,17 +105,36 @@ internal sealed class LedgerStreams(ClusterLedger ledger)
     private async Task AnswerAsync(
         ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, Func<OpenLedger, LedgerRequest, Task<byte[]>> act)
     {
-        LedgerRequest request;
+        await reply((await AnswerAsync(Read(body.Span), act)).Encode(), true);
+    }
+
+    private async Task AnswerInTimeAsync(LedgerRequest request, FrameWriter replies, SemaphoreSlim room, CancellationToken over)
+    {
         try
         {
-            request = LedgerRequest.Decode(body.Span);
+            LedgerReply answer = await AnswerAsync(request, async (open, r) => ResultCodec.Encode(await open.Loop.ProposeAsync(r.Command, over)));
+            await replies.WriteAsync((answer with { Number = request.Number }).Encode(), over);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The stream broke, which its reader notices too.
+        }
+        finally
+        {
+            room.Release();
+        }
+    }
+
+    private static LedgerRequest Read(ReadOnlySpan<byte> body)
+    {
+        try
+        {
+            return LedgerRequest.Decode(body);
         }
         catch (WireFormatException e)
         {
             throw new InvalidDataException(e.Message, e);
         }
-
-        await reply((await AnswerAsync(request, act)).Encode(), true);
     }
 
     private async Task<LedgerReply> AnswerAsync(LedgerRequest request, Func<OpenLedger, LedgerRequest, Task<byte[]>> act)

@@ -30,6 +30,7 @@ internal sealed class LoneNode : IAsyncDisposable
     private readonly ClusterTls _tls;
     private readonly EventLog _events;
     private readonly ClusterLedger _ledger;
+    private readonly LeaderRoute _route;
     private Task _running = Task.CompletedTask;
 
     public LoneNode()
@@ -62,9 +63,9 @@ internal sealed class LoneNode : IAsyncDisposable
             Time = time,
             Logger = logger,
         });
-        Catalog = new CatalogHub(Cluster);
-        var route = new LeaderRoute(_ledger, Cluster, Catalog, connector, time);
-        _ledger.Connect(Cluster, Catalog, new ProposalClient(_ledger, route, new QuorumSight(_ledger, Catalog, route, time), time));
+        Catalog = new CatalogHub(Cluster, time);
+        _route = new LeaderRoute(_ledger, Cluster, Catalog, connector, time);
+        _ledger.Connect(Cluster, Catalog, new ProposalClient(_ledger, _route, new QuorumSight(_ledger, Catalog, _route, time), time));
         Self = new LocalNode(identity.Id, "node-a", false, "0.1.0");
     }
 
@@ -105,6 +106,7 @@ internal sealed class LoneNode : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _route.DisposeAsync();
         await _ledger.DisposeAsync();
         _tls.Dispose();
         _ring.Dispose();

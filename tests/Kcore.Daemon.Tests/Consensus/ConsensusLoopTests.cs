@@ -116,6 +116,48 @@ public sealed class ConsensusLoopTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task A_disk_that_was_full_is_written_to_again_once_it_has_room()
+    {
+        MemoryFileLayer files = Founded();
+        await using var member = new RunningMember(files);
+        await member.DoAsync(Commands.Pool(subnet: "10.250.0.0/16"));
+        files.CapacityBytes = files.UsedBytes;
+        uint attachment = 0;
+        ProposeException? refusal = null;
+        while (refusal is null && attachment < 5000)
+        {
+            try
+            {
+                await member.DoAsync(Commands.Allocate(++attachment));
+            }
+            catch (ProposeException e)
+            {
+                refusal = e;
+            }
+        }
+
+        Assert.Equal(ProposeFailure.Unavailable, Assert.IsType<ProposeException>(refusal).Failure);
+        member.Time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(ProposeFailure.Unavailable, (await Assert.ThrowsAsync<ProposeException>(() => member.DoAsync(Commands.Allocate(attachment)))).Failure);
+
+        files.CapacityBytes = long.MaxValue;
+        await Until.SeenAsync(TimeSpan.FromSeconds(20), "the log takes entries again", async () =>
+        {
+            member.Time.Advance(TimeSpan.FromMilliseconds(100));
+            try
+            {
+                await member.DoAsync(Commands.Allocate(attachment));
+                return null;
+            }
+            catch (ProposeException e)
+            {
+                return e.Message;
+            }
+        });
+        Assert.Equal(ConsensusFault.None, member.Loop.Status.Fault);
+    }
+
+    [Fact]
     public async Task A_stopped_loop_refuses_at_once()
     {
         var member = new RunningMember(Founded());

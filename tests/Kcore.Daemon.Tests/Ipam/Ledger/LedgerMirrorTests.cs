@@ -21,12 +21,12 @@ public sealed class LedgerMirrorTests : IDisposable
     public async Task What_the_log_commits_is_told_with_contiguous_ranges()
     {
         var log = new Log(this);
-        log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
-        log.Do(Commands.Pool());
-        log.Do(Commands.Allocate(1));
-        log.Do(Commands.Release(1));
+        await log.DoAndTellAsync(new ReplicatedCommand.Found(Commands.Cluster, 1));
+        await log.DoAndTellAsync(Commands.Pool());
+        await log.DoAndTellAsync(Commands.Allocate(1));
+        await log.DoAndTellAsync(Commands.Release(1));
 
-        List<GossipInput.PutCluster> told = await log.ToldAsync(4);
+        List<GossipInput.PutCluster> told = await log.ToldAsync();
 
         Assert.Equal([(0UL, 1UL), (1UL, 2UL), (2UL, 3UL), (3UL, 4UL)], told.Select(t => (t.FromIndex, t.ToIndex)));
         Assert.All(told, t => Assert.Equal(7u, t.ClusterEpoch));
@@ -37,13 +37,14 @@ public sealed class LedgerMirrorTests : IDisposable
     public async Task A_snapshot_is_the_whole_content_and_so_begins_at_zero()
     {
         var log = new Log(this);
-        log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
-        log.Do(Commands.Pool());
-        log.Do(Commands.Allocate(1));
+        await log.DoAndTellAsync(new ReplicatedCommand.Found(Commands.Cluster, 1));
+        await log.DoAndTellAsync(Commands.Pool());
+        await log.DoAndTellAsync(Commands.Allocate(1));
         log.Restore();
-        log.Do(Commands.Allocate(2));
+        await log.ToldAsync();
+        await log.DoAndTellAsync(Commands.Allocate(2));
 
-        List<GossipInput.PutCluster> told = await log.ToldAsync(5);
+        List<GossipInput.PutCluster> told = await log.ToldAsync();
 
         Assert.Equal((0UL, 3UL), (told[3].FromIndex, told[3].ToIndex));
         Assert.Equal((3UL, 4UL), (told[4].FromIndex, told[4].ToIndex));
@@ -55,13 +56,13 @@ public sealed class LedgerMirrorTests : IDisposable
     public async Task The_counts_of_a_pool_follow_its_leases()
     {
         var log = new Log(this);
-        log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
-        log.Do(Commands.Pool());
-        log.Do(Commands.Allocate(1));
-        log.Do(Commands.Allocate(2));
-        log.Do(Commands.Release(2));
+        await log.DoAndTellAsync(new ReplicatedCommand.Found(Commands.Cluster, 1));
+        await log.DoAndTellAsync(Commands.Pool());
+        await log.DoAndTellAsync(Commands.Allocate(1));
+        await log.DoAndTellAsync(Commands.Allocate(2));
+        await log.DoAndTellAsync(Commands.Release(2));
 
-        List<GossipInput.PutCluster> told = await log.ToldAsync(5);
+        List<GossipInput.PutCluster> told = await log.ToldAsync();
 
         Assert.Equal(["10.250.0.2 253/0/253", "10.250.0.3 253/1/252", "10.250.0.4 253/2/251", "10.250.0.4 253/1/251"], told.Skip(1).Select(t =>
         {
@@ -79,8 +80,30 @@ public sealed class LedgerMirrorTests : IDisposable
         log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
         log.Do(Commands.Pool());
 
-        Assert.Equal([1UL, 2UL], (await log.ToldAsync(2)).Select(t => t.ToIndex));
+        Assert.Equal([1UL, 2UL], (await log.ToldAsync()).Select(t => t.ToIndex));
         Assert.Equal(0, log.Refusals);
+    }
+
+    [Fact]
+    public async Task What_comes_in_a_rush_is_told_together()
+    {
+        var log = new Log(this);
+        log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
+        log.Do(Commands.Pool());
+        for (uint i = 1; i <= 50; i++)
+        {
+            log.Do(Commands.Allocate(i));
+        }
+
+        log.Do(Commands.Release(7));
+        List<GossipInput.PutCluster> told = await log.ToldAsync();
+
+        Assert.Equal([(0UL, 1UL), (1UL, 53UL)], told.Select(t => (t.FromIndex, t.ToIndex)));
+        Assert.Equal(50, told[1].Writes.Count(w => w.Kind == (ushort)FactKind.Lease));
+        LocalWrite released = Assert.Single(told[1].Writes, w => w.Kind == (ushort)FactKind.Lease && w.Tombstone);
+        Assert.Equal(53UL, released.Version);
+        Assert.Equal(53UL, Assert.Single(told[1].Writes, w => w.Kind == (ushort)FactKind.Pool).Version);
+        Assert.Equal(49, told[1].Writes.Where(w => w.Kind == (ushort)FactKind.Lease && !w.Tombstone).Select(w => w.Version).Distinct().Count());
     }
 
     [Fact]
@@ -106,7 +129,7 @@ public sealed class LedgerMirrorTests : IDisposable
 
             var copy = new SortedDictionary<string, string>(StringComparer.Ordinal);
             ulong at = 0;
-            foreach (GossipInput.PutCluster told in log.ToldAsync(log.Count).GetAwaiter().GetResult())
+            foreach (GossipInput.PutCluster told in log.ToldAsync().GetAwaiter().GetResult())
             {
                 Assert.Equal(told.FromIndex == 0 ? 0 : at, told.FromIndex);
                 at = told.ToIndex;
@@ -131,7 +154,7 @@ public sealed class LedgerMirrorTests : IDisposable
             var fresh = new Log(this, log.State);
             fresh.Restore();
             Assert.Equal(
-                fresh.ToldAsync(1).GetAwaiter().GetResult()[0].Writes.Select(w => (w.Key, Convert.ToHexString(w.Value.Span))).Order(),
+                fresh.ToldAsync().GetAwaiter().GetResult()[0].Writes.Select(w => (w.Key, Convert.ToHexString(w.Value.Span))).Order(),
                 copy.Select(c => (c.Key, c.Value)).Order());
         }).QuickCheckThrowOnFailure();
     }
@@ -144,10 +167,9 @@ public sealed class LedgerMirrorTests : IDisposable
     private sealed class Log
     {
         private readonly SteppedTime _time;
-        private readonly List<GossipInput.PutCluster> _told = [];
-        private readonly TaskCompletionSource _enough = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private int _wanted = int.MaxValue;
+        private volatile List<GossipInput.PutCluster> _told = [];
         private ulong _index;
+        private int _wholes;
 
         public Log(LedgerMirrorTests test, ReplicatedState? state = null)
         {
@@ -163,30 +185,34 @@ public sealed class LedgerMirrorTests : IDisposable
 
         public int Refusals { get; set; }
 
-        public int Count { get; private set; }
-
         public void Do(ReplicatedCommand command)
         {
             ApplyOutcome<ReplicatedResult, ReplicatedChange> outcome = State.Do(command, ++_index);
             Mirror.Applied(_index, outcome.Result, outcome.Changes);
-            Count++;
+            _wholes += _index == 1 ? 1 : 0;
+        }
+
+        public Task DoAndTellAsync(ReplicatedCommand command)
+        {
+            Do(command);
+            return ToldAsync();
         }
 
         public void Restore()
         {
             Mirror.Restored(_index, State.EnumerateAll());
-            Count++;
+            _wholes++;
         }
 
-        public async Task<List<GossipInput.PutCluster>> ToldAsync(int count)
+        /// <summary>What was told since the beginning, once the mirror has nothing left.</summary>
+        public async Task<List<GossipInput.PutCluster>> ToldAsync()
         {
-            _wanted = count;
             using var stop = new CancellationTokenSource();
             Task running = Mirror.RunAsync(stop.Token);
-            while (!_enough.Task.IsCompleted)
+            while (_told.Count(t => t.FromIndex == 0) < _wholes || _told[^1].ToIndex < State.AppliedIndex)
             {
                 _time.Advance(TimeSpan.FromMilliseconds(50));
-                await Task.WhenAny(_enough.Task, Task.Delay(1));
+                await Task.Delay(1);
             }
 
             await stop.CancelAsync();
@@ -202,12 +228,8 @@ public sealed class LedgerMirrorTests : IDisposable
                 throw new InvalidOperationException("no catalog yet");
             }
 
-            _told.Add(put);
-            if (_told.Count == _wanted)
-            {
-                _enough.TrySetResult();
-            }
-
+            // Replaced, because the test looks meanwhile.
+            _told = [.. _told, put];
             return Task.CompletedTask;
         }
     }

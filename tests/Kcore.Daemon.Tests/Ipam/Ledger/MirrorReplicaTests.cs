@@ -138,8 +138,10 @@ public sealed class MirrorReplicaTests : IDisposable
         private readonly CancellationTokenSource _stop = new();
         private readonly Task _running;
         private readonly SteppedTime _time = new();
-        private int _put;
-        private int _told;
+        private int _putWholes;
+        private ulong _putTo;
+        private int _wholes;
+        private ulong _to;
 
         public Replica(MirrorReplicaTests test)
         {
@@ -163,29 +165,39 @@ public sealed class MirrorReplicaTests : IDisposable
 
         public void Open(ulong index)
         {
-            _told += State.ClusterId == Guid.Empty ? 0 : 1;
+            NoteWhole(State.ClusterId != Guid.Empty);
             IsOpen = true;
             _mirror.Opened(index);
         }
 
         public void Apply((ulong Index, byte[] Command) entry)
         {
-            _told += IsOpen ? 1 : 0;
             ApplyOutcome<ReplicatedResult, ReplicatedChange> outcome = State.Apply(entry.Index, entry.Command);
+            if (IsOpen && _to == 0)
+            {
+                NoteWhole(true);
+            }
+
+            _to = IsOpen ? entry.Index : _to;
             _mirror.Applied(entry.Index, outcome.Result, outcome.Changes);
         }
 
         public void Restore(ulong index, byte[] snapshot)
         {
-            _told += IsOpen ? 1 : 0;
             State.Restore(snapshot);
+            NoteWhole(IsOpen);
             _mirror.Restored(index, State.EnumerateAll());
         }
 
         /// <summary>Every visible entry with its version and bytes, once the mirror has told everything.</summary>
         public async Task<string[]> CopyAsync()
         {
-            await Until.SeenAsync(TimeSpan.FromSeconds(20), "the mirror told everything", () => Task.FromResult(Volatile.Read(ref _put) == _told ? null : $"{_put} of {_told}"));
+            await Until.SeenAsync(TimeSpan.FromSeconds(20), "the mirror told everything", () =>
+            {
+                _time.Advance(TimeSpan.FromMilliseconds(25));
+                bool isAll = Volatile.Read(ref _putWholes) == _wholes && Volatile.Read(ref _putTo) == _to;
+                return Task.FromResult(isAll ? null : $"{_putWholes} of {_wholes}, up to {_putTo} of {_to}");
+            });
             OriginState origin = Core.Catalog.Find(NodeId.Raft)!;
             return [.. origin.Entries.Where(e => !e.IsTombstone).Select(e => $"{e.Key} {e.Version} {Convert.ToHexString(e.Raw.Span)}").Order(StringComparer.Ordinal), $"version {origin.Version}"];
         }
@@ -197,10 +209,17 @@ public sealed class MirrorReplicaTests : IDisposable
             _stop.Dispose();
         }
 
+        private void NoteWhole(bool isTold)
+        {
+            _wholes += isTold ? 1 : 0;
+            _to = isTold ? State.AppliedIndex : _to;
+        }
+
         private Task PutAsync(GossipInput.PutCluster put, CancellationToken token)
         {
             Core.Handle(put, TimeSpan.Zero, []);
-            Interlocked.Increment(ref _put);
+            _putWholes += put.FromIndex == 0 ? 1 : 0;
+            Volatile.Write(ref _putTo, put.ToIndex);
             return Task.CompletedTask;
         }
     }
