@@ -159,13 +159,17 @@ internal sealed partial class DataplaneLoop(
         try
         {
             TimeSpan now = time.GetElapsedTime(_start);
+            bool drift = inputs.Intent is null && !first;
+            List<(StepResult Step, int Count)> made = [];
             PassResult result = await pass.RunAsync(
                 DesiredStateBuilder.From(intent),
                 readNft: full || inputs.NftChanged,
                 step => inputs.Intent is null ? _fights.AllowedAt(Key(step), now) : now,
+                // Counted at once: whoever is quick enough to undo a repair within the pass must not have it repeated at full speed.
+                step => made.Add((step, drift ? _fights.Note(Key(step.Step), now) : 0)),
                 now,
                 cancellationToken);
-            Report(result, drift: inputs.Intent is null && !first, inputs.FirstNotification, now);
+            Report(made, drift, inputs.FirstNotification);
             _fights.Forget(now);
             _filter = result.Filter;
             _unsettled = result.Unsettled;
@@ -188,14 +192,13 @@ internal sealed partial class DataplaneLoop(
     /// <summary>
     /// What comes back is counted also when it fails. An object on a device that was made anew is part of that repair.
     /// </summary>
-    private void Report(PassResult result, bool drift, long? notified, TimeSpan now)
+    private void Report(List<(StepResult Step, int Count)> steps, bool drift, long? notified)
     {
-        HashSet<string> made = [.. result.Applied.Select(r => r.Step).OfType<DataplaneStep.CreateLink>().Select(s => s.Device)];
-        foreach (StepResult applied in result.Applied)
+        HashSet<string> made = [.. steps.Select(r => r.Step.Step).OfType<DataplaneStep.CreateLink>().Select(s => s.Device)];
+        foreach ((StepResult applied, int count) in steps)
         {
             string key = Key(applied.Step);
             bool repair = drift && !IsUnsettled(applied.Step.Origin);
-            int count = drift ? _fights.Note(key, now) : 0;
             if (applied.Error is { } error)
             {
                 Log.StepFailed(logger, key, applied.Step.Origin.Reason, error);

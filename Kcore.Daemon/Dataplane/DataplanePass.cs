@@ -21,15 +21,16 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
 
     /// <param name="readNft">Our tables may have changed since the last pass.</param>
     /// <param name="allowedAt">When a step may be made; what is not allowed yet is left for later.</param>
+    /// <param name="made">Hears of each step when it was made or tried, before the next round asks what is allowed.</param>
     public async Task<PassResult> RunAsync(
         DesiredState desired,
         bool readNft,
         Func<DataplaneStep, TimeSpan> allowedAt,
+        Action<StepResult> made,
         TimeSpan now,
         CancellationToken cancellationToken)
     {
         string? nftError = await RefreshNftAsync(readNft, cancellationToken);
-        List<StepResult> applied = [];
         List<StepResult> failures = [];
         TimeSpan? nextAllowed = null;
         for (int round = 1; ; round++)
@@ -46,11 +47,11 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
             DataplanePlan allowed = plan with { Steps = [.. steps[true]] };
             if (allowed.IsEmpty || round > RoundsMax)
             {
-                return new PassResult(plan, [.. applied], [.. failures], nftError, nextAllowed, Filter(desired, observed, plan));
+                return new PassResult(plan, [.. failures], nftError, nextAllowed, Filter(desired, observed, plan));
             }
 
             List<StepResult> results = await executor.ApplyAsync(allowed, observed, cancellationToken);
-            applied.AddRange(results);
+            results.ForEach(made);
             failures = [.. results.Where(r => r.Error is not null)];
             if (results.Exists(r => r.Step is DataplaneStep.ReplaceNft))
             {
@@ -107,13 +108,11 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
 
 /// <summary>How a pass ended.</summary>
 /// <param name="Plan">What is still to do after it; empty when all is well.</param>
-/// <param name="Applied">All steps that were made or tried.</param>
 /// <param name="Failures">Those of the last round that failed.</param>
 /// <param name="NftError">Why our tables could not be read.</param>
 /// <param name="NextAllowed">When the first step that had to wait may be made.</param>
 internal sealed record PassResult(
     DataplanePlan Plan,
-    ImmutableArray<StepResult> Applied,
     ImmutableArray<StepResult> Failures,
     string? NftError,
     TimeSpan? NextAllowed,
