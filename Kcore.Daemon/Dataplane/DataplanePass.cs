@@ -47,7 +47,7 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
             DataplanePlan allowed = plan with { Steps = [.. steps[true]] };
             if (allowed.IsEmpty || round > RoundsMax)
             {
-                return new PassResult(plan, [.. failures], nftError, nextAllowed, Filter(desired, observed, plan));
+                return new PassResult(plan, [.. failures], nftError, nextAllowed, Filter(desired, observed, plan), nftError is null ? _nft : null);
             }
 
             List<StepResult> results = await executor.ApplyAsync(allowed, observed, cancellationToken);
@@ -111,12 +111,14 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
 /// <param name="Failures">Those of the last round that failed.</param>
 /// <param name="NftError">Why our tables could not be read.</param>
 /// <param name="NextAllowed">When the first step that had to wait may be made.</param>
+/// <param name="Nft">Our tables as last read; null when they cannot be.</param>
 internal sealed record PassResult(
     DataplanePlan Plan,
     ImmutableArray<StepResult> Failures,
     string? NftError,
     TimeSpan? NextAllowed,
-    ChangeFilter Filter)
+    ChangeFilter Filter,
+    NftTables? Nft)
 {
     /// <summary>Networks and NICs for which something could not be done.</summary>
     public FrozenSet<(string Overlay, string? Nic)> Unsettled =>
@@ -135,7 +137,21 @@ internal sealed record PassResult(
         null,
         Plan.HeldBack.Length,
         Plan.HeldBackReason,
-        Plan.Advisories);
+        Plan.Advisories)
+    {
+        Drops = [.. Drops(intent)],
+    };
+
+    private IEnumerable<GuestDrop> Drops(DataplaneIntent intent)
+    {
+        Dictionary<string, (string Network, string Nic)> ports = intent.Overlays.SelectMany(o => o.LocalNics.Select(n => (o.Name, Nic: n)))
+            .Concat(intent.Locals.SelectMany(l => l.LocalNics.Select(n => (l.Name, Nic: n))))
+            .DistinctBy(n => n.Nic.Device, StringComparer.Ordinal)
+            .ToDictionary(n => n.Nic.Device, n => (n.Name, n.Nic.Name), StringComparer.Ordinal);
+        return GuestGuard.Drops(Nft)
+            .Where(d => ports.ContainsKey(d.Device))
+            .Select(d => new GuestDrop(ports[d.Device].Network, ports[d.Device].Nic, d.Device, d.Reason, d.Count));
+    }
 
     private NetworkHealth Health(string network, ImmutableArray<LocalNicIntent> nics)
     {

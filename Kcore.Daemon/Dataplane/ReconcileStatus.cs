@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Daemon.Dataplane.Plan;
 
 namespace Kcore.Daemon.Dataplane;
@@ -18,10 +19,16 @@ internal sealed record ReconcileStatus(
     string? HeldBackReason,
     ImmutableArray<string> Advisories)
 {
+    /// <summary>What was dropped at guests' ports, counted since each was attached, as of the last time our tables were read.</summary>
+    public ImmutableArray<GuestDrop> Drops { get; init; } = [];
+
     public static ReconcileStatus None { get; } = new(
         DateTimeOffset.MinValue, TimeSpan.Zero, ImmutableSortedDictionary<string, NetworkHealth>.Empty,
         "no pass was made yet", 0, null, []);
 }
+
+/// <summary>Frames of one guest that were dropped for one reason.</summary>
+internal sealed record GuestDrop(string Network, string Nic, string Device, DropReason Reason, FrameCount Count);
 
 /// <param name="Failure">Null when the network is ready.</param>
 /// <param name="Nics">Local NICs by name.</param>

@@ -33,7 +33,7 @@ _kctl() {
         get:nic*|get:ip*) words='--network' ;;
         describe:network*|delete:network*) words="--target-node $(kctl get networks -o name 2>/dev/null)" ;;
         describe:node*) words=$(kctl get nodes -o name 2>/dev/null) ;;
-        attach:nic*) words='--network --netns --ifname --ip --mac' ;;
+        attach:nic*) words='--network --netns --ifname --ip --mac --allow-spoofing' ;;
         detach:nic*) words="--network $(kctl get nics -o name 2>/dev/null)" ;;
         events:*) words='--since --follow' ;;
     esac

@@ -46,6 +46,7 @@ complete -c kctl -n '__kctl_kind attach nic' -l netns -r
 for flag in ifname ip mac
     complete -c kctl -n '__kctl_kind attach nic' -l $flag -x
 end
+complete -c kctl -n '__kctl_kind attach nic' -l allow-spoofing
 complete -c kctl -n '__kctl_kind detach nic' -a '(kctl get nics -o name 2>/dev/null)'
 complete -c kctl -n '__fish_seen_subcommand_from events' -l since -x
 complete -c kctl -n '__fish_seen_subcommand_from events' -s f -l follow

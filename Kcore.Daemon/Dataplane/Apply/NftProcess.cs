@@ -45,10 +45,11 @@ internal sealed class NftProcess(HomeNamespace home, TimeProvider time)
     }
 
     /// <summary>Puts our tables in place of what they were, in one transaction; null removes them.</summary>
+    /// <param name="before">The tables that are replaced, whose counts go on.</param>
     /// <exception cref="DataplaneException">nft is missing or refused; then nothing was changed.</exception>
-    public async Task ReplaceAsync(NftTables? tables, CancellationToken cancellationToken)
+    public async Task ReplaceAsync(NftTables? tables, NftTables? before, CancellationToken cancellationToken)
     {
-        (int code, _, string error) = await RunAsync(["-f", "-"], NftText.Render(tables), cancellationToken);
+        (int code, _, string error) = await RunAsync(["-f", "-"], NftText.Render(tables, before?.Counts), cancellationToken);
         if (code != 0)
         {
             throw Failed(error, code);

@@ -1,4 +1,6 @@
+using System.Globalization;
 using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage.Events;
 using Microsoft.Extensions.Logging;
@@ -8,6 +10,7 @@ namespace Kcore.Daemon.Dataplane.Facts;
 /// <summary>Publishes what the data plane did, and turns it into events.</summary>
 internal sealed partial class DataplaneReports(LocalNode self, EventLog events, ILogger logger) : IDataplaneObserver
 {
+    private readonly SpoofingEvents _spoofing = new();
     private long _repairs;
 
     public Published<ReconcileStatus> Status { get; } = new(ReconcileStatus.None);
@@ -48,6 +51,20 @@ internal sealed partial class DataplaneReports(LocalNode self, EventLog events, 
             }
         }
 
+        foreach (GuestDrop drop in _spoofing.New(status))
+        {
+            Log.Dropped(logger, drop.Nic, drop.Network, drop.Reason, drop.Count.Packets);
+            events.Add(
+                "SpoofingDropped",
+                $"NIC '{drop.Nic}' sends {SpoofingEvents.Describe(drop.Reason)}; {drop.Count.Packets} frames were dropped at its port since it was attached",
+                self.Id.ToString(),
+                drop.Network,
+                ("nic", drop.Nic),
+                ("device", drop.Device),
+                ("reason", drop.Reason.ToString().ToLowerInvariant()),
+                ("packets", drop.Count.Packets.ToString(CultureInfo.InvariantCulture)));
+        }
+
         Status.Replace(status);
     }
 
@@ -55,5 +72,8 @@ internal sealed partial class DataplaneReports(LocalNode self, EventLog events, 
     {
         [LoggerMessage(1410, LogLevel.Warning, "DriftRepaired: {Object} put back after {Milliseconds} ms (time {Count} within 10 s)")]
         public static partial void Repaired(ILogger logger, string @object, string milliseconds, int count);
+
+        [LoggerMessage(1411, LogLevel.Warning, "SpoofingDropped: NIC {Nic} of {Network}, {Reason}: {Packets} frames so far")]
+        public static partial void Dropped(ILogger logger, string nic, string network, DropReason reason, ulong packets);
     }
 }

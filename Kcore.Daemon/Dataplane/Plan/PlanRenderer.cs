@@ -14,6 +14,8 @@ internal sealed record PlanLine(char Op, string Object, string Device, string De
 /// <summary>A plan as lines, the same for the same plan, byte for byte.</summary>
 internal static class PlanRenderer
 {
+    private const int ElementsShown = 12;
+
     public static ImmutableArray<PlanLine> Lines(DataplanePlan plan) =>
     [
         .. plan.Steps.Select(Line),
@@ -102,7 +104,8 @@ internal static class PlanRenderer
             parts.AddRange(seen.Except(wanted).Select(e => $"-{e}"));
         }
 
-        return ('~', "nft", string.Join(", ", parts));
+        // A whole network's worth of elements tells people nothing one by one.
+        return ('~', "nft", string.Join(", ", parts.Count <= ElementsShown ? parts : [.. parts.Take(ElementsShown), $"{parts.Count - ElementsShown} more"]));
     }
 
     private static string Describe(TunnelEntry entry) =>
