@@ -28,6 +28,7 @@ internal sealed record ChangeFilter(FrozenSet<int> OwnIndexes, FrozenSet<string>
             && (neighbour.Info.Table == NeighbourTable.Fdb
                 || neighbour.Info.Protocol == KcoreMark.Protocol
                 || neighbour.Info.State.HasFlag(NeighbourState.Permanent)),
+        KernelChange.Setting setting => setting.LinkIndex == -1 || OwnIndexes.Contains(setting.LinkIndex),
         KernelChange.Nftables nft => nft.Table == NftSkeleton.TableName,
         _ => false,
     };
