@@ -22,7 +22,7 @@ public sealed record AttachNicRequest
     public string? Mac { get; init; }
 
     /// <summary>Lets the guest send in other names than its own; left out, what is not its own is dropped at its port.</summary>
-    public bool AllowSpoofing { get; init; }
+    public bool? AllowSpoofing { get; init; }
 }
 
 /// <summary>One NIC (attachment). The JSON names are part of the contract.</summary>

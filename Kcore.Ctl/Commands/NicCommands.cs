@@ -29,7 +29,8 @@ internal static class NicCommands
                 Ifname = parsed.GetValue(ifname),
                 Ip = parsed.GetValue(ip),
                 Mac = parsed.GetValue(mac),
-                AllowSpoofing = parsed.GetValue(spoofing),
+                // Left out when not wanted, so that an older daemon takes the request.
+                AllowSpoofing = parsed.GetValue(spoofing) ? true : null,
             };
             session.Print(session.Client.Post(Routes.Nics, request, Replies.Json.AttachNicRequest), Replies.Json.NicInfo, NicText.WriteAttached, n => n.Name);
             return (int)ExitCode.Done;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Kcore.Contracts;
+using Kcore.Ctl.Client;
 
 namespace Kcore.Ctl.Output;
 

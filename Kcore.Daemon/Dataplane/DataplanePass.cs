@@ -18,19 +18,28 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
 
     private bool _nftKnown;
     private NftTables? _nft;
+    private ForeignRuleset _foreign = ForeignRuleset.Empty;
+    private string? _foreignError;
 
     /// <param name="readNft">Our tables may have changed since the last pass.</param>
+    /// <param name="readForeign">Other people's tables may have changed.</param>
     /// <param name="allowedAt">When a step may be made; what is not allowed yet is left for later.</param>
     /// <param name="made">Hears of each step when it was made or tried, before the next round asks what is allowed.</param>
     public async Task<PassResult> RunAsync(
         DesiredState desired,
         bool readNft,
+        bool readForeign,
         Func<DataplaneStep, TimeSpan> allowedAt,
         Action<StepResult> made,
         TimeSpan now,
         CancellationToken cancellationToken)
     {
         string? nftError = await RefreshNftAsync(readNft, cancellationToken);
+        if (readForeign)
+        {
+            await RefreshForeignAsync(cancellationToken);
+        }
+
         List<StepResult> failures = [];
         TimeSpan? nextAllowed = null;
         for (int round = 1; ; round++)
@@ -47,7 +56,11 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
             DataplanePlan allowed = plan with { Steps = [.. steps[true]] };
             if (allowed.IsEmpty || round > RoundsMax)
             {
-                return new PassResult(plan, [.. failures], nftError, nextAllowed, Filter(desired, observed, plan), nftError is null ? _nft : null);
+                return new PassResult(plan, [.. failures], nftError, nextAllowed, Filter(desired, observed, plan), nftError is null ? _nft : null)
+                {
+                    Blocks = ForeignFirewall.Blocks(_foreign, nftError is null ? _nft : null, observed.BridgedFramesPassFirewall),
+                    ForeignError = _foreignError,
+                };
             }
 
             List<StepResult> results = await executor.ApplyAsync(allowed, observed, cancellationToken);
@@ -94,6 +107,22 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
         }
     }
 
+    /// <summary>What cannot be read is said; what was read last still stands.</summary>
+    private async Task RefreshForeignAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            _foreign = await nft.ReadForeignAsync(cancellationToken);
+            _foreignError = nft.ReadLegacyTables() is { Length: > 0 } legacy
+                ? $"iptables-legacy has rules ({legacy}), which are not looked at: iptables-legacy -S shows them"
+                : null;
+        }
+        catch (DataplaneException e)
+        {
+            _foreignError = $"other people's firewall rules cannot be read: {e.Message}";
+        }
+    }
+
     private static ChangeFilter Filter(DesiredState desired, ObservedState observed, DataplanePlan plan) => new(
         observed.Owned.Links.Select(l => observed.Indexes[l.Name]).ToFrozenSet(),
         desired.Links.Select(l => l.Value.Name)
@@ -120,6 +149,11 @@ internal sealed record PassResult(
     ChangeFilter Filter,
     NftTables? Nft)
 {
+    /// <summary>Foreign rules that drop what we need, as of the last time they were read.</summary>
+    public ImmutableArray<FirewallBlock> Blocks { get; init; } = [];
+
+    public string? ForeignError { get; init; }
+
     /// <summary>Networks and NICs for which something could not be done.</summary>
     public FrozenSet<(string Overlay, string? Nic)> Unsettled =>
     [
@@ -137,8 +171,9 @@ internal sealed record PassResult(
         null,
         Plan.HeldBack.Length,
         Plan.HeldBackReason,
-        Plan.Advisories)
+        ForeignError is null ? Plan.Advisories : [.. Plan.Advisories, ForeignError])
     {
+        Blocks = Blocks,
         Drops = [.. Drops(intent)],
     };
 

@@ -18,7 +18,7 @@ _kctl() {
     esac
     local words=''
     case $verb:$noun in
-        :) words='create get describe delete attach detach cluster discover status plan events version completion --version' ;;
+        :) words='create get describe delete attach detach cluster discover status doctor plan events version completion --version' ;;
         create:) words='network' ;;
         get:) words='networks nodes nics ips' ;;
         describe:) words='network node' ;;

@@ -4,7 +4,7 @@ complete -c kctl -l socket -r -F -d 'Unix socket of kcored'
 complete -c kctl -s o -l output -x -a 'table wide json yaml name' -d 'Output format'
 complete -c kctl -l help -d 'Show help'
 complete -c kctl -n __fish_use_subcommand -l version -d 'Show version'
-complete -c kctl -n __fish_use_subcommand -a 'create get describe delete attach detach cluster discover status plan events version completion'
+complete -c kctl -n __fish_use_subcommand -a 'create get describe delete attach detach cluster discover status doctor plan events version completion'
 function __kctl_kind
     set -l words (commandline -opc)
     test (count $words) -ge 3; and test $words[2] = $argv[1]; and string match -q -- "$argv[2]*" $words[3]

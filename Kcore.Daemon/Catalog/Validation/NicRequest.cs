@@ -26,7 +26,7 @@ internal sealed record NicRequest(string Name, string Network, string? Netns, st
             throw Invalid("--ifname names an interface inside a namespace; without --netns the NIC is a TAP", next: "add --netns NAME, or leave --ifname out");
         }
 
-        return new NicRequest(name, network, netns, netns is null ? null : ifname ?? DefaultIfname, Ip(request.Ip), MacAddress(request.Mac), request.AllowSpoofing);
+        return new NicRequest(name, network, netns, netns is null ? null : ifname ?? DefaultIfname, Ip(request.Ip), MacAddress(request.Mac), request.AllowSpoofing ?? false);
     }
 
     private static string NamespacePath(string text)

@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Kcore.Daemon.Catalog;
 using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Observed;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage.Events;
 using Microsoft.Extensions.Logging;
@@ -8,9 +10,10 @@ using Microsoft.Extensions.Logging;
 namespace Kcore.Daemon.Dataplane.Facts;
 
 /// <summary>Publishes what the data plane did, and turns it into events.</summary>
-internal sealed partial class DataplaneReports(LocalNode self, EventLog events, ILogger logger) : IDataplaneObserver
+internal sealed partial class DataplaneReports(LocalNode self, EventLog events, TimeProvider time, ILogger logger) : IDataplaneObserver
 {
     private readonly SpoofingEvents _spoofing = new();
+    private readonly FightBook _fights = new();
     private long _repairs;
 
     public Published<ReconcileStatus> Status { get; } = new(ReconcileStatus.None);
@@ -18,21 +21,32 @@ internal sealed partial class DataplaneReports(LocalNode self, EventLog events, 
     /// <summary>Objects put back since the start.</summary>
     public long Repairs => Volatile.Read(ref _repairs);
 
+    /// <summary>Objects that somebody keeps changing back at this moment.</summary>
+    public ImmutableArray<Fight> Fights => _fights.At(time.GetUtcNow());
+
     public void DriftRepaired(DriftRepair repair)
     {
         Interlocked.Increment(ref _repairs);
         double? milliseconds = repair.SinceNotification?.TotalMilliseconds;
         string took = milliseconds is { } ms ? $"{ms:0.0}" : "";
         Log.Repaired(logger, repair.Object, took, repair.Count);
+        Fight? fight = repair.IsFight ? _fights.Note(repair, time.GetUtcNow(), repair.Object.StartsWith("nft", StringComparison.Ordinal) ? () => null : NetworkPrograms.Running) : null;
+        if (repair.IsFight && fight is null)
+        {
+            // It was told, and the status goes on showing it.
+            return;
+        }
+
         events.Add(
-            repair.IsFight ? "DriftFight" : "DriftRepaired",
-            repair.IsFight
-                ? $"{repair.Object} is changed by somebody again and again ({repair.Count} times in 10 s); repaired at most once a second"
-                : $"{repair.Object} was changed by somebody else and put back",
+            fight is null ? "DriftRepaired" : "DriftFight",
+            fight is null
+                ? $"{repair.Object} was changed by {repair.By ?? "somebody else"} and put back"
+                : $"{fight}; repaired at most once a second",
             self.Id.ToString(),
             repair.Network.Length == 0 ? null : repair.Network,
             ("object", repair.Object),
-            ("milliseconds", took));
+            ("milliseconds", took),
+            ("by", fight?.By ?? repair.By ?? ""));
     }
 
     public void Reconciled(ReconcileStatus status)
@@ -49,6 +63,16 @@ internal sealed partial class DataplaneReports(LocalNode self, EventLog events, 
             {
                 events.Add("NetworkReady", $"network '{network}' is ready on node {self.Name}", self.Id.ToString(), network);
             }
+        }
+
+        foreach (FirewallBlock block in status.Blocks.Except(before.Blocks))
+        {
+            events.Add("FirewallBlocks", block.ToString(), self.Id.ToString(), null, ("table", $"{block.Family} {block.Table}"), ("chain", block.Chain), ("hook", block.Hook), ("rule", block.Rule));
+        }
+
+        foreach (FirewallBlock block in before.Blocks.Except(status.Blocks))
+        {
+            events.Add("FirewallCleared", $"{block.Traffic}: no longer dropped by {block.Rule} of chain {block.Chain} in table {block.Family} {block.Table}", self.Id.ToString(), null, ("table", $"{block.Family} {block.Table}"), ("chain", block.Chain), ("hook", block.Hook), ("rule", block.Rule));
         }
 
         foreach (GuestDrop drop in _spoofing.New(status))

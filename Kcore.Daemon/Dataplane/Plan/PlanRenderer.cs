@@ -73,6 +73,7 @@ internal static class PlanRenderer
         DataplaneStep.DeleteTunnelEntry s => ('-', "fdb", Describe(s.Entry)),
         DataplaneStep.SetBridgeEntry s => ('+', "fdb", $"{DerivedNames.MacText(s.Entry.Mac)} static"),
         DataplaneStep.DeleteBridgeEntry s => ('-', "fdb", $"{DerivedNames.MacText(s.Entry.Mac)} {(s.Entry.Kind == BridgeEntryKind.Static ? "static" : "learnt")}"),
+        DataplaneStep.SetNeighbour { OldMac: { } old } s => ('~', "neigh", $"{s.Neighbour.Address} is {DerivedNames.MacText(s.Neighbour.Mac)}, was {DerivedNames.MacText(old)}"),
         DataplaneStep.SetNeighbour s => ('+', "neigh", $"{s.Neighbour.Address} is {DerivedNames.MacText(s.Neighbour.Mac)}"),
         DataplaneStep.DeleteNeighbour s => ('-', "neigh", $"{s.Neighbour.Address} is {DerivedNames.MacText(s.Neighbour.Mac)}"),
         DataplaneStep.ConfigureGuest s => ('~', "nic", $"{s.Guest.Name} in {s.Guest.NamespacePath}: {Describe(s.Guest, s.Faults)}"),

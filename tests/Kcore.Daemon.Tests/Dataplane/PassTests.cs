@@ -24,7 +24,7 @@ public sealed class PassTests
         DataplanePass pass = new(new KernelReader(socket, sysctls, uplinks), new StepExecutor(home, socket, sysctls, uplinks, nft), nft);
         DesiredState desired = DesiredStateBuilder.From(
             new DataplaneIntent(node.Self, [LabNode.Overlay() with { Peers = [LabNode.Peer(2)] }], [Intents.Vtep(2)]));
-        await pass.RunAsync(desired, readNft: true, _ => TimeSpan.Zero, _ => { }, TimeSpan.Zero, CancellationToken.None);
+        await pass.RunAsync(desired, readNft: true, readForeign: true, _ => TimeSpan.Zero, _ => { }, TimeSpan.Zero, CancellationToken.None);
 
         FightTracker fights = new();
         int repairs = 0;
@@ -32,6 +32,7 @@ public sealed class PassTests
         PassResult result = await pass.RunAsync(
             desired,
             readNft: false,
+            readForeign: false,
             step => fights.AllowedAt(step.Device, TimeSpan.FromSeconds(1)),
             step =>
             {
