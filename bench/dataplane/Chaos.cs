@@ -26,7 +26,7 @@ internal static partial class Chaos
             node.Start();
         }
 
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromMinutes(2));
         (await lan.Nodes[0].KctlAsync("create", "network", "chaos", "--type", "vxlan", "--gateway-ip", "10.90.0.1", "--wait")).OrThrow();
         List<Guest> guests = [];
         foreach (LanNode node in lan.Nodes)

@@ -86,7 +86,7 @@ internal static partial class Traffic
             node.Start();
         }
 
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromMinutes(2));
         (await lan.Nodes[0].KctlAsync("create", "network", "bench", "--type", "vxlan", "--gateway-ip", "10.90.0.1", "--wait")).OrThrow();
         Guest a = await lan.AttachAsync(lan.Nodes[0], "bench", "a");
         Guest b = await lan.AttachAsync(lan.Nodes[1], "bench", "b");

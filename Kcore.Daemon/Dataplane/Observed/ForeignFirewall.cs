@@ -126,51 +126,74 @@ internal sealed class ForeignFirewall(ForeignRuleset ruleset)
                 return _accept;
             }
 
-            bool? applies = true;
-            bool specific = false;
-            foreach (JsonElement expression in rule.Expressions)
+            if (Ask(chain, rule, packet, depth) is { } verdict)
             {
-                if (applies == false || expression.ValueKind != JsonValueKind.Object)
-                {
-                    break;
-                }
-
-                JsonProperty item = expression.EnumerateObject().FirstOrDefault();
-                switch (item.Name)
-                {
-                    case "match":
-                        applies = And(applies, RuleMatch.Match(item.Value, packet, ref specific));
-                        break;
-                    case "vmap":
-                        if (RuleMatch.Lookup(item.Value, packet) is { ValueKind: JsonValueKind.Object } leadsTo
-                            && Decide(chain, rule, leadsTo.EnumerateObject().FirstOrDefault(), applies, specific, packet, depth) is { } mapped)
-                        {
-                            return mapped;
-                        }
-
-                        break;
-                    case "accept" or "drop" or "reject" or "jump" or "goto" or "return":
-                        if (Decide(chain, rule, item, applies, specific, packet, depth) is { } decided)
-                        {
-                            return decided;
-                        }
-
-                        break;
-                    case "counter" or "log" or "comment" or "notrack" or "mangle":
-                        break;
-                    default:
-                        // A limit, an extension of iptables, something newer than this: it may or may not apply.
-                        applies = And(applies, null);
-                        break;
-                }
+                return verdict;
             }
         }
 
         return _none;
     }
 
+    /// <summary>What one rule decides; null when the next one is asked.</summary>
+    private Verdict? Ask(ForeignChain chain, ForeignRule rule, ProbePacket packet, int depth)
+    {
+        bool? applies = true;
+        bool specific = false;
+        foreach (JsonElement expression in rule.Expressions)
+        {
+            if (applies == false)
+            {
+                return null;
+            }
+
+            switch (Only(expression))
+            {
+                case ("match", { ValueKind: JsonValueKind.Object } match):
+                    applies = And(applies, RuleMatch.Match(match, packet, ref specific));
+                    break;
+                case ("vmap", { ValueKind: JsonValueKind.Object } map):
+                    if (RuleMatch.Lookup(map, packet) is { } leadsTo && Decide(chain, rule, Only(leadsTo), applies, specific, packet, depth) is { } mapped)
+                    {
+                        return mapped;
+                    }
+
+                    break;
+                case ("accept" or "drop" or "reject" or "jump" or "goto" or "return", _) and var verdict:
+                    if (Decide(chain, rule, verdict, applies, specific, packet, depth) is { } decided)
+                    {
+                        return decided;
+                    }
+
+                    break;
+                case ("counter" or "log" or "comment" or "notrack" or "mangle", _):
+                    break;
+                default:
+                    // A limit, an extension of iptables, something newer than this: it may or may not apply.
+                    applies = And(applies, null);
+                    break;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The one member of an object; an empty name when it is none.</summary>
+    private static (string Name, JsonElement Value) Only(JsonElement element)
+    {
+        if (element.ValueKind == JsonValueKind.Object)
+        {
+            foreach (JsonProperty property in element.EnumerateObject())
+            {
+                return (property.Name, property.Value);
+            }
+        }
+
+        return ("", default);
+    }
+
     /// <summary>What a rule's verdict comes to; null when the next rule is asked.</summary>
-    private Verdict? Decide(ForeignChain chain, ForeignRule rule, JsonProperty verdict, bool? applies, bool specific, ProbePacket packet, int depth)
+    private Verdict? Decide(ForeignChain chain, ForeignRule rule, (string Name, JsonElement Value) verdict, bool? applies, bool specific, ProbePacket packet, int depth)
     {
         switch (verdict.Name)
         {

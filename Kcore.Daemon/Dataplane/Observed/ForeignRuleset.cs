@@ -34,6 +34,12 @@ internal sealed class ForeignRuleset
     /// <exception cref="JsonException">The text is not JSON of the documented form.</exception>
     public static ForeignRuleset Read(string listing)
     {
+        // Half a surrogate pair is JSON to the parser and no text to whoever asks for it. nft prints characters, never such escapes.
+        if (HasSurrogateEscape(listing))
+        {
+            throw new JsonException("the listing has escapes nft does not write");
+        }
+
         Dictionary<(string Family, string Table, string Chain), (ForeignChain Chain, List<ForeignRule> Rules)> chains = [];
         using JsonDocument document = JsonDocument.Parse(listing);
         if (document.RootElement.ValueKind != JsonValueKind.Object
@@ -62,6 +68,28 @@ internal sealed class ForeignRuleset
         }
 
         return new ForeignRuleset(chains.Values.Select(c => c.Chain with { Rules = [.. c.Rules] }));
+    }
+
+    private static bool HasSurrogateEscape(string text)
+    {
+        for (int at = text.IndexOf("\\u", StringComparison.Ordinal); at >= 0; at = text.IndexOf("\\u", at + 2, StringComparison.Ordinal))
+        {
+            // An odd number of backslashes before it makes this one an escaped backslash, and the rest plain text.
+            int backslashes = 0;
+            while (at - backslashes > 0 && text[at - backslashes - 1] == '\\')
+            {
+                backslashes++;
+            }
+
+            if (backslashes % 2 == 0 && at + 3 < text.Length
+                && text[at + 2] is 'd' or 'D'
+                && text[at + 3] is '8' or '9' or (>= 'a' and <= 'f') or (>= 'A' and <= 'F'))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static JsonElement? Object(JsonElement entry, string name) =>

@@ -117,7 +117,12 @@ public sealed class ForeignFirewallTests
     [InlineData("")]
     [InlineData("[]")]
     [InlineData("""{"nftables":7}""")]
+    [InlineData("""{"nftables":[{"chain":{"family":"inet","table":"t","name":"\ud800","hook":"input"}}]}""")]
     public void A_listing_that_is_not_one_is_an_error_and_nothing_else(string text) => Assert.ThrowsAny<JsonException>(() => ForeignRuleset.Read(text));
+
+    [Fact]
+    public void A_name_with_a_backslash_is_a_name() => Assert.Equal(
+        @"x\ud800", Assert.Single(ForeignRuleset.Read("""{"nftables":[{"chain":{"family":"inet","table":"t","name":"x\\ud800","hook":"input"}}]}""").BaseChains).Name);
 
     [Theory]
     [InlineData("""[7, "x", {}, null, {"match":7}, {"match":{}}, {"match":{"op":"==","left":7,"right":{}}}, {"match":{"op":7,"left":{"meta":{"key":"l4proto"}},"right":[{"range":[1]},{"set":{}},{"prefix":1}]}}, {"vmap":7}, {"vmap":{"key":{"meta":{"key":"l4proto"}},"data":{"set":[[],["udp",7],["udp",{}]]}}}, {"jump":7}, {"jump":{"target":"nobody"}}, {"goto":{}}, {"xt":null}]""")]
