@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Netlink.Monitor;
 using Kcore.Netlink.Route;
 
@@ -29,7 +28,6 @@ internal sealed record ChangeFilter(FrozenSet<int> OwnIndexes, FrozenSet<string>
                 || neighbour.Info.Protocol == KcoreMark.Protocol
                 || neighbour.Info.State.HasFlag(NeighbourState.Permanent)),
         KernelChange.Setting setting => setting.LinkIndex == -1 || OwnIndexes.Contains(setting.LinkIndex),
-        KernelChange.Nftables nft => nft.Table == NftSkeleton.TableName,
         _ => false,
     };
 }

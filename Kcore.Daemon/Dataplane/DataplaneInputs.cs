@@ -44,13 +44,15 @@ internal sealed class DataplaneInputs
 
     public void Intend(DataplaneIntent intent) => Put(() => _intent = intent);
 
-    public void Notify(long timestamp, bool nft) => Put(() =>
+    public void Notify(long timestamp) => Put(() => _firstNotification ??= timestamp);
+
+    /// <param name="changer">The program that changed our tables; null when it was us.</param>
+    public void NotifyNft(long timestamp, string? changer) => Put(() =>
     {
         _firstNotification ??= timestamp;
-        _nftChanged |= nft;
+        _nftChanged = true;
+        _changer = changer ?? _changer;
     });
-
-    public void ChangedBy(string program) => Put(() => _changer = program);
 
     public void NoteForeign() => Put(() => _foreignChanged = true);
 

@@ -98,21 +98,9 @@ internal sealed partial class DataplaneLoop(
                 using KernelMonitor monitor = home.OpenMonitor();
                 // Whatever happened before it was open was not heard.
                 _inputs.LookAtEverything();
-                bool ours = false;
+                long? ours = null;
                 await foreach (KernelChange change in monitor.ReadAsync(cancellationToken))
                 {
-                    // The end of a transaction says who made it.
-                    if (change is KernelChange.NftablesCommit commit)
-                    {
-                        if (ours && !_nft.IsOwn(commit.ProcessId))
-                        {
-                            _inputs.ChangedBy($"{commit.ProcessName} (process {commit.ProcessId})");
-                        }
-
-                        ours = false;
-                    }
-
-                    ours |= change is KernelChange.Nftables { Table: NftSkeleton.TableName };
                     if (change is KernelChange.Resync)
                     {
                         _inputs.LookAtEverything();
@@ -121,9 +109,23 @@ internal sealed partial class DataplaneLoop(
                     {
                         _inputs.NoteForeign();
                     }
+                    else if (change is KernelChange.Nftables)
+                    {
+                        ours ??= time.GetTimestamp();
+                    }
+                    else if (change is KernelChange.NftablesCommit commit)
+                    {
+                        // The end of a transaction says who made it, and only then is it worth a look.
+                        if (ours is { } first)
+                        {
+                            _inputs.NotifyNft(first, _nft.IsOwn(commit.ProcessId) ? null : $"{commit.ProcessName} (process {commit.ProcessId})");
+                        }
+
+                        ours = null;
+                    }
                     else if (_filter.Concerns(change))
                     {
-                        _inputs.Notify(time.GetTimestamp(), change is KernelChange.Nftables);
+                        _inputs.Notify(time.GetTimestamp());
                     }
                 }
             }

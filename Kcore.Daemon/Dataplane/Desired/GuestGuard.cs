@@ -48,6 +48,9 @@ internal static class GuestGuard
     /// </summary>
     public static ImmutableArray<string> Rules { get; } =
     [
+        // Nearly all frames end with one of these two: what comes from other nodes was judged there, and TCP needs no more.
+        "iifname @tunnels accept",
+        "meta l4proto tcp iifname . ether saddr . ip saddr @guest_pairs accept",
         "iifname . ether saddr != @guest_macs iifname @not_mac drop",
         "udp dport 68 iifname @not_dhcp drop",
         "udp dport 546 iifname @not_dhcp drop",
@@ -56,7 +59,7 @@ internal static class GuestGuard
         "iifname . ip saddr @guest_ips accept",
         "ip saddr 0.0.0.0 udp dport 67 accept",
         "meta protocol ip iifname @not_ip drop",
-        "iifname . arp saddr ether . arp saddr ip @guest_arps accept",
+        "iifname . arp saddr ether . arp saddr ip @guest_pairs accept",
         "arp saddr ip 0.0.0.0 accept",
         "meta protocol arp iifname @not_arp drop",
     ];
@@ -78,7 +81,7 @@ internal static class GuestGuard
         if (bound)
         {
             yield return (NftSkeleton.GuestIps, $"{nic.Device} . {nic.Address}");
-            yield return (NftSkeleton.GuestArps, $"{nic.Device} . {mac} . {nic.Address}");
+            yield return (NftSkeleton.GuestPairs, $"{nic.Device} . {mac} . {nic.Address}");
         }
     }
 

@@ -18,10 +18,10 @@ internal static class NftSkeleton
     /// <summary>The set that tells whether there is a tunnel on this node.</summary>
     public const string Tunnels = "bridge tunnels";
 
-    /// <summary>What a port of a guest may send: which MACs, which IPv4 addresses, which pairs of them in ARP.</summary>
+    /// <summary>What a port of a guest may send: which MACs, which IPv4 addresses, which of them together.</summary>
     public const string GuestMacs = "bridge guest_macs";
     public const string GuestIps = "bridge guest_ips";
-    public const string GuestArps = "bridge guest_arps";
+    public const string GuestPairs = "bridge guest_pairs";
 
     /// <summary>nft takes a rule to translate the destination by a map from the outer address to the guest's.</summary>
     private const string ToGuests = "dnat ip to ip daddr . meta l4proto . th dport map @published4";
@@ -56,7 +56,7 @@ internal static class NftSkeleton
         new(Bridge, "gateways4", "ifname . ipv4_addr"),
         new(Bridge, "guest_macs", "ifname . ether_addr"),
         new(Bridge, "guest_ips", "ifname . ipv4_addr"),
-        new(Bridge, "guest_arps", "ifname . ether_addr . ipv4_addr"),
+        new(Bridge, "guest_pairs", "ifname . ether_addr . ipv4_addr"),
         .. GuestGuard.Sets,
     ];
 

@@ -19,7 +19,7 @@ public sealed class GuestGuardTests
 
         Assert.Equal(["tap-00000001 . 52:54:00:00:00:01"], tables.Elements[NftSkeleton.GuestMacs]);
         Assert.Equal(["tap-00000001 . 10.88.0.11"], tables.Elements[NftSkeleton.GuestIps]);
-        Assert.Equal(["tap-00000001 . 52:54:00:00:00:01 . 10.88.0.11"], tables.Elements[NftSkeleton.GuestArps]);
+        Assert.Equal(["tap-00000001 . 52:54:00:00:00:01 . 10.88.0.11"], tables.Elements[NftSkeleton.GuestPairs]);
         Assert.All(GuestGuard.Sets, s => Assert.Equal(["tap-00000001"], tables.Elements[s.Key]));
         Assert.Equal([("tap-00000001", true), ("tap-00000002", false)], desired.Ports.Where(p => p.Origin.Nic is not null).Select(p => (p.Value.Device, p.Value.Locked)).Order());
         Assert.All(desired.Ports, p => Assert.False(p.Value.Learning));

@@ -66,7 +66,7 @@ internal static class KernelTargets
                 """{"nftables":[{"metainfo":{}},{"chain":{"family":"inet","table":"t","name":"a","handle":1,"type":"filter","hook":"input","prio":0,"policy":"drop"}},{"chain":{"family":"inet","table":"t","name":"b"}},{"rule":{"family":"inet","table":"t","chain":"a","handle":3,"expr":[{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"kbr-*"}},{"jump":{"target":"b"}}]}},{"rule":{"family":"inet","table":"t","chain":"b","handle":4,"expr":[{"match":{"op":"in","left":{"ct":{"key":"state"}},"right":["new","related"]}},{"counter":{"packets":1,"bytes":2}},{"reject":{"type":"icmpx","expr":"admin-prohibited"}}]}}]}"""u8.ToArray(),
                 """{"nftables":[{"chain":{"family":"ip","table":"t","name":"a","hook":"forward","policy":"accept"}},{"rule":{"family":"ip","table":"t","chain":"a","expr":[{"vmap":{"key":{"meta":{"key":"l4proto"}},"data":{"set":[["udp",{"drop":null}],["tcp",{"goto":{"target":"a"}}]]}}},{"match":{"op":"!=","left":{"payload":{"protocol":"udp","field":"dport"}},"right":{"range":[1,4000]}}},{"drop":null}]}}]}"""u8.ToArray(),
             ],
-            bytes => ForeignFirewall.Blocks(ForeignRuleset.Read(Encoding.UTF8.GetString(bytes)), ours, bridgedPasses: true) is { IsEmpty: false } blocks ? blocks : null)
+            bytes => ForeignFirewall.Blocks(ForeignRuleset.Read(Encoding.UTF8.GetString(bytes)), ours, bridgedPasses: true))
         {
             IsRefusal = exception => exception is JsonException,
             AllocationBase = 4 * 1024 * 1024,
