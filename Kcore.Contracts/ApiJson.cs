@@ -23,6 +23,7 @@ namespace Kcore.Contracts;
 [JsonSerializable(typeof(ClusterReport))]
 [JsonSerializable(typeof(TransferLeaderRequest))]
 [JsonSerializable(typeof(PlanReport))]
+[JsonSerializable(typeof(DoctorReport))]
 [JsonSerializable(typeof(EventInfo))]
 [JsonSerializable(typeof(ClusterKeys))]
 [JsonSerializable(typeof(RotateKeyRequest))]

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Kcore.Contracts;
 
 /// <summary>What <c>kctl attach nic</c> asks for, on the node that serves the call.</summary>
@@ -18,6 +20,9 @@ public sealed record AttachNicRequest
 
     /// <summary>Null derives the MAC from the name.</summary>
     public string? Mac { get; init; }
+
+    /// <summary>Lets the guest send in other names than its own; left out, what is not its own is dropped at its port.</summary>
+    public bool? AllowSpoofing { get; init; }
 }
 
 /// <summary>One NIC (attachment). The JSON names are part of the contract.</summary>
@@ -39,4 +44,18 @@ public sealed record NicInfo(
     string State,
     string? Netns,
     string? Ifname,
-    string? Reason);
+    string? Reason)
+{
+    /// <summary>Whether the guest may send in other names than its own; null for a NIC of another node, which knows.</summary>
+    public bool? AllowSpoofing { get; init; }
+
+    /// <summary>Frames of the guest that were dropped at its port, by reason; empty for a NIC of another node.</summary>
+    public ImmutableArray<NicDrop> Dropped { get; init; } = [];
+}
+
+/// <param name="Reason">
+/// <c>mac</c>, <c>address</c>, <c>arp</c> (not the NIC's own), <c>dhcp</c> (a server's answer), <c>router</c> (an IPv6 router's
+/// advertisement or redirect).
+/// </param>
+/// <param name="Packets">Since the NIC was attached.</param>
+public sealed record NicDrop(string Reason, ulong Packets, ulong Bytes);

@@ -19,6 +19,7 @@ namespace Kcore.Contracts;
 /// <item><c>DELETE /v1/nics/{network}/{name}</c> → <see cref="ChangeReceipt"/></item>
 /// <item><c>GET /v1/ips?network=N</c> → <see cref="NetworkAddresses"/></item>
 /// <item><c>GET /v1/plan</c> → <see cref="PlanReport"/></item>
+/// <item><c>GET /v1/doctor</c> → <see cref="DoctorReport"/></item>
 /// <item><c>GET /v1/events[?since=SEQUENCE][&amp;follow=true]</c> → <see cref="EventInfo"/>, one JSON object a line</item>
 /// <item><c>GET /v1/cluster/keys</c> → <see cref="ClusterKeys"/>; <c>POST /v1/cluster/keys</c> <see cref="RotateKeyRequest"/> begins a rotation → <see cref="ClusterKeys"/></item>
 /// <item><c>POST /v1/cluster/token</c> → <see cref="JoinTokenReply"/></item>
@@ -38,6 +39,7 @@ public static class Routes
     public const string Nics = "/v1/nics";
     public const string Ips = "/v1/ips";
     public const string Plan = "/v1/plan";
+    public const string Doctor = "/v1/doctor";
     public const string Events = "/v1/events";
     public const string ClusterKeys = "/v1/cluster/keys";
     public const string ClusterToken = "/v1/cluster/token";

@@ -122,7 +122,7 @@ internal static class Node
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
         var stores = new StoreLoop(self, cluster, catalog, ledger, proposals, time, NewRandom(), logger);
         var voters = new VoterLoop(ledger, catalog, new VoterRules(), time, logger);
-        var reports = new DataplaneReports(self, events, logger);
+        var reports = new DataplaneReports(self, events, time, logger);
         var services = new Published<ServiceStatus>(ServiceStatus.None);
         var kernel = new DataplaneLoop(
             HomeNamespace.OfProcess,
@@ -148,15 +148,18 @@ internal static class Node
         using var networks = new NetworkService(
             cluster, catalog, self, new HostDevices(underlay.Current, options.Dataplane.GatewayInterface, HostInterfaceReader.Read), events);
         var nics = new NicService(self, catalog, attachments, leases, quorum, reports, services, events, time);
+        var statuses = new StatusReports(self, cluster, catalog, ledger, quorum, attachments, reports, services, gossipReports, time);
+        var plans = new PlanReports(kernel);
         var endpoints = new ApiEndpoints(
             networks,
             nics,
             new NetworkReports(self, catalog, underlay.Current, options.Dataplane.GatewayInterface),
             catalog,
             new NodeReports(self, catalog, underlay.Current, reports),
-            new StatusReports(self, cluster, catalog, ledger, quorum, attachments, reports, services, gossipReports, time),
+            statuses,
             new ClusterReports(self, cluster, catalog, ledger, route, quorum),
-            new PlanReports(kernel),
+            plans,
+            new DoctorReports(statuses, plans, reports),
             new KeyReports(keyLoop, peerKeys, cluster, new RingFingerprints(ring), catalog, self),
             events,
             self,

@@ -78,6 +78,7 @@ internal static class CommandLine
         root.Add(ClusterCommands.Build(Open));
         root.Add(ClusterCommands.BuildDiscover(Open));
         root.Add(NodeViews.BuildStatus(Open));
+        root.Add(NodeViews.BuildDoctor(Open));
         root.Add(NodeViews.BuildPlan(Open));
         root.Add(EventsCommand.Build(Open));
         root.Add(NodeViews.BuildVersion(Open));

@@ -15,7 +15,8 @@ internal static class NicCommands
         var ifname = new Option<string?>("--ifname") { Description = "its name inside the namespace (default eth0)", HelpName = "NAME" };
         var ip = new Option<string?>("--ip") { Description = "a wanted address; the next free one when left out", HelpName = "IPV4" };
         var mac = new Option<string?>("--mac") { Description = "a wanted MAC; derived from the name when left out", HelpName = "MAC" };
-        var command = new Command("nic", "Attach a NIC on this host to a network.") { name, network, netns, ifname, ip, mac };
+        var spoofing = new Option<bool>("--allow-spoofing") { Description = "let the guest send from other MACs and addresses than its own" };
+        var command = new Command("nic", "Attach a NIC on this host to a network.") { name, network, netns, ifname, ip, mac, spoofing };
         command.Aliases.Add("nics");
         command.SetAction(parsed =>
         {
@@ -28,6 +29,8 @@ internal static class NicCommands
                 Ifname = parsed.GetValue(ifname),
                 Ip = parsed.GetValue(ip),
                 Mac = parsed.GetValue(mac),
+                // Left out when not wanted, so that an older daemon takes the request.
+                AllowSpoofing = parsed.GetValue(spoofing) ? true : null,
             };
             session.Print(session.Client.Post(Routes.Nics, request, Replies.Json.AttachNicRequest), Replies.Json.NicInfo, NicText.WriteAttached, n => n.Name);
             return (int)ExitCode.Done;

@@ -41,6 +41,20 @@ internal static class NodeViews
         return command;
     }
 
+    public static Command BuildDoctor(Func<ParseResult, Session> open)
+    {
+        var command = new Command("doctor", "Go through everything this node knows of itself and say what is wrong; exits with 9 when a check failed.");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            byte[] body = session.Client.Get(Routes.Doctor);
+            DoctorReport report = Replies.Read(body, Replies.Json.DoctorReport);
+            session.Print(body, Replies.Json.DoctorReport, DoctorText.Write, name: null);
+            return (int)(report.Healthy ? ExitCode.Done : ExitCode.Degraded);
+        });
+        return command;
+    }
+
     public static Command BuildVersion(Func<ParseResult, Session> open)
     {
         var command = new Command("version", "Show the versions of kctl and of the kcored it talks to.");

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Kcore.Contracts;
+using Kcore.Ctl.Client;
 
 namespace Kcore.Ctl.Output;
 
@@ -16,7 +17,7 @@ internal static class NicText
         ImmutableArray<Column> columns =
             [new("NAME", 16), new("NETWORK", 16), new("ADDRESS", 18), new("MAC", 17), new("NODE", 12), new("DEVICE", 12), new("STATE", 8)];
         ImmutableArray<Column> more =
-            [new("BRIDGE", 12), new("GATEWAY", 15), new("MTU", 4, Right: true), new("NETNS", 8), new("IFNAME", 6), new("ATTACHMENT", 32), new("REASON", 6)];
+            [new("BRIDGE", 12), new("GATEWAY", 15), new("MTU", 4, Right: true), new("NETNS", 8), new("IFNAME", 6), new("ATTACHMENT", 32), new("DROPPED", 7), new("REASON", 6)];
         Table.Write(output, wide ? [.. columns, .. more] : columns, nics.Select(n => Row(n, wide)));
     }
 
@@ -35,15 +36,26 @@ internal static class NicText
             labels.Add("Interface", $"{nic.Ifname} in {nic.Netns}");
         }
 
+        if (nic.AllowSpoofing == true)
+        {
+            labels.Add("Spoofing", "allowed");
+        }
+
         labels.Add("State", nic.Reason is null ? nic.State : $"{nic.State}: {nic.Reason}").Write(output);
     }
+
+    /// <summary>Frames in other names than the NIC's own, by reason: <c>arp 12, mac 3</c>.</summary>
+    private static string Dropped(NicInfo nic) =>
+        nic.AllowSpoofing == true ? "allowed"
+        : nic.Dropped.OrEmpty() is { IsEmpty: false } drops ? string.Join(", ", drops.Where(d => d is not null).Select(d => $"{d.Reason} {d.Packets}"))
+        : nic.AllowSpoofing is null ? "" : "-";
 
     private static ImmutableArray<string> Row(NicInfo n, bool wide)
     {
         ImmutableArray<string> row =
             [n.Name ?? "", n.Network ?? "", n.Address ?? "", n.Mac ?? "", n.Node ?? "", n.Device ?? "", n.State ?? ""];
         return wide
-            ? [.. row, n.Bridge ?? "", n.Gateway ?? "", $"{n.Mtu}", n.Netns ?? "", n.Ifname ?? "", n.AttachmentId ?? "", n.Reason ?? ""]
+            ? [.. row, n.Bridge ?? "", n.Gateway ?? "", $"{n.Mtu}", n.Netns ?? "", n.Ifname ?? "", n.AttachmentId ?? "", Dropped(n), n.Reason ?? ""]
             : row;
     }
 }

@@ -22,6 +22,7 @@ internal sealed class ApiEndpoints(
     StatusReports status,
     ClusterReports cluster,
     PlanReports plans,
+    DoctorReports doctor,
     KeyReports keys,
     EventLog events,
     LocalNode self,
@@ -41,6 +42,7 @@ internal sealed class ApiEndpoints(
         });
         routes.MapGet(Routes.Digest, DigestAsync);
         routes.MapGet(Routes.Plan, async context => await Reply(context, await plans.ReportAsync(context.RequestAborted), ApiJson.Default.PlanReport));
+        routes.MapGet(Routes.Doctor, async context => await Reply(context, await doctor.ReportAsync(context.RequestAborted), ApiJson.Default.DoctorReport));
         routes.MapGet(Routes.Events, EventsAsync);
 
         routes.MapGet(Routes.ClusterKeys, context => Reply(context, keys.Report(), ApiJson.Default.ClusterKeys));

@@ -44,7 +44,7 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
                     .Where(p => p.Node == member.Id)
                     .Select(p => new NodeNetwork(n.Name, p.Fact.State.ToString(), p.Fact.Reason))),
             ],
-            Warnings = isSelf ? [.. state.Error is { } error ? [error] : ImmutableArray<string>.Empty, .. state.Advisories] : [],
+            Warnings = isSelf ? [.. state.Error is { } error ? [error] : ImmutableArray<string>.Empty, .. state.Warnings, .. kernel.Fights.Select(f => f.ToString())] : [],
         };
     }
 

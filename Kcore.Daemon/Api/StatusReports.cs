@@ -6,6 +6,7 @@ using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Cluster.Members;
 using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Facts;
+using Kcore.Daemon.Dataplane.Observed;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Reconciliation;
@@ -200,6 +201,16 @@ internal sealed class StatusReports(
         if (pass.Error is { } error)
         {
             yield return $"data plane: {error}";
+        }
+
+        foreach (FirewallBlock block in pass.Blocks)
+        {
+            yield return $"HostFirewallBlocks: {block}";
+        }
+
+        foreach (Fight fight in kernel.Fights)
+        {
+            yield return $"DriftFight: {fight}";
         }
 
         foreach (string failure in Failures(pass, services.Current))

@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Netlink.Monitor;
 using Kcore.Netlink.Route;
 
@@ -28,7 +27,7 @@ internal sealed record ChangeFilter(FrozenSet<int> OwnIndexes, FrozenSet<string>
             && (neighbour.Info.Table == NeighbourTable.Fdb
                 || neighbour.Info.Protocol == KcoreMark.Protocol
                 || neighbour.Info.State.HasFlag(NeighbourState.Permanent)),
-        KernelChange.Nftables nft => nft.Table == NftSkeleton.TableName,
+        KernelChange.Setting setting => setting.LinkIndex == -1 || OwnIndexes.Contains(setting.LinkIndex),
         _ => false,
     };
 }

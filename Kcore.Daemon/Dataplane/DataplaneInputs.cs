@@ -7,11 +7,15 @@ namespace Kcore.Daemon.Dataplane;
 /// <param name="Intent">The newest intent, if it changed.</param>
 /// <param name="FirstNotification">Timestamp of the first kernel notification, if there was one.</param>
 /// <param name="NftChanged">Our tables may have changed.</param>
+/// <param name="Changer">The program that changed our tables last, if it was not us.</param>
+/// <param name="ForeignChanged">Other people's tables changed.</param>
 /// <param name="Everything">Notifications were lost, or a pass was asked for.</param>
 internal sealed record InputSnapshot(
     DataplaneIntent? Intent,
     long? FirstNotification,
     bool NftChanged,
+    string? Changer,
+    bool ForeignChanged,
     bool Everything,
     IReadOnlyList<TaskCompletionSource<PlanReport>> PlanRequests)
 {
@@ -33,16 +37,24 @@ internal sealed class DataplaneInputs
     private DataplaneIntent? _intent;
     private long? _firstNotification;
     private bool _nftChanged;
+    private string? _changer;
+    private bool _foreignChanged;
     private bool _everything;
     private List<TaskCompletionSource<PlanReport>> _planRequests = [];
 
     public void Intend(DataplaneIntent intent) => Put(() => _intent = intent);
 
-    public void Notify(long timestamp, bool nft) => Put(() =>
+    public void Notify(long timestamp) => Put(() => _firstNotification ??= timestamp);
+
+    /// <param name="changer">The program that changed our tables; null when it was us.</param>
+    public void NotifyNft(long timestamp, string? changer) => Put(() =>
     {
         _firstNotification ??= timestamp;
-        _nftChanged |= nft;
+        _nftChanged = true;
+        _changer = changer ?? _changer;
     });
+
+    public void NoteForeign() => Put(() => _foreignChanged = true);
 
     public void LookAtEverything() => Put(() => _everything = true);
 
@@ -82,8 +94,8 @@ internal sealed class DataplaneInputs
     {
         lock (_lock)
         {
-            InputSnapshot snapshot = new(_intent, _firstNotification, _nftChanged, _everything, _planRequests);
-            (_intent, _firstNotification, _nftChanged, _everything, _planRequests) = (null, null, false, false, []);
+            InputSnapshot snapshot = new(_intent, _firstNotification, _nftChanged, _changer, _foreignChanged, _everything, _planRequests);
+            (_intent, _firstNotification, _nftChanged, _changer, _foreignChanged, _everything, _planRequests) = (null, null, false, null, false, false, []);
             return snapshot;
         }
     }

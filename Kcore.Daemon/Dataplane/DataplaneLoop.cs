@@ -5,6 +5,7 @@ using Kcore.Daemon.Dataplane.Observed;
 using Kcore.Daemon.Dataplane.Plan;
 using Kcore.Netlink;
 using Kcore.Netlink.Monitor;
+using Kcore.Netlink.Packet;
 using Kcore.Netlink.Route;
 using Microsoft.Extensions.Logging;
 
@@ -12,7 +13,7 @@ namespace Kcore.Daemon.Dataplane;
 
 /// <summary>
 /// Keeps the kernel as the intent says, the one owner of our devices. It looks when the intent changes, when the
-/// kernel reports a change (5 ms are waited for more), and every 30 s in any case; each look reads and compares
+/// kernel reports a change (when changes come thick, 5 ms are waited for more), and every 30 s in any case; each look reads and compares
 /// everything. Stopping it changes nothing in the kernel.
 /// </summary>
 internal sealed partial class DataplaneLoop(
@@ -24,14 +25,24 @@ internal sealed partial class DataplaneLoop(
     Random random,
     ILogger<DataplaneLoop> logger)
 {
-    /// <summary>A deleted bridge raises dozens of notifications; together they are one repair.</summary>
+    /// <summary>
+    /// A deleted bridge raises dozens of notifications, and a repair its own echoes: together they are one look. The first
+    /// after a while is looked at without waiting, for a single entry that is gone costs frames at once.
+    /// </summary>
     private static readonly TimeSpan _coalescing = TimeSpan.FromMilliseconds(5);
+
+    private static readonly TimeSpan _busy = TimeSpan.FromMilliseconds(20);
 
     private static readonly TimeSpan _fullPass = TimeSpan.FromSeconds(30);
 
     /// <summary>What failed or was refused is tried again sooner: a missing namespace raises no notification when it comes.</summary>
     private static readonly TimeSpan _retry = TimeSpan.FromSeconds(2);
 
+    /// <summary>Other people's firewalls change in bursts, and reading them starts a process.</summary>
+    private static readonly TimeSpan _foreignPause = TimeSpan.FromSeconds(1);
+
+    private readonly NftProcess _nft = new(home, time);
+    private readonly AnnouncementQueue _announcements = new();
     private readonly DataplaneInputs _inputs = new();
     private readonly FightTracker _fights = new();
     private readonly long _start = time.GetTimestamp();
@@ -87,15 +98,34 @@ internal sealed partial class DataplaneLoop(
                 using KernelMonitor monitor = home.OpenMonitor();
                 // Whatever happened before it was open was not heard.
                 _inputs.LookAtEverything();
+                long? ours = null;
                 await foreach (KernelChange change in monitor.ReadAsync(cancellationToken))
                 {
                     if (change is KernelChange.Resync)
                     {
                         _inputs.LookAtEverything();
                     }
+                    else if (change is KernelChange.Nftables { Table: not NftSkeleton.TableName })
+                    {
+                        _inputs.NoteForeign();
+                    }
+                    else if (change is KernelChange.Nftables)
+                    {
+                        ours ??= time.GetTimestamp();
+                    }
+                    else if (change is KernelChange.NftablesCommit commit)
+                    {
+                        // The end of a transaction says who made it, and only then is it worth a look.
+                        if (ours is { } first)
+                        {
+                            _inputs.NotifyNft(first, _nft.IsOwn(commit.ProcessId) ? null : $"{commit.ProcessName} (process {commit.ProcessId})");
+                        }
+
+                        ours = null;
+                    }
                     else if (_filter.Concerns(change))
                     {
-                        _inputs.Notify(time.GetTimestamp(), change is KernelChange.Nftables);
+                        _inputs.Notify(time.GetTimestamp());
                     }
                 }
             }
@@ -115,32 +145,47 @@ internal sealed partial class DataplaneLoop(
     {
         using RouteSocket socket = home.OpenRoute();
         SysctlFiles sysctls = new(home, journal);
-        NftProcess nft = new(home, time);
-        DataplanePass pass = new(new KernelReader(socket, sysctls, uplinks), new StepExecutor(home, socket, sysctls, uplinks, nft), nft);
+        using PacketSocket? packets = OpenPackets();
+        DataplanePass pass = new(new KernelReader(socket, sysctls, uplinks), new StepExecutor(home, socket, sysctls, uplinks, _nft), _nft);
         DataplaneIntent? intent = null;
-        TimeSpan next = TimeSpan.Zero;
+        TimeSpan passAt = TimeSpan.Zero;
         TimeSpan fullAt = TimeSpan.Zero;
+        TimeSpan foreignRead = TimeSpan.MinValue;
+        TimeSpan? foreignAt = null;
+        TimeSpan passed = -_busy;
         while (true)
         {
-            bool woken = await _inputs.WaitAsync(next - time.GetElapsedTime(_start), time, stoppingToken);
-            await Task.Delay(_coalescing, time, stoppingToken);
+            TimeSpan next = new[] { passAt, foreignAt ?? passAt, _announcements.Next ?? passAt }.Min();
+            await _inputs.WaitAsync(next - time.GetElapsedTime(_start), time, stoppingToken);
+            if (time.GetElapsedTime(_start) - passed < _busy)
+            {
+                await Task.Delay(_coalescing, time, stoppingToken);
+            }
+
             InputSnapshot inputs = _inputs.Take();
             intent = inputs.Intent ?? intent;
             try
             {
                 await AnswerAsync(pass, intent, inputs, stoppingToken);
-                if (intent is not null && (!woken || inputs.CallsForPass))
+                TimeSpan now = time.GetElapsedTime(_start);
+                foreignAt = inputs.ForeignChanged ? foreignAt ?? Later(foreignRead + _foreignPause, now) : foreignAt;
+                if (intent is not null && (passAt <= now || foreignAt <= now || inputs.CallsForPass))
                 {
-                    bool full = inputs.Everything || fullAt <= time.GetElapsedTime(_start);
-                    TimeSpan wait = await PassAsync(pass, intent, inputs, full, stoppingToken);
-                    TimeSpan now = time.GetElapsedTime(_start);
+                    bool full = inputs.Everything || fullAt <= now;
+                    bool foreign = full || foreignAt <= now;
+                    TimeSpan wait = await PassAsync(pass, intent, inputs, full, foreign, stoppingToken);
+                    passed = now = time.GetElapsedTime(_start);
+                    (foreignAt, foreignRead) = foreign ? (null, now) : (foreignAt, foreignRead);
                     fullAt = full ? now + (_fullPass * (0.9 + (0.2 * random.NextDouble()))) : fullAt;
-                    next = now + wait < fullAt ? now + wait : fullAt;
+                    passAt = now + wait < fullAt ? now + wait : fullAt;
                 }
                 else if (intent is null)
                 {
-                    next = time.GetElapsedTime(_start) + _fullPass;
+                    passAt = now + _fullPass;
+                    foreignAt = null;
                 }
+
+                Announce(socket, packets);
             }
             finally
             {
@@ -150,22 +195,63 @@ internal sealed partial class DataplaneLoop(
         }
     }
 
+    /// <summary>Null where the kernel has none: nothing but announcements needs it.</summary>
+    private PacketSocket? OpenPackets()
+    {
+        try
+        {
+            return home.Run(PacketSocket.Open);
+        }
+        catch (NetlinkException e)
+        {
+            Log.NoAnnouncements(logger, e.Message);
+            return null;
+        }
+    }
+
+    private static TimeSpan Later(TimeSpan a, TimeSpan b) => a > b ? a : b;
+
+    /// <summary>Frames that are due go out; one that is lost costs a cache its freshness and nothing else.</summary>
+    private void Announce(RouteSocket socket, PacketSocket? packets)
+    {
+        foreach (Announcement announcement in _announcements.Due(time.GetElapsedTime(_start)))
+        {
+            try
+            {
+                if (packets is not null && socket.FindLink(announcement.Bridge) is { IsUp: true } bridge)
+                {
+                    packets.Send(bridge.Index, announcement.Frame());
+                }
+            }
+            catch (NetlinkException e)
+            {
+                Log.NotAnnounced(logger, announcement.Bridge, e.Message);
+            }
+        }
+    }
+
     /// <summary>Returns how long until the next look is needed, the periodic one aside.</summary>
     private async Task<TimeSpan> PassAsync(
-        DataplanePass pass, DataplaneIntent intent, InputSnapshot inputs, bool full, CancellationToken cancellationToken)
+        DataplanePass pass, DataplaneIntent intent, InputSnapshot inputs, bool full, bool foreign, CancellationToken cancellationToken)
     {
         bool first = ReferenceEquals(_status, ReconcileStatus.None);
         long started = time.GetTimestamp();
         try
         {
             TimeSpan now = time.GetElapsedTime(_start);
+            bool drift = inputs.Intent is null && !first;
+            List<(StepResult Step, int Count)> made = [];
             PassResult result = await pass.RunAsync(
                 DesiredStateBuilder.From(intent),
                 readNft: full || inputs.NftChanged,
+                readForeign: foreign,
                 step => inputs.Intent is null ? _fights.AllowedAt(Key(step), now) : now,
+                // Counted at once: whoever is quick enough to undo a repair within the pass must not have it repeated at full speed.
+                step => made.Add((step, drift ? _fights.Note(Key(step.Step), now) : 0)),
                 now,
                 cancellationToken);
-            Report(result, drift: inputs.Intent is null && !first, inputs.FirstNotification, now);
+            Report(made, drift, inputs.FirstNotification, inputs.Changer);
+            _announcements.Add(Announcements.After(made.Where(m => m.Step.Error is null).Select(m => m.Step.Step), intent), now);
             _fights.Forget(now);
             _filter = result.Filter;
             _unsettled = result.Unsettled;
@@ -188,14 +274,13 @@ internal sealed partial class DataplaneLoop(
     /// <summary>
     /// What comes back is counted also when it fails. An object on a device that was made anew is part of that repair.
     /// </summary>
-    private void Report(PassResult result, bool drift, long? notified, TimeSpan now)
+    private void Report(List<(StepResult Step, int Count)> steps, bool drift, long? notified, string? changer)
     {
-        HashSet<string> made = [.. result.Applied.Select(r => r.Step).OfType<DataplaneStep.CreateLink>().Select(s => s.Device)];
-        foreach (StepResult applied in result.Applied)
+        HashSet<string> made = [.. steps.Select(r => r.Step.Step).OfType<DataplaneStep.CreateLink>().Select(s => s.Device)];
+        foreach ((StepResult applied, int count) in steps)
         {
             string key = Key(applied.Step);
             bool repair = drift && !IsUnsettled(applied.Step.Origin);
-            int count = drift ? _fights.Note(key, now) : 0;
             if (applied.Error is { } error)
             {
                 Log.StepFailed(logger, key, applied.Step.Origin.Reason, error);
@@ -203,7 +288,8 @@ internal sealed partial class DataplaneLoop(
             else if (repair && (applied.Step is DataplaneStep.CreateLink || !made.Contains(applied.Step.Device)))
             {
                 observer.DriftRepaired(new DriftRepair(
-                    key, applied.Step.Origin.Overlay, notified is { } at ? time.GetElapsedTime(at) : null, count));
+                    key, applied.Step.Origin.Overlay, notified is { } at ? time.GetElapsedTime(at) : null, count,
+                    applied.Step is DataplaneStep.ReplaceNft ? changer : null));
             }
         }
     }
@@ -258,6 +344,12 @@ internal sealed partial class DataplaneLoop(
 
     private static partial class Log
     {
+        [LoggerMessage(5005, LogLevel.Warning, "NICs that arrive are not announced: {Cause}")]
+        public static partial void NoAnnouncements(ILogger logger, string cause);
+
+        [LoggerMessage(5004, LogLevel.Debug, "A NIC could not be announced on {Bridge}: {Cause}")]
+        public static partial void NotAnnounced(ILogger logger, string bridge, string cause);
+
         [LoggerMessage(5001, LogLevel.Warning, "The kernel's notifications could not be heard; listening again in 2 s")]
         public static partial void MonitorFailed(ILogger logger, Exception cause);
 

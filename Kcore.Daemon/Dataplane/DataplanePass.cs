@@ -18,18 +18,28 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
 
     private bool _nftKnown;
     private NftTables? _nft;
+    private ForeignRuleset _foreign = ForeignRuleset.Empty;
+    private string? _foreignError;
 
     /// <param name="readNft">Our tables may have changed since the last pass.</param>
+    /// <param name="readForeign">Other people's tables may have changed.</param>
     /// <param name="allowedAt">When a step may be made; what is not allowed yet is left for later.</param>
+    /// <param name="made">Hears of each step when it was made or tried, before the next round asks what is allowed.</param>
     public async Task<PassResult> RunAsync(
         DesiredState desired,
         bool readNft,
+        bool readForeign,
         Func<DataplaneStep, TimeSpan> allowedAt,
+        Action<StepResult> made,
         TimeSpan now,
         CancellationToken cancellationToken)
     {
         string? nftError = await RefreshNftAsync(readNft, cancellationToken);
-        List<StepResult> applied = [];
+        if (readForeign)
+        {
+            await RefreshForeignAsync(cancellationToken);
+        }
+
         List<StepResult> failures = [];
         TimeSpan? nextAllowed = null;
         for (int round = 1; ; round++)
@@ -46,11 +56,15 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
             DataplanePlan allowed = plan with { Steps = [.. steps[true]] };
             if (allowed.IsEmpty || round > RoundsMax)
             {
-                return new PassResult(plan, [.. applied], [.. failures], nftError, nextAllowed, Filter(desired, observed, plan));
+                return new PassResult(plan, [.. failures], nftError, nextAllowed, Filter(desired, observed, plan), nftError is null ? _nft : null)
+                {
+                    Blocks = ForeignFirewall.Blocks(_foreign, nftError is null ? _nft : null, observed.BridgedFramesPassFirewall),
+                    ForeignError = _foreignError,
+                };
             }
 
             List<StepResult> results = await executor.ApplyAsync(allowed, observed, cancellationToken);
-            applied.AddRange(results);
+            results.ForEach(made);
             failures = [.. results.Where(r => r.Error is not null)];
             if (results.Exists(r => r.Step is DataplaneStep.ReplaceNft))
             {
@@ -93,6 +107,22 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
         }
     }
 
+    /// <summary>What cannot be read is said; what was read last still stands.</summary>
+    private async Task RefreshForeignAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            _foreign = await nft.ReadForeignAsync(cancellationToken);
+            _foreignError = nft.ReadLegacyTables() is { Length: > 0 } legacy
+                ? $"iptables-legacy has rules ({legacy}), which are not looked at: iptables-legacy -S shows them"
+                : null;
+        }
+        catch (DataplaneException e)
+        {
+            _foreignError = $"other people's firewall rules cannot be read: {e.Message}";
+        }
+    }
+
     private static ChangeFilter Filter(DesiredState desired, ObservedState observed, DataplanePlan plan) => new(
         observed.Owned.Links.Select(l => observed.Indexes[l.Name]).ToFrozenSet(),
         desired.Links.Select(l => l.Value.Name)
@@ -107,18 +137,23 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
 
 /// <summary>How a pass ended.</summary>
 /// <param name="Plan">What is still to do after it; empty when all is well.</param>
-/// <param name="Applied">All steps that were made or tried.</param>
 /// <param name="Failures">Those of the last round that failed.</param>
 /// <param name="NftError">Why our tables could not be read.</param>
 /// <param name="NextAllowed">When the first step that had to wait may be made.</param>
+/// <param name="Nft">Our tables as last read; null when they cannot be.</param>
 internal sealed record PassResult(
     DataplanePlan Plan,
-    ImmutableArray<StepResult> Applied,
     ImmutableArray<StepResult> Failures,
     string? NftError,
     TimeSpan? NextAllowed,
-    ChangeFilter Filter)
+    ChangeFilter Filter,
+    NftTables? Nft)
 {
+    /// <summary>Foreign rules that drop what we need, as of the last time they were read.</summary>
+    public ImmutableArray<FirewallBlock> Blocks { get; init; } = [];
+
+    public string? ForeignError { get; init; }
+
     /// <summary>Networks and NICs for which something could not be done.</summary>
     public FrozenSet<(string Overlay, string? Nic)> Unsettled =>
     [
@@ -136,7 +171,22 @@ internal sealed record PassResult(
         null,
         Plan.HeldBack.Length,
         Plan.HeldBackReason,
-        Plan.Advisories);
+        ForeignError is null ? Plan.Advisories : [.. Plan.Advisories, ForeignError])
+    {
+        Blocks = Blocks,
+        Drops = [.. Drops(intent)],
+    };
+
+    private IEnumerable<GuestDrop> Drops(DataplaneIntent intent)
+    {
+        Dictionary<string, (string Network, string Nic)> ports = intent.Overlays.SelectMany(o => o.LocalNics.Select(n => (o.Name, Nic: n)))
+            .Concat(intent.Locals.SelectMany(l => l.LocalNics.Select(n => (l.Name, Nic: n))))
+            .DistinctBy(n => n.Nic.Device, StringComparer.Ordinal)
+            .ToDictionary(n => n.Nic.Device, n => (n.Name, n.Nic.Name), StringComparer.Ordinal);
+        return GuestGuard.Drops(Nft)
+            .Where(d => ports.ContainsKey(d.Device))
+            .Select(d => new GuestDrop(ports[d.Device].Network, ports[d.Device].Nic, d.Device, d.Reason, d.Count));
+    }
 
     private NetworkHealth Health(string network, ImmutableArray<LocalNicIntent> nics)
     {

@@ -2,6 +2,9 @@ using System.Collections.Immutable;
 
 namespace Kcore.Daemon.Dataplane;
 
+/// <summary>Frames that matched, and their bytes.</summary>
+internal readonly record struct FrameCount(ulong Packets, ulong Bytes);
+
 /// <summary>
 /// Our nftables tables by meaning: the fixed chains and rules, and the set elements that vary. Rules never
 /// name a network, so a change of networks or members is a change of elements only.
@@ -12,6 +15,10 @@ internal sealed record NftTables(
     ImmutableArray<string> Skeleton,
     ImmutableSortedDictionary<string, ImmutableSortedSet<string>> Elements)
 {
+    /// <summary>What elements have counted so far. No part of what the tables mean: it changes by itself.</summary>
+    public ImmutableDictionary<(string Set, string Element), FrameCount> Counts { get; init; } =
+        ImmutableDictionary<(string Set, string Element), FrameCount>.Empty;
+
     public bool Equals(NftTables? other) =>
         other is not null
         && Skeleton.AsSpan().SequenceEqual(other.Skeleton.AsSpan())

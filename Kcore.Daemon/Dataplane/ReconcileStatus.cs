@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Observed;
 using Kcore.Daemon.Dataplane.Plan;
 
 namespace Kcore.Daemon.Dataplane;
@@ -18,10 +20,22 @@ internal sealed record ReconcileStatus(
     string? HeldBackReason,
     ImmutableArray<string> Advisories)
 {
+    /// <summary>Foreign rules that drop what we need.</summary>
+    public ImmutableArray<FirewallBlock> Blocks { get; init; } = [];
+
+    /// <summary>Conditions of the host that people must know.</summary>
+    public IEnumerable<string> Warnings => Advisories.Concat(Blocks.Select(b => b.ToString()));
+
+    /// <summary>What was dropped at guests' ports, counted since each was attached, as of the last time our tables were read.</summary>
+    public ImmutableArray<GuestDrop> Drops { get; init; } = [];
+
     public static ReconcileStatus None { get; } = new(
         DateTimeOffset.MinValue, TimeSpan.Zero, ImmutableSortedDictionary<string, NetworkHealth>.Empty,
         "no pass was made yet", 0, null, []);
 }
+
+/// <summary>Frames of one guest that were dropped for one reason.</summary>
+internal sealed record GuestDrop(string Network, string Nic, string Device, DropReason Reason, FrameCount Count);
 
 /// <param name="Failure">Null when the network is ready.</param>
 /// <param name="Nics">Local NICs by name.</param>
@@ -42,7 +56,8 @@ internal sealed record PlanReport(DataplanePlan Plan, ImmutableArray<PlanLine> L
 /// <param name="Network">The network it serves; empty for what serves all.</param>
 /// <param name="SinceNotification">Time from the kernel's notification to the repair; null when a periodic pass found it.</param>
 /// <param name="Count">How often within the last 10 s; from 3 on somebody is fighting us, and repairs slow down to one a second.</param>
-internal sealed record DriftRepair(string Object, string Network, TimeSpan? SinceNotification, int Count)
+/// <param name="By">The program that changed it, where the kernel says: for nftables only.</param>
+internal sealed record DriftRepair(string Object, string Network, TimeSpan? SinceNotification, int Count, string? By = null)
 {
     public bool IsFight => Count >= FightTracker.FightCount;
 }

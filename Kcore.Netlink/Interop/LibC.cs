@@ -8,6 +8,7 @@ namespace Kcore.Netlink.Interop;
 internal static unsafe partial class LibC
 {
     internal const int AF_NETLINK = 16;
+    internal const int AF_PACKET = 17;
     internal const int SOCK_RAW = 3;
     internal const int SOCK_CLOEXEC = 0x80000;
     internal const int SOL_SOCKET = 1;
@@ -47,6 +48,10 @@ internal static unsafe partial class LibC
     internal static partial nint SendTo(
         SafeSocketHandle socket, byte* buffer, nuint length, int flags, NetlinkAddress* address, uint addressLength);
 
+    [LibraryImport("libc", EntryPoint = "sendto", SetLastError = true)]
+    internal static partial nint SendTo(
+        SafeSocketHandle socket, byte* buffer, nuint length, int flags, LinkLayerAddress* address, uint addressLength);
+
     [LibraryImport("libc", EntryPoint = "recvfrom", SetLastError = true)]
     internal static partial nint ReceiveFrom(
         SafeSocketHandle socket, byte* buffer, nuint length, int flags, NetlinkAddress* address, uint* addressLength);
@@ -77,6 +82,19 @@ internal static unsafe partial class LibC
         public ushort Pad;
         public uint PortId;
         public uint Groups;
+    }
+
+    /// <summary><c>struct sockaddr_ll</c>, 20 bytes (linux/if_packet.h).</summary>
+    [StructLayout(LayoutKind.Sequential, Pack = 4)]
+    internal struct LinkLayerAddress
+    {
+        public ushort Family;
+        public ushort Protocol;
+        public int LinkIndex;
+        public ushort HardwareType;
+        public byte PacketType;
+        public byte AddressLength;
+        public ulong Address;
     }
 
     /// <summary><c>struct statx</c> (linux/stat.h); only what tells one file from another.</summary>

@@ -10,6 +10,10 @@ internal static class ChangeDecoder
     private const int NftablesSubsystem = 10;
     private const int NetfilterBodyBytes = 4;
 
+    /// <summary>RTM_NEWNETCONF; its body is one byte, padded (linux/netconf.h).</summary>
+    private const ushort NewNetworkSetting = 80;
+    private const int SettingBodyBytes = 4;
+
     /// <summary>Appends what a datagram says; one that cannot be understood becomes a resync.</summary>
     internal static void Decode(ReadOnlySpan<byte> datagram, bool netfilter, List<KernelChange> changes)
     {
@@ -48,11 +52,28 @@ internal static class ChangeDecoder
                 return NeighbourDecoder.Decode(message) is { } neighbour
                     ? new KernelChange.Neighbour(neighbour, message.Type == Nlm.DelNeighbour)
                     : null;
+            case NewNetworkSetting:
+                return DecodeSetting(message);
             case Nlm.Overrun:
                 return new KernelChange.Resync("the kernel reports an overrun");
             default:
                 return null;
         }
+    }
+
+    /// <summary>NETCONFA_IFINDEX 1.</summary>
+    private static KernelChange.Setting? DecodeSetting(scoped in NetlinkMessage message)
+    {
+        AttributeReader attributes = message.Attributes(SettingBodyBytes);
+        while (attributes.TryRead(out NetlinkAttribute attribute))
+        {
+            if (attribute.Type == 1)
+            {
+                return new KernelChange.Setting(attribute.AsInt32());
+            }
+        }
+
+        return null;
     }
 
     /// <summary>Message types of linux/netfilter/nf_tables.h; in all of them attribute 1 is the table's name.</summary>

@@ -24,6 +24,10 @@ public abstract record KernelChange
     /// <summary>A neighbour or forwarding entry was set, learned, aged or went.</summary>
     public sealed record Neighbour(NeighbourInfo Info, bool Removed) : KernelChange;
 
+    /// <summary>An IPv4 setting changed: forwarding or the check of the way back; few others are told.</summary>
+    /// <param name="LinkIndex">The link it belongs to; -1 for all (NETCONFA_IFINDEX_ALL), -2 for links to come.</param>
+    public sealed record Setting(int LinkIndex) : KernelChange;
+
     /// <summary>Something inside an nftables table, or the table itself, was set or went.</summary>
     /// <param name="Family">NFPROTO_*: 1 inet, 2 ip, 3 arp, 5 netdev, 7 bridge, 10 ip6.</param>
     public sealed record Nftables(byte Family, string Table, NftablesObject What, bool Removed) : KernelChange;

@@ -18,7 +18,7 @@ _kctl() {
     esac
     local words=''
     case $verb:$noun in
-        :) words='create get describe delete attach detach cluster discover status plan events version completion --version' ;;
+        :) words='create get describe delete attach detach cluster discover status doctor plan events version completion --version' ;;
         create:) words='network' ;;
         get:) words='networks nodes nics ips' ;;
         describe:) words='network node' ;;
@@ -33,7 +33,7 @@ _kctl() {
         get:nic*|get:ip*) words='--network' ;;
         describe:network*|delete:network*) words="--target-node $(kctl get networks -o name 2>/dev/null)" ;;
         describe:node*) words=$(kctl get nodes -o name 2>/dev/null) ;;
-        attach:nic*) words='--network --netns --ifname --ip --mac' ;;
+        attach:nic*) words='--network --netns --ifname --ip --mac --allow-spoofing' ;;
         detach:nic*) words="--network $(kctl get nics -o name 2>/dev/null)" ;;
         events:*) words='--since --follow' ;;
     esac

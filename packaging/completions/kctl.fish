@@ -4,7 +4,7 @@ complete -c kctl -l socket -r -F -d 'Unix socket of kcored'
 complete -c kctl -s o -l output -x -a 'table wide json yaml name' -d 'Output format'
 complete -c kctl -l help -d 'Show help'
 complete -c kctl -n __fish_use_subcommand -l version -d 'Show version'
-complete -c kctl -n __fish_use_subcommand -a 'create get describe delete attach detach cluster discover status plan events version completion'
+complete -c kctl -n __fish_use_subcommand -a 'create get describe delete attach detach cluster discover status doctor plan events version completion'
 function __kctl_kind
     set -l words (commandline -opc)
     test (count $words) -ge 3; and test $words[2] = $argv[1]; and string match -q -- "$argv[2]*" $words[3]
@@ -46,6 +46,7 @@ complete -c kctl -n '__kctl_kind attach nic' -l netns -r
 for flag in ifname ip mac
     complete -c kctl -n '__kctl_kind attach nic' -l $flag -x
 end
+complete -c kctl -n '__kctl_kind attach nic' -l allow-spoofing
 complete -c kctl -n '__kctl_kind detach nic' -a '(kctl get nics -o name 2>/dev/null)'
 complete -c kctl -n '__fish_seen_subcommand_from events' -l since -x
 complete -c kctl -n '__fish_seen_subcommand_from events' -s f -l follow

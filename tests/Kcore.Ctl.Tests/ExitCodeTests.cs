@@ -102,6 +102,17 @@ public sealed class ExitCodeTests
     }
 
     [Theory]
+    [InlineData("""{"node":"a","healthy":true,"checks":[{"name":"cluster","result":"ok","findings":[]},{"name":"host","result":"warning","findings":["x"]}]}""", 0)]
+    [InlineData("""{"node":"a","healthy":false,"checks":[{"name":"firewall","result":"failed","findings":["dropped by policy drop of chain input"],"next":"ufw allow 4789/udp"}]}""", 9)]
+    [InlineData("""{"node":"a","healthy":false,"checks":[null]}""", 9)]
+    public void Doctor_says_by_its_exit_code_whether_a_check_failed(string report, int expected)
+    {
+        (ExitCode code, string output, _) = Kctl.Against(_ => Reply(report), "doctor");
+        Assert.Equal(expected, (int)code);
+        Assert.Equal(report.Contains("ufw", StringComparison.Ordinal), output == "firewall  failed\n  dropped by policy drop of chain input\n  -> ufw allow 4789/udp\n");
+    }
+
+    [Theory]
     [InlineData("")]
     [InlineData("SSH-2.0-OpenSSH\r\n")]
     [InlineData("HTTP/1.1 200 OK\r\n")]

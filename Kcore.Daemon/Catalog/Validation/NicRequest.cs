@@ -10,7 +10,7 @@ namespace Kcore.Daemon.Catalog.Validation;
 
 /// <summary>A checked <see cref="AttachNicRequest"/>.</summary>
 /// <param name="Netns">Absolute path of the namespace; null for a TAP.</param>
-internal sealed record NicRequest(string Name, string Network, string? Netns, string? Ifname, IPAddress? Address, PhysicalAddress? Mac)
+internal sealed record NicRequest(string Name, string Network, string? Netns, string? Ifname, IPAddress? Address, PhysicalAddress? Mac, bool AllowSpoofing)
 {
     private const string DefaultIfname = "eth0";
 
@@ -26,7 +26,7 @@ internal sealed record NicRequest(string Name, string Network, string? Netns, st
             throw Invalid("--ifname names an interface inside a namespace; without --netns the NIC is a TAP", next: "add --netns NAME, or leave --ifname out");
         }
 
-        return new NicRequest(name, network, netns, netns is null ? null : ifname ?? DefaultIfname, Ip(request.Ip), MacAddress(request.Mac));
+        return new NicRequest(name, network, netns, netns is null ? null : ifname ?? DefaultIfname, Ip(request.Ip), MacAddress(request.Mac), request.AllowSpoofing ?? false);
     }
 
     private static string NamespacePath(string text)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text;
@@ -12,6 +13,15 @@ namespace Kcore.Daemon.Dataplane.Apply;
 /// </summary>
 internal sealed class NftProcess(HomeNamespace home, TimeProvider time)
 {
+    /// <summary>Characters of an answer; a listing beyond is not read on.</summary>
+    private const int AnswerMax = 32 * 1024 * 1024;
+
+    /// <summary>Children remembered, for the notifications of what they did come after their end.</summary>
+    private const int OwnKept = 32;
+
+    // Replaced whole, because notifications are read on another thread.
+    private ImmutableList<int> _own = [];
+
     /// <summary>A hanging nft (a held kernel lock) must not hang the data plane.</summary>
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(10);
 
@@ -44,11 +54,48 @@ internal sealed class NftProcess(HomeNamespace home, TimeProvider time)
         }
     }
 
-    /// <summary>Puts our tables in place of what they were, in one transaction; null removes them.</summary>
-    /// <exception cref="DataplaneException">nft is missing or refused; then nothing was changed.</exception>
-    public async Task ReplaceAsync(NftTables? tables, CancellationToken cancellationToken)
+    /// <summary>Everybody's chains and rules, without the elements of sets.</summary>
+    /// <exception cref="DataplaneException">nft is missing or failed, or there are more rules than can be looked through.</exception>
+    public async Task<ForeignRuleset> ReadForeignAsync(CancellationToken cancellationToken)
     {
-        (int code, _, string error) = await RunAsync(["-f", "-"], NftText.Render(tables), cancellationToken);
+        (int code, string output, string error) = await RunAsync(["-j", "-t", "list", "ruleset"], null, cancellationToken);
+        if (code != 0)
+        {
+            throw Failed(error, code);
+        }
+
+        try
+        {
+            return ForeignRuleset.Read(output);
+        }
+        catch (System.Text.Json.JsonException e)
+        {
+            throw new DataplaneException($"nft printed a listing that cannot be understood: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Names of tables in the older iptables, which nft does not see; empty when there are none.</summary>
+    public string ReadLegacyTables() => home.Run(() =>
+    {
+        try
+        {
+            return string.Join(' ', File.ReadAllText("/proc/thread-self/net/ip_tables_names").Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    });
+
+    /// <summary>Whether a process is one that this started lately: what it did was our doing.</summary>
+    public bool IsOwn(int processId) => Volatile.Read(ref _own).Contains(processId);
+
+    /// <summary>Puts our tables in place of what they were, in one transaction; null removes them.</summary>
+    /// <param name="before">The tables that are replaced, whose counts go on.</param>
+    /// <exception cref="DataplaneException">nft is missing or refused; then nothing was changed.</exception>
+    public async Task ReplaceAsync(NftTables? tables, NftTables? before, CancellationToken cancellationToken)
+    {
+        (int code, _, string error) = await RunAsync(["-f", "-"], NftText.Render(tables, before?.Counts), cancellationToken);
         if (code != 0)
         {
             throw Failed(error, code);
@@ -74,6 +121,7 @@ internal sealed class NftProcess(HomeNamespace home, TimeProvider time)
         try
         {
             home.Run(process.Start);
+            Volatile.Write(ref _own, _own.Count < OwnKept ? _own.Add(process.Id) : _own.RemoveAt(0).Add(process.Id));
         }
         catch (Win32Exception e)
         {
@@ -84,11 +132,18 @@ internal sealed class NftProcess(HomeNamespace home, TimeProvider time)
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            Task<string> output = process.StandardOutput.ReadToEndAsync(either.Token);
-            Task<string> error = process.StandardError.ReadToEndAsync(either.Token);
+            Task<string> output = ReadAsync(process.StandardOutput, either.Token);
+            Task<string> error = ReadAsync(process.StandardError, either.Token);
             await WriteAsync(process, input, either.Token);
+            string printed = await output;
+            string complaint = await error;
             await process.WaitForExitAsync(either.Token);
-            return (process.ExitCode, await output, await error);
+            return (process.ExitCode, printed, complaint);
+        }
+        catch (DataplaneException)
+        {
+            process.Kill();
+            throw;
         }
         catch (OperationCanceledException e) when (!process.HasExited)
         {
@@ -100,6 +155,23 @@ internal sealed class NftProcess(HomeNamespace home, TimeProvider time)
 
             throw new DataplaneException($"nft did not answer within {_patience.TotalSeconds:0} s", e);
         }
+    }
+
+    private static async Task<string> ReadAsync(StreamReader reader, CancellationToken cancellationToken)
+    {
+        StringBuilder text = new();
+        char[] buffer = new char[16 * 1024];
+        while (await reader.ReadAsync(buffer, cancellationToken) is > 0 and int count)
+        {
+            if (text.Length + count > AnswerMax)
+            {
+                throw new DataplaneException($"nft printed more than {AnswerMax / 1024 / 1024} MiB");
+            }
+
+            text.Append(buffer, 0, count);
+        }
+
+        return text.ToString();
     }
 
     private static async Task WriteAsync(Process process, string? input, CancellationToken cancellationToken)

@@ -66,17 +66,22 @@ internal sealed class RouteMessages
     /// <summary>One result per step, with the first error of its messages that matters.</summary>
     public IEnumerable<StepResult> Results(BatchResult outcome)
     {
+        // Thousands of steps without an error are the rule, so each is looked at once. A step's messages stand together.
         Dictionary<int, NetlinkError> errors = outcome.Failures.ToDictionary(f => f.Index, f => f.Error);
-        return _steps
-            .GroupBy(s => s.Step, s => s.Message, ReferenceEqualityComparer.Instance)
-            .Select(group =>
+        for (int i = 0; i < _steps.Count;)
+        {
+            DataplaneStep step = _steps[i].Step;
+            NetlinkError? error = null;
+            for (; i < _steps.Count && ReferenceEquals(_steps[i].Step, step); i++)
             {
-                DataplaneStep step = (DataplaneStep)group.Key!;
-                NetlinkError? error = group
-                    .Select(errors.GetValueOrDefault)
-                    .FirstOrDefault(e => e is not null && !IsAlreadyDone(step, e.Errno));
-                return new StepResult(step, error is null ? null : Explain(step, error));
-            });
+                if (error is null && errors.Count > 0 && errors.TryGetValue(_steps[i].Message, out NetlinkError? found) && !IsAlreadyDone(step, found.Errno))
+                {
+                    error = found;
+                }
+            }
+
+            yield return new StepResult(step, error is null ? null : Explain(step, error));
+        }
     }
 
     public void Clear()

@@ -78,7 +78,7 @@ internal sealed class StepExecutor(HomeNamespace home, RouteSocket socket, Sysct
                     sysctls.Restore(s.Path);
                     return null;
                 case DataplaneStep.ReplaceNft s:
-                    await nft.ReplaceAsync(s.Tables, cancellationToken);
+                    await nft.ReplaceAsync(s.Tables, s.Observed, cancellationToken);
                     return null;
                 case DataplaneStep.Enslave s:
                     uplinks.Remember(s.Device, s.WasUp);

@@ -110,6 +110,9 @@ internal sealed record LocalNicIntent
     public required string Device { get; init; }
 
     public required NicAttachment Attachment { get; init; }
+
+    /// <summary>The guest may send in other names than its own: it routes, or has guests itself.</summary>
+    public bool AllowSpoofing { get; init; }
 }
 
 /// <summary>How a NIC reaches its guest.</summary>

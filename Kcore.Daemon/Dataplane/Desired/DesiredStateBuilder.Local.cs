@@ -37,13 +37,17 @@ internal sealed partial class DesiredStateBuilder
         if (network.Nat is { } nat)
         {
             _addresses.Add(new(new InterfaceAddress(network.Bridge, nat.Gateway, nat.PrefixLength), origin));
-            AddNat(network, nat);
         }
 
         HashSet<PhysicalAddress> macs = [];
         foreach (LocalNicIntent nic in network.LocalNics.OrderBy(n => n.Device, StringComparer.Ordinal))
         {
             AddLocalNic(network.Name, network.Bridge, mac, network.Mtu, nic, macs);
+        }
+
+        if (network.Nat is { } translated)
+        {
+            AddNat(network, translated);
         }
     }
 
@@ -98,6 +102,7 @@ internal sealed partial class DesiredStateBuilder
             ("inet within", $"{network.Bridge} . {network.Bridge}"),
             ("inet egress", nat.Egress),
             .. Translation(nat.Gateway, nat.PrefixLength, nat.Egress),
+            .. Guards(network.Name, network.LocalNics),
         ];
         foreach (PublishedPort port in nat.Ports)
         {

@@ -267,7 +267,7 @@ internal sealed partial class DesiredStateBuilder
         }
 
         _ports.Add(new(
-            new PortFlags(nic.Device, Learning: false, Locked: true, NeighSuppress: false), origin));
+            new PortFlags(nic.Device, Learning: false, Locked: !nic.AllowSpoofing, NeighSuppress: false), origin));
         _bridgeEntries.Add(new(new BridgeEntry(nic.Device, nic.Mac, BridgeEntryKind.Static), origin));
         SilenceIPv6(nic.Device, origin);
     }
@@ -293,7 +293,19 @@ internal sealed partial class DesiredStateBuilder
             elements.AddRange(overlay.OutboundNat ? Translation(overlay.Gateway, overlay.PrefixLength, _self.EgressInterface) : []);
         }
 
+        elements.AddRange(Guards(overlay.Name, overlay.LocalNics));
+
         _nft.Add(new NftContribution(overlay.Name, [.. elements]));
+    }
+
+    /// <summary>For the NICs that are made; what was refused has no port.</summary>
+    private IEnumerable<(string Set, string Element)> Guards(string network, ImmutableArray<LocalNicIntent> nics)
+    {
+        HashSet<string> made = [.. _ports.Where(p => p.Origin.Overlay == network && p.Origin.Nic is not null).Select(p => p.Value.Device)];
+        HashSet<string> refused = [.. _refusals.Where(r => r.Overlay == network && r.Nic is not null).Select(r => r.Nic!)];
+        return nics
+            .Where(n => !n.AllowSpoofing && made.Contains(n.Device) && !refused.Contains(n.Name))
+            .SelectMany(GuestGuard.Elements);
     }
 
     /// <summary>Masquerade for what comes from the subnet, goes elsewhere, and leaves by that device (behaviour 42).</summary>

@@ -104,6 +104,7 @@ internal static class IntentBuilder
         Gateway = network.Spec.Gateway,
         Device = record.Device,
         Attachment = record.Netns is null ? new NicAttachment.Tap() : new NicAttachment.Netns(record.Netns, record.Ifname!),
+        AllowSpoofing = record.AllowSpoofing,
     };
 
     /// <summary>What another node says of itself, if frames may be sent to it.</summary>

@@ -18,11 +18,17 @@ internal static class NftSkeleton
     /// <summary>The set that tells whether there is a tunnel on this node.</summary>
     public const string Tunnels = "bridge tunnels";
 
+    /// <summary>What a port of a guest may send: which MACs, which IPv4 addresses, which of them together.</summary>
+    public const string GuestMacs = "bridge guest_macs";
+    public const string GuestIps = "bridge guest_ips";
+    public const string GuestPairs = "bridge guest_pairs";
+
     /// <summary>nft takes a rule to translate the destination by a map from the outer address to the guest's.</summary>
     private const string ToGuests = "dnat ip to ip daddr . meta l4proto . th dport map @published4";
 
     /// <param name="Data">Not null: a map, and what it leads to.</param>
-    internal sealed record SetDefinition(string Family, string Name, string Type, bool Interval = false, string? Data = null)
+    /// <param name="Counts">Each element counts the frames that matched it.</param>
+    internal sealed record SetDefinition(string Family, string Name, string Type, bool Interval = false, string? Data = null, bool Counts = false)
     {
         public string Key => $"{Family} {Name}";
     }
@@ -48,6 +54,10 @@ internal static class NftSkeleton
         new(Bridge, "tunnels", "ifname"),
         new(Bridge, "gateway_macs", "ether_addr"),
         new(Bridge, "gateways4", "ifname . ipv4_addr"),
+        new(Bridge, "guest_macs", "ifname . ether_addr"),
+        new(Bridge, "guest_ips", "ifname . ipv4_addr"),
+        new(Bridge, "guest_pairs", "ifname . ether_addr . ipv4_addr"),
+        .. GuestGuard.Sets,
     ];
 
     public static ImmutableArray<ChainDefinition> Chains { get; } =
@@ -84,6 +94,7 @@ internal static class NftSkeleton
             "oifname . ip saddr @nat4 masquerade",
             "oifname . ip6 saddr @nat6 masquerade",
         ]),
+        new(Bridge, "guests", "filter", "prerouting", -250, GuestGuard.Rules),
         // The gateway has the same MAC and address on every node; each node answers for itself only.
         new(Bridge, "enter", "filter", "prerouting", -300,
         [

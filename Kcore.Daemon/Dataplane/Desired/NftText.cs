@@ -11,8 +11,10 @@ internal static class NftText
     /// Declares, deletes and declares again each table, so the same text works whether it exists or not.
     /// Null removes the tables.
     /// </summary>
-    public static string Render(NftTables? tables)
+    /// <param name="counts">What was counted in the tables that are replaced, so that counting goes on.</param>
+    public static string Render(NftTables? tables, ImmutableDictionary<(string Set, string Element), FrameCount>? counts = null)
     {
+        counts ??= ImmutableDictionary<(string Set, string Element), FrameCount>.Empty;
         StringBuilder text = new();
         foreach (string family in NftSkeleton.Families)
         {
@@ -30,7 +32,7 @@ internal static class NftText
             text.Append(CultureInfo.InvariantCulture, $"table {family} {NftSkeleton.TableName} {{\n");
             foreach (NftSkeleton.SetDefinition set in NftSkeleton.Sets.Where(s => s.Family == family))
             {
-                RenderSet(text, set, tables.Elements.GetValueOrDefault(set.Key) ?? []);
+                RenderSet(text, set, tables.Elements.GetValueOrDefault(set.Key) ?? [], counts);
             }
 
             foreach (NftSkeleton.ChainDefinition chain in NftSkeleton.ChainsOf(tables).Where(c => c.Family == family))
@@ -44,7 +46,7 @@ internal static class NftText
         return text.ToString();
     }
 
-    private static void RenderSet(StringBuilder text, NftSkeleton.SetDefinition set, ImmutableSortedSet<string> elements)
+    private static void RenderSet(StringBuilder text, NftSkeleton.SetDefinition set, ImmutableSortedSet<string> elements, ImmutableDictionary<(string Set, string Element), FrameCount> counts)
     {
         text.Append(set.Data is null
             ? $"  set {set.Name} {{\n    type {set.Type}\n"
@@ -54,14 +56,24 @@ internal static class NftText
             text.Append("    flags interval\n");
         }
 
+        if (set.Counts)
+        {
+            text.Append("    counter\n");
+        }
+
         if (!elements.IsEmpty)
         {
             text.Append(CultureInfo.InvariantCulture,
-                $"    elements = {{ {string.Join(", ", elements.Select(e => Spell(e, set)))} }}\n");
+                $"    elements = {{ {string.Join(", ", elements.Select(e => Spell(e, set) + Counted(counts, set, e)))} }}\n");
         }
 
         text.Append("  }\n");
     }
+
+    private static string Counted(ImmutableDictionary<(string Set, string Element), FrameCount> counts, NftSkeleton.SetDefinition set, string element) =>
+        set.Counts && counts.TryGetValue((set.Key, element), out FrameCount count)
+            ? string.Create(CultureInfo.InvariantCulture, $" counter packets {count.Packets} bytes {count.Bytes}")
+            : "";
 
     private static string Spell(string element, NftSkeleton.SetDefinition set) => set.Data is null
         ? Spell(element, set.Type.Split(" . "))

@@ -203,6 +203,7 @@ internal sealed class NicService(
                 Wanted = request.Address,
                 Local = network.Home is not null,
                 Address = given,
+                AllowSpoofing = request.AllowSpoofing,
             };
         });
         return made ?? SameOrRefused(existing!, request);
@@ -249,13 +250,14 @@ internal sealed class NicService(
     private AttachmentRecord SameOrRefused(AttachmentRecord existing, NicRequest request) =>
         existing.Netns == request.Netns
         && existing.Ifname == request.Ifname
+        && existing.AllowSpoofing == request.AllowSpoofing
         && (request.Mac is null || request.Mac.Equals(existing.Mac))
         && (request.Address is null || request.Address.Equals(existing.Wanted ?? existing.Address))
             ? existing
             : throw new RefusedException(
                 ErrorCode.AlreadyExists,
                 $"NIC '{existing.Name}' exists on network '{existing.NetworkName}' of node {self.Name}, attached otherwise",
-                [$"device: {existing.Device}", $"netns: {existing.Netns ?? "(none)"}", $"mac: {DerivedNames.MacText(existing.Mac)}"],
+                [$"device: {existing.Device}", $"netns: {existing.Netns ?? "(none)"}", $"mac: {DerivedNames.MacText(existing.Mac)}", $"allow-spoofing: {(existing.AllowSpoofing ? "yes" : "no")}"],
                 $"kctl detach nic {existing.Name} --network {existing.NetworkName}");
 
     /// <summary>A name attached to several networks of this node gets a device and a MAC for each (behaviour 6).</summary>
@@ -346,7 +348,11 @@ internal sealed class NicService(
     {
         (ObjectState nic, string? reason) = OwnFacts.StateOf(record, now, state, leases.RefusalOf(record.Id));
         now.View.NetworksByUid.TryGetValue(record.Network, out Network? network);
-        return Info(record.Name, record.NetworkName, network, self.Name, record.Mac, record.Address, record.Device, record.Key, nic, record.Netns, record.Ifname, reason, now);
+        return Info(record.Name, record.NetworkName, network, self.Name, record.Mac, record.Address, record.Device, record.Key, nic, record.Netns, record.Ifname, reason, now) with
+        {
+            AllowSpoofing = record.AllowSpoofing,
+            Dropped = [.. state.Drops.Where(d => d.Device == record.Device).Select(d => new NicDrop(d.Reason.ToString().ToLowerInvariant(), d.Count.Packets, d.Count.Bytes))],
+        };
     }
 
     private NicInfo Describe(HostedNic nic, CatalogSnapshot now)

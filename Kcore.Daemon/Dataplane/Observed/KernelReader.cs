@@ -66,6 +66,7 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
                 StringComparer.Ordinal),
             AbsentSysctls = desired.Sysctls.Select(s => s.Value.Path).Where(p => !values.ContainsKey(p)).ToFrozenSet(StringComparer.Ordinal),
             RememberedSysctls = sysctls.Remembered,
+            BridgedFramesPassFirewall = values.GetValueOrDefault(BridgeNetfilter) == "1",
             Advisories = [.. Advisories(ownedInfos, values)],
         };
     }

@@ -32,6 +32,7 @@ internal static class NftListing
         List<string> chains = [];
         List<(string, string)> rules = [];
         Dictionary<string, ImmutableSortedSet<string>> elements = new(StringComparer.Ordinal);
+        Dictionary<(string Set, string Element), FrameCount> counts = [];
         bool any = false;
         foreach (string listing in listings)
         {
@@ -47,7 +48,7 @@ internal static class NftListing
                         any = true;
                         break;
                     case "set" or "map":
-                        ReadSet(item.Value, sets, elements);
+                        ReadSet(item.Value, sets, elements, counts);
                         break;
                     case "chain":
                         chains.Add(ReadChain(item.Value));
@@ -66,6 +67,9 @@ internal static class NftListing
             ? new NftTables(
                 NftSkeleton.Arrange(sets, chains, rules),
                 elements.ToImmutableSortedDictionary(StringComparer.Ordinal))
+            {
+                Counts = counts.ToImmutableDictionary(),
+            }
             : null;
     }
 
@@ -75,7 +79,10 @@ internal static class NftListing
         Text(chain, "policy"));
 
     private static void ReadSet(
-        JsonElement set, List<string> sets, Dictionary<string, ImmutableSortedSet<string>> elements)
+        JsonElement set,
+        List<string> sets,
+        Dictionary<string, ImmutableSortedSet<string>> elements,
+        Dictionary<(string Set, string Element), FrameCount> counts)
     {
         string family = Text(set, "family");
         string name = Text(set, "name");
@@ -84,8 +91,26 @@ internal static class NftListing
         string? data = set.TryGetProperty("map", out JsonElement leadsTo) ? TypeText(leadsTo) : null;
         sets.Add(NftSkeleton.SetLine(family, name, TypeText(Property(set, "type")), interval, data));
         elements[$"{family} {name}"] = set.TryGetProperty("elem", out JsonElement list)
-            ? [.. list.EnumerateArray().Select(Element)]
+            ? [.. list.EnumerateArray().Select(e => Counted(e, $"{family} {name}", counts))]
             : [];
+    }
+
+    /// <summary>An element that only counts is the element; its count is kept beside it.</summary>
+    private static string Counted(JsonElement element, string set, Dictionary<(string Set, string Element), FrameCount> counts)
+    {
+        if (element.ValueKind != JsonValueKind.Object
+            || !element.TryGetProperty("elem", out JsonElement inner)
+            || inner.ValueKind != JsonValueKind.Object
+            || inner.EnumerateObject().Any(p => p.Name is not ("val" or "counter"))
+            || !inner.TryGetProperty("val", out JsonElement value)
+            || !inner.TryGetProperty("counter", out JsonElement counter))
+        {
+            return Element(element);
+        }
+
+        string text = Element(value);
+        counts[(set, text)] = new FrameCount(Property(counter, "packets").GetUInt64(), Property(counter, "bytes").GetUInt64());
+        return text;
     }
 
     private static string TypeText(JsonElement type) => type.ValueKind == JsonValueKind.Array

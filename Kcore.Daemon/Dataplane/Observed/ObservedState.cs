@@ -32,6 +32,9 @@ internal sealed record ObservedState
     /// <summary>Devices a default route leaves by.</summary>
     public FrozenSet<string> DefaultRouteDevices { get; init; } = FrozenSet<string>.Empty;
 
+    /// <summary>br_netfilter shows bridged IPv4 frames to the host's firewall.</summary>
+    public bool BridgedFramesPassFirewall { get; init; }
+
     /// <summary>Conditions of the host that we do not change but people must know.</summary>
     public ImmutableArray<string> Advisories { get; init; } = [];
 }

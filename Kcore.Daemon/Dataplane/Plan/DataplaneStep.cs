@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using Kcore.Daemon.Dataplane.Desired;
 
 namespace Kcore.Daemon.Dataplane.Plan;
@@ -116,7 +117,8 @@ internal abstract record DataplaneStep(Origin Origin)
         public override string Device => Entry.Port;
     }
 
-    public sealed record SetNeighbour(Neighbour Neighbour, Origin Origin) : DataplaneStep(Origin)
+    /// <param name="OldMac">The MAC the address had until now, when it moves to another NIC.</param>
+    public sealed record SetNeighbour(Neighbour Neighbour, PhysicalAddress? OldMac, Origin Origin) : DataplaneStep(Origin)
     {
         public override string Device => Neighbour.Device;
     }

@@ -77,10 +77,16 @@ internal sealed class EntryComparison
     private void CompareNeighbours()
     {
         HashSet<Neighbour> seen = [.. _seen.Neighbours.Where(n => Stays(n.Device))];
+        Dictionary<(string, IPAddress), PhysicalAddress> old = [];
+        foreach (Neighbour neighbour in seen)
+        {
+            old[(neighbour.Device, neighbour.Address)] = neighbour.Mac;
+        }
+
         HashSet<(string, IPAddress)> wanted = [.. _desired.Neighbours.Select(w => (w.Value.Device, w.Value.Address))];
         Neighbours.AddRange(_desired.Neighbours
             .Where(w => _links.IsWorkedOn(w.Origin) && !seen.Contains(w.Value))
-            .Select(w => new DataplaneStep.SetNeighbour(w.Value, w.Origin)));
+            .Select(w => new DataplaneStep.SetNeighbour(w.Value, old.GetValueOrDefault((w.Value.Device, w.Value.Address)), w.Origin)));
         GoneNeighbours.AddRange(seen
             .Where(n => !wanted.Contains((n.Device, n.Address)) && !_links.IsGoing(n.Device))
             .OrderBy(n => n.Device, StringComparer.Ordinal).ThenBy(n => n.Address.ToString(), StringComparer.Ordinal)

@@ -14,6 +14,8 @@ internal sealed record PlanLine(char Op, string Object, string Device, string De
 /// <summary>A plan as lines, the same for the same plan, byte for byte.</summary>
 internal static class PlanRenderer
 {
+    private const int ElementsShown = 12;
+
     public static ImmutableArray<PlanLine> Lines(DataplanePlan plan) =>
     [
         .. plan.Steps.Select(Line),
@@ -71,6 +73,7 @@ internal static class PlanRenderer
         DataplaneStep.DeleteTunnelEntry s => ('-', "fdb", Describe(s.Entry)),
         DataplaneStep.SetBridgeEntry s => ('+', "fdb", $"{DerivedNames.MacText(s.Entry.Mac)} static"),
         DataplaneStep.DeleteBridgeEntry s => ('-', "fdb", $"{DerivedNames.MacText(s.Entry.Mac)} {(s.Entry.Kind == BridgeEntryKind.Static ? "static" : "learnt")}"),
+        DataplaneStep.SetNeighbour { OldMac: { } old } s => ('~', "neigh", $"{s.Neighbour.Address} is {DerivedNames.MacText(s.Neighbour.Mac)}, was {DerivedNames.MacText(old)}"),
         DataplaneStep.SetNeighbour s => ('+', "neigh", $"{s.Neighbour.Address} is {DerivedNames.MacText(s.Neighbour.Mac)}"),
         DataplaneStep.DeleteNeighbour s => ('-', "neigh", $"{s.Neighbour.Address} is {DerivedNames.MacText(s.Neighbour.Mac)}"),
         DataplaneStep.ConfigureGuest s => ('~', "nic", $"{s.Guest.Name} in {s.Guest.NamespacePath}: {Describe(s.Guest, s.Faults)}"),
@@ -102,7 +105,8 @@ internal static class PlanRenderer
             parts.AddRange(seen.Except(wanted).Select(e => $"-{e}"));
         }
 
-        return ('~', "nft", string.Join(", ", parts));
+        // A whole network's worth of elements tells people nothing one by one.
+        return ('~', "nft", string.Join(", ", parts.Count <= ElementsShown ? parts : [.. parts.Take(ElementsShown), $"{parts.Count - ElementsShown} more"]));
     }
 
     private static string Describe(TunnelEntry entry) =>

@@ -43,6 +43,9 @@ internal sealed record AttachmentRecord
     /// <summary>On a network of this node alone: its address is this node's to give, and no log is asked.</summary>
     public bool Local { get; init; }
 
+    /// <summary>The user lets the guest send in other names than its own.</summary>
+    public bool AllowSpoofing { get; init; }
+
     public string Key => FactKeys.Hex(Id);
 }
 
@@ -52,7 +55,7 @@ internal static class AttachmentJson
     public static byte[] Write(AttachmentRecord r) => JsonSerializer.SerializeToUtf8Bytes(
         new Row(
             FactKeys.Hex(r.Id), FactKeys.Hex(r.Network), r.NetworkName, r.Name, r.Mac.ToString(), r.Device, r.Netns, r.Ifname,
-            r.Wanted?.ToString(), r.Address?.ToString(), r.Releasing, r.Local),
+            r.Wanted?.ToString(), r.Address?.ToString(), r.Releasing, r.Local, r.AllowSpoofing),
         RowContext.Default.Row);
 
     /// <summary>Null when the row is damaged.</summary>
@@ -79,6 +82,7 @@ internal static class AttachmentJson
                 Address = row.Address is null ? null : IPAddress.Parse(row.Address),
                 Releasing = row.Releasing,
                 Local = row.Local,
+                AllowSpoofing = row.AllowSpoofing,
             };
         }
         catch (Exception e) when (e is JsonException or FormatException or OverflowException)
@@ -89,7 +93,7 @@ internal static class AttachmentJson
 
     internal sealed record Row(
         string Id, string Network, string NetworkName, string Name, string Mac, string Device, string? Netns, string? Ifname,
-        string? Wanted, string? Address, bool Releasing, bool Local = false);
+        string? Wanted, string? Address, bool Releasing, bool Local = false, bool AllowSpoofing = false);
 }
 
 [JsonSourceGenerationOptions(RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]

@@ -61,6 +61,8 @@ public sealed class KernelTests
         await DamageAsync(a, good, "nft", n => KernelLab.In(n, "nft delete table inet kcore"));
         await DamageAsync(a, good, "nft", n => KernelLab.In(n, "nft flush chain bridge kcore leave"));
         await DamageAsync(a, good, "nft", n => KernelLab.In(n, "nft delete element inet kcore vteps4 { 192.0.2.12 }"));
+        await DamageAsync(a, good, "sysctl", n => KernelLab.In(n, "sysctl -qw net.ipv4.ip_forward=0"));
+        await DamageAsync(a, good, "sysctl", n => KernelLab.In(n, "sysctl -qw net.ipv4.conf.kbr-prod.rp_filter=1"));
         await DamageAsync(a, good, "link", n => KernelLab.Ip(n, "link del vxlan14458"));
         await DamageAsync(a, good, "link", n => KernelLab.Ip(n, "link del kbr-prod"));
         KernelLab.In(web, $"ping -c 3 -i 0.05 -W 1 {Intents.Guest(2)}");

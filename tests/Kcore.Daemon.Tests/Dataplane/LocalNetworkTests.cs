@@ -11,7 +11,7 @@ public sealed class LocalNetworkTests
     public void The_plan_of_a_nat_network_is_exactly_this_010() => Assert.Equal(
         """
         ~ sysctl -               net/ipv4/ip_forward 0 -> 1                 (network lan has outbound NAT)
-        + nft    kcore           tables inet, bridge with 6 elements        (networks are on this node)
+        + nft    kcore           tables inet, bridge with 14 elements       (networks are on this node)
         + link   kbr-lan         bridge mtu 1500 mac 22:39:d3:f9:79:7a      (network lan is on this node)
         ~ sysctl kbr-lan         net/ipv4/conf/kbr-lan/rp_filter default -> 2 (network lan is on this node)
         ~ sysctl kbr-lan         net/ipv4/conf/kbr-lan/arp_ignore default -> 1 (network lan is on this node)

@@ -17,7 +17,7 @@ public sealed class PlannerTests
         Assert.Equal(
             """
             ~ sysctl -               net/ipv4/ip_forward 0 -> 1                 (network prod has outbound NAT)
-            + nft    kcore           tables inet, bridge with 11 elements       (networks are on this node)
+            + nft    kcore           tables inet, bridge with 19 elements       (networks are on this node)
             + link   kbr-prod        bridge mtu 1450 mac 02:6b:00:00:38:7a      (network prod is on this node)
             + link   vxlan14458      vxlan 14458 local 192.0.2.11:4789 mtu 1450 master kbr-prod (network prod is on this node)
             ~ sysctl kbr-prod        net/ipv4/conf/kbr-prod/rp_filter default -> 2 (network prod is on this node)

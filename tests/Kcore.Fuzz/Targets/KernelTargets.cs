@@ -1,5 +1,11 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.NetworkInformation;
+using System.Text;
+using System.Text.Json;
+using Kcore.Daemon.Dataplane;
+using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Observed;
 using Kcore.Fuzz.Mutators;
 using Kcore.Netlink;
 using Kcore.Netlink.Messages;
@@ -20,6 +26,7 @@ internal static class KernelTargets
         () => Decoder("netlink-error", static (in message) => ErrorDecoder.Decode(message)),
         () => Changes("netlink-route-changes", netfilter: false),
         () => Changes("netlink-filter-changes", netfilter: true),
+        ForeignRules,
     ];
 
     private delegate object? Decode(scoped in NetlinkMessage message);
@@ -46,6 +53,26 @@ internal static class KernelTargets
     {
         IsRefusal = exception => exception is NetlinkException,
     };
+
+    /// <summary>Other people's rules: whoever administers the host writes them, in any form nft takes.</summary>
+    private static FuzzTarget ForeignRules()
+    {
+        NftTables ours = NftSkeleton.With(NftSkeleton.Sets.ToImmutableSortedDictionary(
+            s => s.Key, s => s.Key is "inet bridges" or "inet egress" or NftSkeleton.Tunnels ? ImmutableSortedSet.Create("kbr-a") : [], StringComparer.Ordinal));
+        return new FuzzTarget(
+            "nft-foreign-rules",
+            new JsonMutator("{\"accept\":null}", "{\"drop\":null}", "{\"jump\":{\"target\":\"b\"}}", "{\"goto\":{\"target\":\"a\"}}", "{\"set\":[1,2]}", "{\"range\":[1,9]}", "\"@set\"", "{\"xt\":null}"),
+            [
+                """{"nftables":[{"metainfo":{}},{"chain":{"family":"inet","table":"t","name":"a","handle":1,"type":"filter","hook":"input","prio":0,"policy":"drop"}},{"chain":{"family":"inet","table":"t","name":"b"}},{"rule":{"family":"inet","table":"t","chain":"a","handle":3,"expr":[{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"kbr-*"}},{"jump":{"target":"b"}}]}},{"rule":{"family":"inet","table":"t","chain":"b","handle":4,"expr":[{"match":{"op":"in","left":{"ct":{"key":"state"}},"right":["new","related"]}},{"counter":{"packets":1,"bytes":2}},{"reject":{"type":"icmpx","expr":"admin-prohibited"}}]}}]}"""u8.ToArray(),
+                """{"nftables":[{"chain":{"family":"ip","table":"t","name":"a","hook":"forward","policy":"accept"}},{"rule":{"family":"ip","table":"t","chain":"a","expr":[{"vmap":{"key":{"meta":{"key":"l4proto"}},"data":{"set":[["udp",{"drop":null}],["tcp",{"goto":{"target":"a"}}]]}}},{"match":{"op":"!=","left":{"payload":{"protocol":"udp","field":"dport"}},"right":{"range":[1,4000]}}},{"drop":null}]}}]}"""u8.ToArray(),
+            ],
+            bytes => ForeignFirewall.Blocks(ForeignRuleset.Read(Encoding.UTF8.GetString(bytes)), ours, bridgedPasses: true))
+        {
+            IsRefusal = exception => exception is JsonException,
+            AllocationBase = 4 * 1024 * 1024,
+            AllocationPerByte = 1024,
+        };
+    }
 
     private static object? Each(byte[] bytes, Decode decode)
     {

@@ -10,6 +10,9 @@ public sealed class HostSnapshot
 
     private HostSnapshot(IEnumerable<string> lines) => _lines = new(lines, StringComparer.Ordinal);
 
+    /// <summary>In order, each once.</summary>
+    public IReadOnlyCollection<string> Lines => _lines;
+
     public static async Task<HostSnapshot> TakeAsync(LanNode node)
     {
         string ns = node.Namespace;

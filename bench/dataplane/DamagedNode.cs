@@ -1,0 +1,144 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using Kcore.Contracts;
+using Kcore.Netlink.Namespaces;
+using Kcore.Netlink.Route;
+using Kcore.TestKit.Lan;
+using Kcore.TestKit.Processes;
+
+namespace Kcore.Bench.Dataplane;
+
+/// <param name="Objects">What repairs of it touch: two of a kind within ten seconds and it would become a fight.</param>
+internal sealed record Damage(string Name, string[] Objects, Action Strike, Func<bool> IsHealed);
+
+/// <summary>One node with what can be broken on it, and how to tell that it is whole again.</summary>
+internal sealed class DamagedNode : IDisposable
+{
+    private static readonly TimeSpan _window = TimeSpan.FromSeconds(11);
+    private static readonly IPAddress _wrong = IPAddress.Parse("10.77.0.99");
+
+    private readonly string _ns;
+    private readonly string _bridge;
+    private readonly string _tunnel;
+    private readonly string _veth;
+    private readonly string _tap;
+    private readonly RouteSocket _socket;
+    private readonly List<Damage> _damages;
+    private readonly List<(string Object, TimeSpan At)> _struck = [];
+    private readonly NeighbourInfo _unicast;
+    private readonly NeighbourInfo _flood;
+    private readonly NeighbourInfo _neighbour;
+
+    private DamagedNode(LanNode node, NetworkDetail network, NicInfo veth, NicInfo tap)
+    {
+        Name = node.Name;
+        _ns = node.Namespace;
+        _bridge = network.Bridge;
+        _tunnel = network.VxlanDevice!;
+        _veth = veth.Device;
+        _tap = tap.Device;
+        _socket = RouteSocket.Open(NetworkNamespace.Named(_ns));
+        NeighbourInfo[] fdb = [.. _socket.DumpFdb(Index(_tunnel)).Where(e => e.Destination is not null && e.Mac is not null)];
+        _unicast = fdb.First(e => !IsFlood(e));
+        _flood = fdb.First(IsFlood);
+        _neighbour = _socket.DumpNeighbours(AddressFamily.InterNetwork, Index(_bridge)).First(n => n.Protocol == KcoreMark.Protocol);
+        Tables = Nft("list table inet kcore") + Nft("list table bridge kcore");
+        _damages = [.. All(PhysicalAddress.Parse(tap.Mac.Replace(":", "", StringComparison.Ordinal).ToUpperInvariant()))];
+    }
+
+    public string Name { get; }
+
+    private string Tables { get; }
+
+    public static async Task<DamagedNode> OpenAsync(LanNode node)
+    {
+        NetworkDetail network = await node.DescribeNetworkAsync("chaos");
+        NicInfo[] nics = [.. (await node.NicsAsync("chaos")).Where(n => n.Node == node.Name)];
+        return new DamagedNode(node, network, nics.First(n => n.Netns is not null), nics.First(n => n.Netns is null));
+    }
+
+    /// <summary>A damage that is no fight yet, or null when there is none.</summary>
+    public Damage? Choose(Random random, TimeSpan now)
+    {
+        _struck.RemoveAll(s => now - s.At > _window);
+        Damage[] possible = [.. _damages.Where(d => d.Objects.All(o => _struck.Count(s => s.Object == o) < 2))];
+        if (possible.Length == 0)
+        {
+            return null;
+        }
+
+        Damage chosen = possible[random.Next(possible.Length)];
+        _struck.AddRange(chosen.Objects.Select(o => (o, now)));
+        return chosen;
+    }
+
+    public void Dispose() => _socket.Dispose();
+
+    private IEnumerable<Damage> All(PhysicalAddress tapMac)
+    {
+        string[] entries = ["fdb", "flood", "extra"];
+        string[] tunnel = ["tunnel", .. entries];
+        yield return new("entry deleted", ["fdb"], () => Do(b => b.DeleteFdbUnicast(Index(_tunnel), _unicast.Mac!, _unicast.Destination!, NeighbourFlags.Self)), () => Entries().Any(e => Same(e, _unicast)));
+        yield return new("entry to a wrong host", ["fdb"], () => Do(b => b.ReplaceFdbUnicast(Index(_tunnel), _unicast.Mac!, _wrong)), () => Entries().Any(e => Same(e, _unicast)));
+        yield return new("flood entry deleted", ["flood"], () => Do(b => b.DeleteFdbFlood(Index(_tunnel), _flood.Destination!)), () => Entries().Any(e => Same(e, _flood)));
+        yield return new("flood entry to a wrong host", ["extra"], () => Do(b => b.AppendFdbFlood(Index(_tunnel), _wrong)), () => !Entries().Any(e => _wrong.Equals(e.Destination)));
+        yield return new("unknown MAC to a wrong host", ["stray"], () => Do(b => b.ReplaceFdbUnicast(Index(_tunnel), new PhysicalAddress([2, 0, 0, 0, 0, 9]), _wrong)), () => !Entries().Any(e => _wrong.Equals(e.Destination)));
+        yield return new("MAC of a guest at the wrong port", ["mac"], () => Do(b => b.ReplaceFdbLocal(Index(_veth), tapMac)), () => _socket.DumpFdb(Index(_tap)).Any(e => tapMac.Equals(e.Mac) && e.Master is not null));
+        yield return new("neighbour deleted", ["neigh"], () => Do(b => b.DeleteNeighbour(Index(_bridge), _neighbour.Destination!)), IsNeighbour);
+        yield return new("neighbour with a wrong MAC", ["neigh"], () => Do(b => b.ReplaceNeighbour(Index(_bridge), _neighbour.Destination!, new PhysicalAddress([2, 0, 0, 0, 0, 9]))), IsNeighbour);
+        yield return new("address of the bridge deleted", ["addr"], () => Ip($"addr del 10.90.0.1/24 dev {_bridge}"), () => _socket.DumpAddresses(Index(_bridge)).Any(a => a.Address.ToString() == "10.90.0.1"));
+        yield return new("TAP out of its bridge", ["tap", "mac"], () => Ip($"link set {_tap} nomaster"), () => IsPort(_tap));
+        yield return new("veth out of its bridge", ["veth", "mac"], () => Ip($"link set {_veth} nomaster"), () => IsPort(_veth));
+        yield return new("TAP down", ["tap"], () => Ip($"link set {_tap} down"), () => _socket.FindLink(_tap) is { IsUp: true });
+        yield return new("TAP's MTU", ["tap mtu"], () => Ip($"link set {_tap} mtu 1300"), () => _socket.FindLink(_tap)?.Mtu == 1450);
+        yield return new("port unlocked, learning", ["port"], () => Run("bridge", $"-n {_ns} link set dev {_tap} learning on locked off"), () => IsPort(_tap));
+        yield return new("tunnel learns", ["tunnel learning"], () => Ip($"link set {_tunnel} type vxlan learning"), () => _socket.FindLink(_tunnel)?.Vxlan is { Learning: false });
+        yield return new("tunnel down", [.. tunnel], () => Ip($"link set {_tunnel} down"), () => _socket.FindLink(_tunnel) is { IsUp: true } && Entries().Any(e => Same(e, _unicast)));
+        yield return new("tunnel deleted", [.. tunnel], () => Ip($"link del {_tunnel}"), () => IsPort(_tunnel, suppress: true) && Entries().Any(e => Same(e, _unicast)) && Entries().Any(e => Same(e, _flood)));
+        yield return new("bridge deleted", [.. tunnel, "addr", "neigh", "mac", "tap", "veth", "port", "bridge", "setting"], () => Ip($"link del {_bridge}"),
+            () => IsPort(_tap) && IsPort(_veth) && IsPort(_tunnel, suppress: true) && IsNeighbour() && Entries().Any(e => Same(e, _unicast)));
+        yield return new("guest's pair deleted", ["veth", "mac", "port"], () => Ip($"link del {_veth}"), () => IsPort(_veth));
+        yield return new("forwarding switched off", ["setting"], () => Run("ip", $"netns exec {_ns} sysctl -qw net.ipv4.ip_forward=0"), () => Netns.ReadSysctl(_ns, "net/ipv4/ip_forward").Trim() == "1");
+        yield return new("nft table deleted", ["nft"], () => Nft("delete table inet kcore"), IsNft);
+        yield return new("nft chain emptied", ["nft"], () => Nft("flush chain bridge kcore guests"), IsNft);
+        yield return new("nft set without a member", ["nft"], () => Nft("flush set inet kcore vteps4"), IsNft);
+        yield return new("nft rule added", ["nft"], () => Nft("insert rule inet kcore input accept"), IsNft);
+    }
+
+    private static bool IsFlood(NeighbourInfo entry) => entry.Mac is { } mac && mac.GetAddressBytes().All(b => b == 0);
+
+    private static bool Same(NeighbourInfo a, NeighbourInfo b) => Equals(a.Mac, b.Mac) && Equals(a.Destination, b.Destination);
+
+    private IEnumerable<NeighbourInfo> Entries() => _socket.FindLink(_tunnel) is { } tunnel ? _socket.DumpFdb(tunnel.Index) : [];
+
+    private bool IsNeighbour() => _socket.FindLink(_bridge) is { } bridge
+        && _socket.DumpNeighbours(AddressFamily.InterNetwork, bridge.Index).Any(n => Same(n, _neighbour) && n.Protocol == KcoreMark.Protocol);
+
+    /// <summary>On its bridge, up, and with the flags it must have.</summary>
+    private bool IsPort(string device, bool suppress = false) =>
+        _socket.FindLink(device) is { IsUp: true, Port: { Learning: false } port } link
+        && port.Locked == !suppress && port.NeighbourSuppress == suppress
+        && _socket.FindLink(_bridge) is { IsUp: true } bridge && link.Master == bridge.Index;
+
+    private bool IsNft() => Run("ip", $"netns exec {_ns} nft list table inet kcore", mayFail: true) + Run("ip", $"netns exec {_ns} nft list table bridge kcore", mayFail: true) == Tables;
+
+    private int Index(string device) => _socket.FindLink(device)?.Index ?? throw new InvalidOperationException($"{device} is not there");
+
+    private void Do(Action<RouteBatch> build)
+    {
+        RouteBatch batch = new();
+        build(batch);
+        _socket.Execute(batch);
+    }
+
+    private void Ip(string arguments) => Run("ip", $"-n {_ns} {arguments}");
+
+    private string Nft(string arguments) => Run("ip", $"netns exec {_ns} nft {arguments}");
+
+    private static string Run(string program, string arguments, bool mayFail = false)
+    {
+        CommandResult result = Command.RunAsync(program, arguments.Split(' ')).GetAwaiter().GetResult();
+        return mayFail ? result.Stdout : result.OrThrow().Stdout;
+    }
+}
