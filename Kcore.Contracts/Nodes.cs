@@ -26,6 +26,13 @@ public sealed record NodeDetail
 
     public int? UnderlayMtu { get; init; }
 
+    /// <summary>
+    /// Whether the node's host answers the serving node's ICMP echo, which it asks for when kcored there does not: <c>answers</c>,
+    /// <c>silent</c> (its entries are withdrawn while kcored is dead, too), <c>mute</c> (never answers: it is not judged by
+    /// that) or <c>unknown</c>. Null for the serving node.
+    /// </summary>
+    public string? Host { get; init; }
+
     public required uint Epoch { get; init; }
 
     public required uint Incarnation { get; init; }

@@ -14,6 +14,7 @@ using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Apply;
 using Kcore.Daemon.Dataplane.Facts;
+using Kcore.Daemon.Dataplane.Hosts;
 using Kcore.Daemon.Dataplane.Nics;
 using Kcore.Daemon.Dhcp;
 using Kcore.Daemon.Dhcp.Supervision;
@@ -129,8 +130,9 @@ internal static class Node
             SysctlJournal.Open(Path.Combine(data, "sysctl.json")),
             UplinkJournal.Open(Path.Combine(data, "uplinks.json")),
             reports, time, NewRandom(), log.Factory.CreateLogger<DataplaneLoop>());
+        var hosts = new HostProber(self, catalog, events, time, logger);
         var feed = new DataplaneFeed(
-            self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, services, time, logger);
+            self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, services, hosts.Sights, time, logger);
         var dhcp = new DhcpLoop(
             new DhcpFiles(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(options.Node.Socket))!, "dhcp")),
             SupervisorOf(options.Node) == SupervisorKind.Systemd ? new UnitSupervisor(time) : new ChildSupervisor(HomeNamespace.OfProcess, time),
@@ -153,7 +155,7 @@ internal static class Node
             nics,
             new NetworkReports(self, catalog, underlay.Current, options.Dataplane.GatewayInterface),
             catalog,
-            new NodeReports(self, catalog, underlay.Current, reports),
+            new NodeReports(self, catalog, underlay.Current, reports, hosts.Sights),
             new StatusReports(self, cluster, catalog, ledger, quorum, attachments, reports, services, gossipReports, time),
             new ClusterReports(self, cluster, catalog, ledger, route, quorum),
             new PlanReports(kernel),
@@ -191,6 +193,7 @@ internal static class Node
             stores.RunAsync(token),
             voters.RunAsync(token),
             kernel.RunAsync(token),
+            hosts.RunAsync(token),
             feed.RunAsync(token),
             dhcp.RunAsync(token),
             networks.KeepDefaultAsync(options.Dataplane.DefaultNetwork, time, token),

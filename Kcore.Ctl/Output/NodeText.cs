@@ -24,6 +24,7 @@ internal static class NodeText
             .Add("ID", summary.Id)
             .Add("Address", node.AddressReason is null ? summary.Address : $"{summary.Address} ({node.AddressReason})")
             .Add("Status", summary.Status)
+            .Add("Host", HostText(node.Host))
             .Add("Role", summary.Role)
             .Add("Version", summary.Version)
             .Add("VXLAN", summary.VxlanDisabled ? "disabled" : "enabled")
@@ -37,6 +38,14 @@ internal static class NodeText
         ImmutableArray<string> warnings = node.Warnings.OrEmpty();
         labels.Add("Warnings", warnings.IsEmpty ? "(none)" : $"{warnings.Length}").Indent(warnings).Write(output);
     }
+
+    private static string HostText(string? host) => host switch
+    {
+        "answers" => "answers ICMP echo",
+        "silent" => "silent: does not answer ICMP echo",
+        "mute" => "never answered ICMP echo",
+        _ => host ?? "-",
+    };
 
     private static ImmutableArray<string> Row(NodeSummary n, bool wide)
     {

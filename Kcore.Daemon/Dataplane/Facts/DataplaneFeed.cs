@@ -3,6 +3,7 @@ using Kcore.Daemon.Catalog;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Hosts;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Reconciliation;
@@ -32,6 +33,7 @@ internal sealed partial class DataplaneFeed(
     DataplaneLoop kernel,
     DataplaneReports reports,
     Published<ServiceStatus> services,
+    Published<HostSights> hosts,
     TimeProvider time,
     ILogger logger)
 {
@@ -50,12 +52,13 @@ internal sealed partial class DataplaneFeed(
             (AttachmentSet wanted, long wantedRevision) = attachments.Current.Read();
             (ReconcileStatus state, long stateRevision) = reports.Status.Read();
             (ServiceStatus beside, long besideRevision) = services.Read();
+            (HostSights seen, long seenRevision) = hosts.Read();
             long refusalRevision = leases.RefusalsChanged.Read().Revision;
 
             // Before the node is in a cluster it does not know what it should be; what is in the kernel stays.
             if (cluster.State.Current.Phase == Cluster.ClusterPhase.Member)
             {
-                DataplaneIntent intent = IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members), UnderlayWatch.MtuOf);
+                DataplaneIntent intent = IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members), UnderlayWatch.MtuOf, seen);
                 if (intended is null || !IntentComparison.Same(intent, intended))
                 {
                     intended = intent;
@@ -74,6 +77,7 @@ internal sealed partial class DataplaneFeed(
                 attachments.Current.ChangedSince(wantedRevision, woken.Token),
                 reports.Status.ChangedSince(stateRevision, woken.Token),
                 services.ChangedSince(besideRevision, woken.Token),
+                hosts.ChangedSince(seenRevision, woken.Token),
                 leases.RefusalsChanged.ChangedSince(refusalRevision, woken.Token),
                 Task.Delay(Recheck, time, woken.Token));
             await woken.CancelAsync();
