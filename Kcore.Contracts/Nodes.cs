@@ -4,6 +4,7 @@ namespace Kcore.Contracts;
 
 /// <summary>One row of <c>kctl get nodes</c>.</summary>
 /// <param name="Status"><c>alive</c>, <c>suspect</c>, <c>dead</c> or <c>left</c>.</param>
+/// <param name="Drained">It takes no new NICs and does not vote: <c>kctl node drain</c>.</param>
 public sealed record NodeSummary(
     string Id,
     string Name,
@@ -12,7 +13,8 @@ public sealed record NodeSummary(
     string Role,
     bool VxlanDisabled,
     int Networks,
-    string Version);
+    string Version,
+    bool Drained = false);
 
 /// <summary>What <c>kctl describe node</c> shows.</summary>
 public sealed record NodeDetail

@@ -85,6 +85,7 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
             now.View.Voters.Contains(member.Id) ? "voter" : "observer",
             fact?.VxlanDisabled ?? false,
             now.View.AllNetworks.Count(n => now.View.ParticipantsOf(n.Uid).Any(p => p.Node == member.Id)),
-            fact?.Version ?? "");
+            fact?.Version ?? "",
+            fact?.Drained ?? false);
     }
 }

@@ -21,11 +21,14 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
     /// <summary>Where the sender has heard of another start of the receiver. Null when of none.</summary>
     public IPEndPoint? Twin { get; init; }
 
+    /// <summary>The sender's cluster has removed the receiver.</summary>
+    public bool Removed { get; init; }
+
     public ReadOnlyMemory<byte> Encode()
     {
         var buffer = new ArrayBufferWriter<byte>(96);
         var writer = new MessagePackWriter(buffer);
-        writer.WriteMapHeader((Cluster is null ? 4 : 6) + (Twin is null ? 0 : 1) + (Ended.IsDefaultOrEmpty ? 0 : 1));
+        writer.WriteMapHeader((Cluster is null ? 4 : 6) + (Twin is null ? 0 : 1) + (Ended.IsDefaultOrEmpty ? 0 : 1) + (Removed ? 1 : 0));
         writer.WriteUInt64(1);
         writer.WriteString(Name);
         writer.WriteUInt64(2);
@@ -58,6 +61,12 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
             }
         }
 
+        if (Removed)
+        {
+            writer.WriteUInt64(9);
+            writer.WriteBoolean(true);
+        }
+
         return buffer.WrittenMemory;
     }
 
@@ -65,7 +74,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
     public static HelloMessage Decode(ReadOnlySpan<byte> bytes)
     {
         string name = "";
-        bool virgin = false;
+        bool virgin = false, removed = false;
         Guid? cluster = null;
         uint epoch = 0;
         ImmutableArray<Guid> ended = default;
@@ -92,6 +101,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
 
                     ended = [.. ids];
                     break;
+                case 9: removed = reader.ReadBoolean(); break;
                 default: reader.Skip(); break;
             }
         }
@@ -104,6 +114,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
             ended)
         {
             BootNonce = nonce,
+            Removed = removed,
             Twin = twin is { Port: > 0 } ? twin : null,
         };
     }

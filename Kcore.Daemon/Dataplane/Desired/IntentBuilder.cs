@@ -48,6 +48,20 @@ internal static class IntentBuilder
         };
     }
 
+    /// <summary>No networks and no peers: what a host is that has nothing of ours.</summary>
+    public static DataplaneIntent Nothing(LocalNode self, Underlay underlay, string? gatewayInterface) => new(
+        new NodeIntent
+        {
+            Name = self.Name,
+            Uid = self.Id.Value,
+            Vtep = underlay.Advertised.Address,
+            EgressInterface = gatewayInterface ?? underlay.Advertised.Interface,
+            UnderlayMtu = underlay.Mtu,
+            VxlanDisabled = self.VxlanDisabled,
+        },
+        [],
+        []);
+
     public static bool IsMaterialised(Network network) => network.Spec.Type == NetworkType.Vxlan && network.Conflict is null;
 
     private static OverlayIntent Overlay(Network network, NodeId self, CatalogSnapshot catalog, AttachmentSet attachments, HostSights hosts)

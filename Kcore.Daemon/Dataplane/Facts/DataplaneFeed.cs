@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Dataplane.Desired;
@@ -34,13 +35,23 @@ internal sealed partial class DataplaneFeed(
     DataplaneReports reports,
     Published<ServiceStatus> services,
     Published<HostSights> hosts,
+    NodeIdentity identity,
     TimeProvider time,
     ILogger logger)
 {
     private static readonly TimeSpan Recheck = TimeSpan.FromSeconds(1);
 
+    private bool _isCleared;
+
     /// <summary>What this node's kernel should be; null until the node is in a cluster.</summary>
     public Published<IntendedState> Intended { get; } = new(new IntendedState(null));
+
+    /// <summary>Takes everything of this node out of the kernel, whatever the catalog says: it is about to be reset.</summary>
+    public bool IsCleared
+    {
+        get => Volatile.Read(ref _isCleared);
+        set => Volatile.Write(ref _isCleared, value);
+    }
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
@@ -56,16 +67,24 @@ internal sealed partial class DataplaneFeed(
             long refusalRevision = leases.RefusalsChanged.Read().Revision;
 
             // Before the node is in a cluster it does not know what it should be; what is in the kernel stays.
-            if (cluster.State.Current.Phase == Cluster.ClusterPhase.Member)
+            // A node that was removed keeps it, too: its guests may be running. One that left has none, and takes all away.
+            ClusterPhase phase = cluster.State.Current.Phase;
+            bool empties = IsCleared || phase == ClusterPhase.Left;
+            if (empties || phase == ClusterPhase.Member)
             {
-                DataplaneIntent intent = IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members), UnderlayWatch.MtuOf, seen);
+                DataplaneIntent intent = empties
+                    ? IntentBuilder.Nothing(self, link, gatewayInterface)
+                    : IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members), UnderlayWatch.MtuOf, seen);
                 if (intended is null || !IntentComparison.Same(intent, intended))
                 {
                     intended = intent;
                     kernel.Intend(intent);
                     Intended.Replace(new IntendedState(intent));
                 }
+            }
 
+            if (!empties && phase == ClusterPhase.Member)
+            {
                 await StateAsync(link, facts, wanted, state, beside, stoppingToken);
             }
 
@@ -93,7 +112,7 @@ internal sealed partial class DataplaneFeed(
             return;
         }
 
-        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside);
+        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving);
         if (writes.IsEmpty)
         {
             return;
