@@ -193,16 +193,24 @@ internal sealed partial class ClusterLoop
     /// <summary>True when somebody who saw it tells that this cluster has ended.</summary>
     private async Task<bool> MeetOthersAsync(ClusterRef cluster, GossipLoop gossip, CancellationToken token)
     {
-        // Members are met by gossip; but whom none of them hears, because another start of the same node is there for
-        // them, has to ask on a stream what is wrong.
-        HashSet<IPEndPoint> members = parts.Observer.IsIsolated
-            ? []
-            : [.. View.Current.Members.Members.Where(m => m.IsActive).Select(m => m.Endpoint)];
+        // Members are met by gossip; but whom none of them answers, because another start of the same node is there for
+        // them, has to ask on a stream what is wrong. A stream ping may still be answered, so that gossip sees no trouble.
+        ImmutableArray<IPEndPoint> members = [.. View.Current.Members.Members.Where(m => m.IsActive && m.Id != parts.Identity.Id).Select(m => m.Endpoint)];
+        bool isUnheard = parts.Time.GetElapsedTime(gossip.LastDatagram) >= UnheardAfter;
+        if (isUnheard)
+        {
+            foreach (IPEndPoint member in members)
+            {
+                _rendezvous.Add(member);
+            }
+        }
+
+        HashSet<IPEndPoint> met = isUnheard ? [] : [.. members];
         var conflicts = new SortedSet<string>(StringComparer.Ordinal);
 
         // A cluster that may still end for another one looks for it more often.
         TimeSpan pause = parts.Ledger.IsVirgin ? VirginPause : MemberPause;
-        List<Encounter> encounters = await _rendezvous.AskAsync(OwnHello(), c => !members.Contains(c.Endpoint), pause, Now(), token);
+        List<Encounter> encounters = await _rendezvous.AskAsync(OwnHello(), c => !met.Contains(c.Endpoint), pause, Now(), token);
 
         // Who held this cluster's log went on to another cluster before everybody here had heard of its end; without a
         // quorum nobody can commit that a second time. A cluster that gave anything out cannot have ended.
@@ -218,26 +226,26 @@ internal sealed partial class ClusterLoop
             return false;
         }
 
-        foreach (Encounter met in encounters)
+        foreach (Encounter encounter in encounters)
         {
-            if (met.Hello.Cluster is not { } other)
+            if (encounter.Hello.Cluster is not { } other)
             {
                 continue;
             }
 
             if (other.Id == cluster.Id)
             {
-                gossip.TryPost(new GossipInput.Contact(met.Endpoint));
+                gossip.TryPost(new GossipInput.Contact(encounter.Endpoint));
                 continue;
             }
 
-            switch (MeetingRule.Decide(cluster.Id, parts.Ledger.IsVirgin, other.Id, met.Hello.Virgin))
+            switch (MeetingRule.Decide(cluster.Id, parts.Ledger.IsVirgin, other.Id, encounter.Hello.Virgin))
             {
                 case MeetingOutcome.Yield:
                     await parts.Ledger.DissolveAsync(other.Id, token);
                     break;
                 case MeetingOutcome.Conflict:
-                    conflicts.Add($"cluster {other.Id:N} (node {met.Hello.Name} at {met.Endpoint}) has the same key and addresses of its own");
+                    conflicts.Add($"cluster {other.Id:N} (node {encounter.Hello.Name} at {encounter.Endpoint}) has the same key and addresses of its own");
                     break;
                 default:
                     break;

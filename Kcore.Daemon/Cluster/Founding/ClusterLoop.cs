@@ -34,6 +34,9 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
     private static readonly TimeSpan MemberPause = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
 
+    /// <summary>Every member is probed each second, and so probes whoever it hears of: three rounds without a datagram are no accident.</summary>
+    private static readonly TimeSpan UnheardAfter = TimeSpan.FromSeconds(3);
+
     private readonly ILogger _logger = parts.Logger;
     private readonly long _started = parts.Time.GetTimestamp();
     private readonly RingFingerprints _fingerprints = new(parts.Ring);

@@ -38,6 +38,7 @@ internal sealed partial class GossipLoop : IDisposable
     private readonly List<GossipEffect> _effects = [];
     private long _nextServerStream;
     private long _lastTurn;
+    private long _lastDatagram;
     private bool _entriesChanged = true;
 
     public GossipLoop(GossipLoopParts parts)
@@ -52,7 +53,7 @@ internal sealed partial class GossipLoop : IDisposable
         _logger = parts.Logger;
         _lag = new LagWatch(parts.Logger);
         _inbox = Channel.CreateBounded<Work>(new BoundedChannelOptions(InboxCapacity) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
-        _lastTurn = parts.Time.GetTimestamp();
+        _lastTurn = _lastDatagram = parts.Time.GetTimestamp();
         _view = parts.View;
         _wake = new Wake(parts.Time);
         _writer = new GossipWriter(parts.Store, parts.Identity, _wake.Set);
@@ -61,6 +62,9 @@ internal sealed partial class GossipLoop : IDisposable
 
     /// <summary>When the loop last began a turn (timestamp of its clock); one that hangs begins none.</summary>
     public long LastTurn => Volatile.Read(ref _lastTurn);
+
+    /// <summary>When the latest datagram of a member came in (timestamp of its clock); before any, when the loop was made.</summary>
+    public long LastDatagram => Volatile.Read(ref _lastDatagram);
 
     /// <summary>Hands in an input and returns once it was executed and everything it wrote is on disk.</summary>
     /// <exception cref="StorageException">It was executed, but the disk refused what had to be stored.</exception>
@@ -194,6 +198,7 @@ internal sealed partial class GossipLoop : IDisposable
 
             if (datagram is not null)
             {
+                Volatile.Write(ref _lastDatagram, _time.GetTimestamp());
                 Step(datagram, token, BeforeDeadline());
             }
         }

@@ -7,9 +7,6 @@ internal interface IGossipObserver
 {
     void Observe(GossipEffect effect);
 
-    /// <summary>No other member answers this node. Read from any loop.</summary>
-    bool IsIsolated { get; }
-
     /// <summary>A catalog write did not reach the disk.</summary>
     void StorageFailed(string cause);
 

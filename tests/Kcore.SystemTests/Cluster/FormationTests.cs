@@ -112,7 +112,7 @@ public sealed class FormationTests(ITestOutputHelper output)
         able.Start(new DaemonSettings { Mdns = true });
         disabled.Start(new DaemonSettings { Mdns = true, Extra = ["--disable-vxlan"] });
         await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(20));
-        string digest = (await able.StatusAsync()).Digest;
+        string digest = await NodeLan.SettledAsync(lan.Nodes);
         await RefusedAsync(disabled, disabled, "create", "network", "nope", "--type", "vxlan", "--gateway-ip", "10.62.0.1");
         await RefusedAsync(able, disabled, "create", "network", "nope", "--type", "vxlan", "--gateway-ip", "10.62.0.1", "--target-node", disabled.Name);
         Assert.Equal(digest, (await able.StatusAsync()).Digest);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Kcore.SystemTests.Lab;
 using Kcore.TestKit.Lan;
 using Xunit.Abstractions;
@@ -59,7 +58,7 @@ public sealed class RefusalTests(ThreeNodes three, ITestOutputHelper output) : S
         await ReadyAsync();
         string subnet = Three.NextSubnet();
         await using TestNetwork network = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "fixed", subnet);
-        string digest = await SettledDigestAsync();
+        string digest = await NodeLan.SettledAsync(Lan.Nodes);
         KctlResult again = (await A.KctlAsync("create", "network", "fixed", "--gateway-ip", network.Gateway, "--internal-netmask", "255.255.255.0", "--type", "vxlan")).OrThrow();
         Assert.Contains("unchanged", again.Stdout, StringComparison.Ordinal);
         Assert.Equal(digest, (await A.StatusAsync()).Digest);
@@ -97,7 +96,7 @@ public sealed class RefusalTests(ThreeNodes three, ITestOutputHelper output) : S
 
     private async Task RefusedAsync(string which, string words, string category, int exitCode, string texts)
     {
-        string digest = await SettledDigestAsync();
+        string digest = await NodeLan.SettledAsync(Lan.Nodes);
         KctlResult result = await A.KctlAsync([.. words.Split(' ').Select(w => w.Replace('~', ' '))]);
         Assert.True(result.ExitCode == exitCode, $"{which}: expected exit code {exitCode}; {result}");
         Assert.True(result.Stderr.Contains($"Error: {category}: ", StringComparison.Ordinal), $"{which}: expected \"Error: {category}: …\"; {result}");
@@ -105,25 +104,5 @@ public sealed class RefusalTests(ThreeNodes three, ITestOutputHelper output) : S
             result.Stderr.Contains(text, StringComparison.OrdinalIgnoreCase), $"{which}: expected the text \"{text}\"; {result}"));
         string after = (await A.StatusAsync()).Digest;
         Assert.True(digest == after, $"{which}: a refused request changed the catalog digest from {digest} to {after}");
-    }
-
-    /// <summary>What was done before (a pool committed, a node ready) still moves the digest for a moment; a second without a move ends it.</summary>
-    private async Task<string> SettledDigestAsync()
-    {
-        string last = (await A.StatusAsync()).Digest;
-        TimeSpan settled = TimeSpan.FromSeconds(1);
-        long since = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(since) < settled)
-        {
-            await Task.Delay(100);
-            string now = (await A.StatusAsync()).Digest;
-            if (now != last)
-            {
-                last = now;
-                since = Stopwatch.GetTimestamp();
-            }
-        }
-
-        return last;
     }
 }

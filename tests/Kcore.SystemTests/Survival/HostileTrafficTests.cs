@@ -9,6 +9,7 @@ using Xunit.Abstractions;
 namespace Kcore.SystemTests.Survival;
 
 /// <summary>Whoever has no key can make noise and nothing else.</summary>
+[Collection(AloneOnThreeNodes.Name)]
 public sealed class HostileTrafficTests(ThreeNodes three, ITestOutputHelper output) : SharedLanTest(three, output)
 {
     private const int GossipPort = 7946;
@@ -126,13 +127,14 @@ public sealed class HostileTrafficTests(ThreeNodes three, ITestOutputHelper outp
     {
         public static async Task<Disturbance> WatchAsync(NodeLan lan, LanNode target)
         {
+            string digest = await NodeLan.SettledAsync(lan.Nodes);
             Dictionary<LanNode, long> events = [];
             foreach (LanNode node in lan.Nodes)
             {
                 events[node] = await node.LastEventAsync();
             }
 
-            return new Disturbance(lan, target, await target.ResidentBytesAsync(), events, (await target.StatusAsync()).Digest);
+            return new Disturbance(lan, target, await target.ResidentBytesAsync(), events, digest);
         }
 
         public async Task AnswersQuicklyAsync()

@@ -87,7 +87,7 @@ public sealed class RestartTests(ThreeNodes three, ITestOutputHelper output) : S
             (await node.KctlAsync("attach", "nic", "o" + node.Name[^1], "--network", network.Name)).OrThrow();
         }
 
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(10));
+        await NodeLan.SettledAsync(Lan.Nodes);
         StatusReport before = await A.StatusAsync();
         string leases = await LeasesAsync(A, network.Name);
         await Task.WhenAll(Lan.Nodes.Select(n => n.KillAsync()));

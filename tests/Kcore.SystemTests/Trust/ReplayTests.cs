@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace Kcore.SystemTests.Trust;
 
-/// <summary>Somebody on the LAN recorded all gossip and plays it back.</summary>
+/// <summary>Somebody on the LAN recorded all gossip and plays it back. The hour-long form is `./dev bench membership --replay 60m`.</summary>
 public sealed class ReplayTests(ITestOutputHelper output)
 {
     private const int GossipPort = 7946;
@@ -48,7 +48,7 @@ public sealed class ReplayTests(ITestOutputHelper output)
         }
 
         await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
-        await Task.Delay(TimeSpan.FromSeconds(3));
+        await NodeLan.SettledAsync(lan.Nodes);
         string[] before = await PictureAsync(lan.Nodes);
         Dictionary<LanNode, long> events = [];
         foreach (LanNode node in lan.Nodes)
@@ -89,6 +89,7 @@ public sealed class ReplayTests(ITestOutputHelper output)
         {
             EventInfo[] told = [.. await node.EventsAsync(events[node])];
             Assert.True(told.Length == 0, $"{node.Name}: {string.Join("; ", told.Select(e => $"{e.Type} {e.Message}"))}");
+            Assert.Contains("datagrams dropped so far", node.LogTail(1000), StringComparison.Ordinal);
         }
     });
 

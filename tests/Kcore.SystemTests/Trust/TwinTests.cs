@@ -9,9 +9,10 @@ namespace Kcore.SystemTests.Trust;
 public sealed class TwinTests(ITestOutputHelper output)
 {
     [SkippableTheory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public Task Of_two_nodes_with_one_identity_one_becomes_a_new_node_and_the_other_keeps_all(bool mdns) => OwnLan.OnAsync(4, output, async lan =>
+    [InlineData(true, 1)]
+    [InlineData(false, 1)]
+    [InlineData(false, 2)]
+    public Task Of_two_nodes_with_one_identity_one_becomes_a_new_node_and_the_other_keeps_all(bool mdns, int starts) => OwnLan.OnAsync(4, output, async lan =>
     {
         LanNode[] three = [.. lan.Nodes.Take(3)];
         LanNode original = lan.Nodes[2], copy = lan.Nodes[3];
@@ -25,8 +26,18 @@ public sealed class TwinTests(ITestOutputHelper output)
         string id = (await original.StatusAsync()).NodeId;
         await original.TerminateAsync();
         (await Command.RunAsync("cp", ["-a", original.DataDirectory, copy.Directory])).OrThrow();
-        original.Start(settings);
-        await NodeLan.OneClusterAsync(three, TimeSpan.FromSeconds(40));
+
+        // The more often it starts before the copy does, the surer the others take what the copy says for old.
+        for (int start = 1; start <= starts; start++)
+        {
+            if (start > 1)
+            {
+                await original.TerminateAsync();
+            }
+
+            original.Start(settings);
+            await NodeLan.OneClusterAsync(three, TimeSpan.FromSeconds(40));
+        }
 
         copy.Start(settings);
         TimeSpan took = await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
@@ -9,7 +10,8 @@ namespace Kcore.TestKit.Lan;
 /// <summary>
 /// A small LAN on this machine: a switch (one namespace with a bridge and an address outside of every overlay) and
 /// nodes on it, 10.77.0.1, .2, … with MTU 1500 and a default route through the switch. Everything carries a random name part,
-/// so that runs never meet, and goes away with <see cref="DisposeAsync"/>.
+/// so that runs never meet, and goes away with <see cref="DisposeAsync"/>. What a killed run leaves behind `./dev test` takes
+/// away: the file <c>owner</c> of a LAN's directory names the process that made it.
 /// </summary>
 public sealed class NodeLan : IAsyncDisposable
 {
@@ -18,6 +20,10 @@ public sealed class NodeLan : IAsyncDisposable
 
     /// <summary>Also an address of the first node, because the documented example names it as external address.</summary>
     public const string ExampleExternal = "192.168.40.105";
+
+    // Learners vote after five steady seconds; what every node then states of itself is out within one more.
+    private static readonly TimeSpan SettlesWithin = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan Still = TimeSpan.FromSeconds(1);
 
     private readonly string _id;
     private readonly List<string> _namespaces = [];
@@ -45,6 +51,7 @@ public sealed class NodeLan : IAsyncDisposable
         try
         {
             System.IO.Directory.CreateDirectory(lan._directory);
+            await File.WriteAllTextAsync(Path.Combine(lan._directory, "owner"), string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}\n"));
             await File.WriteAllTextAsync(lan.KeyPath, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32)) + "\n");
             File.SetUnixFileMode(lan.KeyPath, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             await lan.AddSwitchAsync();
@@ -128,6 +135,34 @@ public sealed class NodeLan : IAsyncDisposable
                 && seen[0].EndsWith($" alive {all} quorum True", StringComparison.Ordinal);
             return one ? null : string.Join('\n', nodes.Zip(seen, (n, s) => $"{n.Name}: {s}"));
         });
+
+    /// <summary>
+    /// Waits until one cluster has nothing left to do with itself: as many voters as its size asks for, every node says
+    /// so, and no digest has moved for a while. Only then does a digest say something about what a test did.
+    /// </summary>
+    /// <returns>The digest all of them show.</returns>
+    public static async Task<string> SettledAsync(IReadOnlyList<LanNode> nodes)
+    {
+        int voters = nodes.Count switch { >= 5 => 5, >= 3 => 3, _ => 1 };
+        string last = "";
+        long since = Stopwatch.GetTimestamp();
+        await Until.SeenAsync(SettlesWithin, $"{nodes.Count} nodes with {voters} voters whose digest stays", async () =>
+        {
+            ClusterReport log = await nodes[0].ClusterAsync();
+            string[] digests = [.. (await Task.WhenAll(nodes.Select(n => n.StatusAsync()))).Select(s => s.Digest).Distinct(StringComparer.Ordinal)];
+            if (log is not { Source: "leader", Changing: false } || log.Voters.Length != voters || log.Voters.Any(v => v.State != "ok")
+                || digests.Length != 1 || digests[0] != last)
+            {
+                since = Stopwatch.GetTimestamp();
+                last = digests[0];
+            }
+
+            return Stopwatch.GetElapsedTime(since) >= Still
+                ? null
+                : $"{log.Voters.Length} voters told by {log.Source}, digests {string.Join(' ', digests)} for {Stopwatch.GetElapsedTime(since).TotalSeconds:0.0} s";
+        });
+        return last;
+    }
 
     /// <summary>The node can neither send to nor receive from the others.</summary>
     public Task PartitionAsync(LanNode node) => FaultAsync($"iifname {Port(node)} drop", $"oifname {Port(node)} drop");

@@ -142,17 +142,11 @@ internal sealed class GossipPair : IAsyncDisposable
 
         public bool Works { get; private set; }
 
-        public bool IsIsolated { get; private set; }
-
         public void Observe(GossipEffect effect)
         {
             if (effect is GossipEffect.MemberChanged change)
             {
                 Statuses.Enqueue(change.After.Status);
-            }
-            else if (effect is GossipEffect.Isolated isolated)
-            {
-                IsIsolated = isolated.IsIsolated;
             }
         }
 
