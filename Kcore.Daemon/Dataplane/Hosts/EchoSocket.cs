@@ -21,6 +21,9 @@ internal sealed class EchoSocket : IDisposable
         _isRaw = isRaw;
         _identifier = (ushort)RandomNumberGenerator.GetInt32(ushort.MaxValue);
         socket.Blocking = false;
+
+        // Receiving may come before the first question, which would bind it.
+        socket.Bind(new IPEndPoint(IPAddress.Any, 0));
     }
 
     /// <summary>

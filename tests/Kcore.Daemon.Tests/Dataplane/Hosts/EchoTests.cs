@@ -59,9 +59,11 @@ public sealed class EchoTests
         using var socket = EchoSocket.Open(out string? refusal);
         Skip.If(socket is null, $"no ICMP socket here: {refusal}");
 
-        Assert.True(socket.TrySend(IPAddress.Loopback));
+        // It listens before it asks, as the prober does.
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
-        IPAddress? answer = null;
+        Task<IPAddress?> listening = socket.ReceiveAsync(limit.Token);
+        Assert.True(socket.TrySend(IPAddress.Loopback));
+        IPAddress? answer = await listening;
         while (answer is null)
         {
             answer = await socket.ReceiveAsync(limit.Token);
