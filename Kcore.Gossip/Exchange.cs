@@ -11,6 +11,9 @@ internal sealed class Exchange
 {
     /// <summary>Datagrams that one datagram may be answered with; more goes over a stream.</summary>
     public const int AnswerPackets = 3;
+
+    /// <summary>Bytes of answers after which the comparisons of one datagram are no longer answered one by one.</summary>
+    public const int ReplyBytes = 4 * AnswerPackets * WireLimits.PayloadBytes;
     private const int OriginsPerRequest = 24;
     private const int MembersPerRequest = 48;
 

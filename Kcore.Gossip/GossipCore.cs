@@ -270,7 +270,7 @@ public sealed class GossipCore : IMemberListener
 
         answer.Frames.AddRange(_exchange.Reply);
         _answers.Start(answer);
-        AskBack();
+        AskBack(isRequest: true);
     }
 
     private void OnStreamReply(GossipInput.StreamReply reply)
@@ -283,7 +283,7 @@ public sealed class GossipCore : IMemberListener
         _detector.Heard(use.Peer);
         _exchange.Begin(use.Peer, null);
         _frames.Read(reply.Body.Span, _exchange);
-        AskBack();
+        AskBack(isRequest: false);
         if (reply.Last)
         {
             EndStream(reply.Stream, failed: false);
@@ -303,7 +303,7 @@ public sealed class GossipCore : IMemberListener
     }
 
     /// <summary>A stream answers one way only; what we lack ourselves is asked for by datagram, or by a stream of our own.</summary>
-    private void AskBack()
+    private void AskBack(bool isRequest)
     {
         if (_exchange.WantsMuch)
         {
@@ -313,6 +313,9 @@ public sealed class GossipCore : IMemberListener
 
         _exchange.Reply.Clear();
         _exchange.AddRequests();
-        _outbox.SendTo(_exchange.From, _exchange.Reply);
+        if (!isRequest || _exchange.Wanted.Count == 0 || !_repair.RequestByStream(_exchange.From, _exchange.Reply))
+        {
+            _outbox.SendTo(_exchange.From, _exchange.Reply);
+        }
     }
 }

@@ -37,7 +37,7 @@ public sealed record GossipOptions
     public TimeSpan Coalesce { get; init; } = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Pace of the repeated sends after the first push.</summary>
-    public TimeSpan RepairTick { get; init; } = TimeSpan.FromMilliseconds(100);
+    public TimeSpan RepairTick { get; init; } = TimeSpan.FromMilliseconds(60);
 
     /// <summary>A digest may differ this long before it is repaired: rumors may still be on their way.</summary>
     public TimeSpan RepairAfter { get; init; } = TimeSpan.FromMilliseconds(400);

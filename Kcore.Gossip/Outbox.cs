@@ -50,7 +50,7 @@ internal sealed class Outbox(Turn turn, MemberTable members, CatalogState catalo
     }
 
     /// <summary>
-    /// Asks a member for a sign of life. One that never spoke to us is told who asks; one that is talked of badly is told
+    /// Asks a member for a sign of life. While nobody is known to know us, one that never spoke to us is told who asks; one that is talked of badly is told
     /// what is said, so that it can refute (Lifeguard's buddy system).
     /// </summary>
     public void Ping(NodeId target, ulong sequence)
@@ -61,13 +61,14 @@ internal sealed class Outbox(Turn turn, MemberTable members, CatalogState catalo
         }
 
         byte[] ping = Frames.Ping(sequence, target, DigestFor(target));
-        if (slot.HasSpoken && slot.Record.Status == MemberStatus.Alive)
+        bool isKnown = slot.HasSpoken || members.IsSelfKnown;
+        if (isKnown && slot.Record.Status == MemberStatus.Alive)
         {
             Send(target, slot.Record.Endpoint, ping);
             return;
         }
 
-        List<byte[]> frames = slot.HasSpoken ? [] : [Frames.Member(members.Self, null)];
+        List<byte[]> frames = isKnown ? [] : [Frames.Member(members.Self, null)];
         if (slot.Record.Status != MemberStatus.Alive)
         {
             frames.Add(Frames.Member(slot.Record, null));

@@ -51,7 +51,7 @@ public sealed class CatalogState
     /// <summary>Every visible entry, by origin and key.</summary>
     public IEnumerable<CatalogEntry> Entries => _origins.Values.SelectMany(o => o.Entries);
 
-    /// <summary>One number over what is settled of all origins.</summary>
+    /// <summary>One number over what is shown of all origins and how far each is known.</summary>
     internal ulong Root { get; private set; }
 
     /// <summary>The same sum by bucket, of the finest division.</summary>
@@ -61,7 +61,7 @@ public sealed class CatalogState
     internal bool AppliesLog { get; set; }
 
     internal HeadDigest HeadOf(OriginState origin) =>
-        new(origin.Origin, origin.Epoch, origin.Version, origin.Content, IsSourceOf(origin.Origin));
+        new(origin.Origin, origin.Epoch, origin.Version, origin.Content, IsSourceOf(origin.Origin), origin.Surface);
 
     internal bool IsSourceOf(NodeId origin) => AppliesLog && origin == NodeId.Raft;
 

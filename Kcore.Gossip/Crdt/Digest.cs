@@ -20,8 +20,13 @@ internal static class Digest
         return Mix(hash ^ OfId(origin));
     }
 
-    public static ulong OfHead(NodeId origin, ulong epoch, ulong version, ulong content) =>
-        unchecked(Mix(Mix(Mix(OfId(origin) ^ epoch) + version) + content));
+    public static ulong OfHead(NodeId origin, ulong epoch, ulong version, ulong content, Surface surface)
+    {
+        ulong settled = unchecked(Mix(Mix(Mix(OfId(origin) ^ epoch) + version) + content));
+        return surface == default
+            ? settled
+            : unchecked(Mix(Mix(Mix(settled + surface.Floating) ^ surface.LaterEpoch) + (surface.IsHidden ? 1UL : 0)));
+    }
 
     public static ulong OfMember(Member member) =>
         unchecked(Mix(Mix(Mix(OfId(member.Id) + member.Epoch) ^ member.BootNonce) + ((ulong)member.Incarnation << 8) + (uint)member.Status));
@@ -40,3 +45,12 @@ internal static class Digest
         }
     }
 }
+
+/// <summary>
+/// What nodes may show differently of one origin though they hold the same settled content of it. Nothing of it is the
+/// default, which is how most origins are nearly always.
+/// </summary>
+/// <param name="Floating">Sum of the hashes of what floats.</param>
+/// <param name="LaterEpoch">An epoch of which only the existence is known, else 0.</param>
+/// <param name="IsHidden">The entries are not shown any more, because of that later epoch.</param>
+internal readonly record struct Surface(ulong Floating, ulong LaterEpoch, bool IsHidden);

@@ -92,6 +92,33 @@ internal static class OriginFrames
         }
     }
 
+    /// <summary>What floats above the watermark, the latest first. A frame with one entry only may exceed the budget.</summary>
+    public static List<byte[]> Floating(OriginState origin, int budget)
+    {
+        List<byte[]> frames = [];
+        List<CatalogEntry> part = [];
+        int size = Overhead;
+        foreach (CatalogEntry entry in origin.Floating.OrderByDescending(e => e.Version).ThenBy(e => e.Key, StringComparer.Ordinal))
+        {
+            if (part.Count > 0 && size + entry.Raw.Length > budget)
+            {
+                frames.Add(Frames.Floating(origin.Origin, origin.Epoch, part));
+                part = [];
+                size = Overhead;
+            }
+
+            part.Add(entry);
+            size += entry.Raw.Length;
+        }
+
+        if (part.Count > 0)
+        {
+            frames.Add(Frames.Floating(origin.Origin, origin.Epoch, part));
+        }
+
+        return frames;
+    }
+
     private static bool IsInSequence(OriginState origin, ulong epoch, ulong version) =>
         epoch == origin.Epoch && version >= origin.GcFloor;
 

@@ -1,17 +1,17 @@
 using System.Diagnostics;
-using Kcore.Gossip.Wire;
 
 namespace Kcore.Gossip;
 
 /// <summary>
 /// What is held of one origin: for each key the entry with the largest version. Entries up to the watermark are
-/// settled; a few ahead of a gap float above them, visible but not counted in any digest until the gap is filled.
+/// settled; a few ahead of a gap float above them: visible and part of the digest, but counted in no watermark until the
+/// gap is filled.
 /// </summary>
 public sealed class OriginState
 {
     private readonly SortedDictionary<string, CatalogEntry> _settled = new(StringComparer.Ordinal);
     private readonly SortedSet<(ulong Version, string Key)> _versions = new(VersionOrder.Instance);
-    private readonly SortedDictionary<string, CatalogEntry> _floating = new(StringComparer.Ordinal);
+    private readonly FloatingEntries _floating = new();
 
     internal OriginState(NodeId origin, ulong epoch) => (Origin, Epoch) = (origin, epoch);
 
@@ -45,13 +45,13 @@ public sealed class OriginState
         {
             foreach (CatalogEntry entry in _settled.Values)
             {
-                if (!_floating.ContainsKey(entry.Key))
+                if (_floating.Find(entry.Key) is null)
                 {
                     yield return entry;
                 }
             }
 
-            foreach (CatalogEntry entry in _floating.Values)
+            foreach (CatalogEntry entry in _floating.All)
             {
                 yield return entry;
             }
@@ -66,8 +66,11 @@ public sealed class OriginState
 
     internal int Count => _settled.Count + _floating.Count;
 
-    /// <summary>An origin that has written nothing is no different from one never heard of.</summary>
-    internal ulong HeadHash => Version == 0 ? 0 : Digest.OfHead(Origin, Epoch, Version, Content);
+    /// <summary>Whether anything is held of it. An origin that has written nothing is no different from one never heard of.</summary>
+    internal bool IsKnown => Version > 0 || _floating.Count > 0;
+
+    /// <summary>One number over everything that decides what is shown of this origin: equal numbers, equal facts.</summary>
+    internal ulong HeadHash => IsKnown ? Digest.OfHead(Origin, Epoch, Version, Content, Surface) : 0;
 
     /// <summary>What the sums of the catalog count for this origin.</summary>
     internal ulong CountedHash { get; set; }
@@ -80,8 +83,14 @@ public sealed class OriginState
     /// </summary>
     internal ulong HeardEpoch { get; set; }
 
+    /// <summary>The epoch that was heard of beyond the one that is held; 0 when there is none.</summary>
+    internal ulong LaterEpoch => HeardEpoch > Epoch ? HeardEpoch : 0;
+
     /// <summary>Entries above the watermark.</summary>
-    internal IReadOnlyCollection<CatalogEntry> Floating => _floating.Values;
+    internal IReadOnlyCollection<CatalogEntry> Floating => _floating.All;
+
+    /// <summary>What is to be seen of this origin beside its settled content.</summary>
+    internal Surface Surface => new(_floating.Sum, LaterEpoch, IsHidden);
 
     /// <summary>How fast it may write before its facts are no longer passed on one by one; null until it writes.</summary>
     internal Allowance? Rate { get; set; }
@@ -91,7 +100,7 @@ public sealed class OriginState
 
     /// <summary>The entry of a key, visible or not.</summary>
     internal CatalogEntry? Held(string key) =>
-        _floating.TryGetValue(key, out CatalogEntry? entry) || _settled.TryGetValue(key, out entry) ? entry : null;
+        _floating.Find(key) ?? _settled.GetValueOrDefault(key);
 
     /// <summary>Settled entries above a version, in version order.</summary>
     internal IEnumerable<CatalogEntry> After(ulong version)
@@ -110,7 +119,7 @@ public sealed class OriginState
     /// <summary>Every entry written at one version; several only in the Raft origin.</summary>
     internal IReadOnlyList<CatalogEntry> At(ulong version) =>
         version > Version
-            ? [.. _floating.Values.Where(e => e.Version == version)]
+            ? [.. _floating.All.Where(e => e.Version == version)]
             : [.. _versions.GetViewBetween((version, ""), (version + 1, "")).Select(v => _settled[v.Key])];
 
     /// <summary>
@@ -138,16 +147,44 @@ public sealed class OriginState
                 return false;
             }
 
-            if (_floating.Count >= WireLimits.FloatingPerOrigin && !_floating.ContainsKey(entry.Key))
+            if (_floating.HasNoRoomFor(entry.Key))
             {
                 return false;
             }
 
-            _floating[entry.Key] = entry;
+            _floating.Set(entry);
             return true;
         }
 
         return Settle(entry) && ReferenceEquals(Held(entry.Key), entry);
+    }
+
+    /// <summary>
+    /// Takes one entry that floats at a peer. Where there is no room and the earliest may go it is returned: then all who
+    /// compare keep the same ones, in whatever order they met.
+    /// </summary>
+    internal bool TakeFloating(CatalogEntry entry, bool mayDisplace, out CatalogEntry? displaced)
+    {
+        displaced = null;
+        if (entry.Version <= Version || Held(entry.Key)?.Version >= entry.Version)
+        {
+            return false;
+        }
+
+        if (_floating.HasNoRoomFor(entry.Key))
+        {
+            CatalogEntry earliest = _floating.Earliest();
+            if (!mayDisplace || FloatingEntries.Order(entry, earliest) < 0)
+            {
+                return false;
+            }
+
+            _floating.Remove(earliest.Key);
+            displaced = earliest;
+        }
+
+        _floating.Set(entry);
+        return true;
     }
 
     /// <summary>Raises the watermark and settles what floated below it, which is returned.</summary>
@@ -165,7 +202,7 @@ public sealed class OriginState
         }
 
         List<CatalogEntry> settled = [];
-        foreach (CatalogEntry entry in _floating.Values.Where(e => e.Version <= version).ToList())
+        foreach (CatalogEntry entry in _floating.All.Where(e => e.Version <= version).ToList())
         {
             _floating.Remove(entry.Key);
             if (Settle(entry))
@@ -216,7 +253,7 @@ public sealed class OriginState
     internal void Replace(ulong epoch, ulong version, ulong gcFloor, IEnumerable<CatalogEntry> entries)
     {
         Debug.Assert(epoch >= Epoch, "an epoch never goes back");
-        List<CatalogEntry> ahead = epoch == Epoch ? [.. _floating.Values.Where(e => e.Version > version)] : [];
+        List<CatalogEntry> ahead = epoch == Epoch ? [.. _floating.All.Where(e => e.Version > version)] : [];
         Clear();
         Epoch = epoch;
         Version = version;
@@ -234,6 +271,19 @@ public sealed class OriginState
         StaleSince = null;
         IsHidden = false;
         Complete = true;
+    }
+
+    /// <summary>Gives up everything for a later epoch of which nothing settled is known anywhere.</summary>
+    internal void StartOver(ulong epoch)
+    {
+        Debug.Assert(epoch > Epoch, "an epoch never goes back");
+        Clear();
+        Epoch = epoch;
+        Version = 0;
+        GcFloor = 0;
+        StaleSince = null;
+        IsHidden = false;
+        Complete = false;
     }
 
     internal void Restore(OriginHead head)

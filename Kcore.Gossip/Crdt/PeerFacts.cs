@@ -18,6 +18,20 @@ internal sealed class PeerFacts(Turn turn, MemberTable members, Roster roster, C
         exchange.Want(new HeadDigest(origin.Origin, 0, 0, 0));
     }
 
+    /// <summary>Takes over what a peer of the same state knows of epochs beyond it, and what it concludes from that.</summary>
+    public void AdoptLaterEpoch(OriginState origin, Surface theirs)
+    {
+        if (theirs.LaterEpoch > origin.LaterEpoch)
+        {
+            replica.MarkStale(origin, theirs.LaterEpoch);
+        }
+
+        if (theirs.IsHidden && !origin.IsHidden && theirs.LaterEpoch == origin.LaterEpoch)
+        {
+            replica.Hide(origin);
+        }
+    }
+
     /// <summary>Asks for what the peer has of an origin beyond ours.</summary>
     public void WantMore(NodeId id, ulong epoch, Exchange exchange)
     {
@@ -50,7 +64,7 @@ internal sealed class PeerFacts(Turn turn, MemberTable members, Roster roster, C
         ulong floor = reader.ReadUInt64(WireLimits.MaxVersion);
         ulong from = reader.ReadUInt64(WireLimits.MaxVersion);
         ulong to = reader.ReadUInt64(WireLimits.MaxVersion);
-        List<CatalogEntry> entries = ReadEntries(ref reader, id);
+        List<CatalogEntry> entries = ReadEntries(ref reader, id, WireLimits.EntriesPerOrigin);
         reader.EndArray(extra);
         if (from >= to || entries.Exists(e => e.Version <= from || e.Version > to))
         {
@@ -88,6 +102,51 @@ internal sealed class PeerFacts(Turn turn, MemberTable members, Roster roster, C
         replica.RaiseFloor(origin, floor);
     }
 
+    public void OnFloating(ref MessagePackReader reader, Exchange exchange)
+    {
+        int extra = reader.BeginArray(3);
+        NodeId id = reader.ReadId();
+        ulong epoch = reader.ReadUInt64(WireLimits.MaxVersion);
+        List<CatalogEntry> entries = ReadEntries(ref reader, id, WireLimits.FloatingPerOrigin);
+        reader.EndArray(extra);
+        if (entries.Count == 0)
+        {
+            return;
+        }
+
+        ulong latest = entries.Max(e => e.Version);
+        if (id == members.Self.Id)
+        {
+            own.Check(epoch, latest);
+            return;
+        }
+
+        if (OriginToFill(id, epoch) is not { } origin || epoch < origin.Epoch)
+        {
+            return;
+        }
+
+        if (latest > (epoch == origin.Epoch ? origin.Version : 0) + WireLimits.VersionJump)
+        {
+            throw new WireFormatException("a version too far ahead");
+        }
+
+        if (epoch > origin.Epoch)
+        {
+            if (origin.Version > 0 && !origin.IsHidden)
+            {
+                // The whole of that epoch may still come; until then what is held of this one is shown.
+                replica.MarkStale(origin, epoch);
+                return;
+            }
+
+            replica.StartOver(origin, epoch);
+        }
+
+        // The log goes on as long as the cluster does, whoever applies it.
+        replica.ApplyFloating(origin, entries, exchange.From, mayDisplace: id != NodeId.Raft && members.Find(id) is { IsActive: false });
+    }
+
     public void OnSnapshot(ref MessagePackReader reader, Exchange exchange)
     {
         int extra = reader.BeginArray(7);
@@ -97,7 +156,7 @@ internal sealed class PeerFacts(Turn turn, MemberTable members, Roster roster, C
         ulong floor = reader.ReadUInt64(WireLimits.MaxVersion);
         ulong part = reader.ReadUInt64();
         bool last = reader.ReadBoolean();
-        List<CatalogEntry> entries = ReadEntries(ref reader, id);
+        List<CatalogEntry> entries = ReadEntries(ref reader, id, WireLimits.EntriesPerOrigin);
         reader.EndArray(extra);
         if (version == 0 || floor > version || entries.Exists(e => e.Version > version))
         {
@@ -155,9 +214,9 @@ internal sealed class PeerFacts(Turn turn, MemberTable members, Roster roster, C
         return origin;
     }
 
-    private static List<CatalogEntry> ReadEntries(ref MessagePackReader reader, NodeId origin)
+    private static List<CatalogEntry> ReadEntries(ref MessagePackReader reader, NodeId origin, int most)
     {
-        int count = reader.ReadArrayHeader(WireLimits.EntriesPerOrigin);
+        int count = reader.ReadArrayHeader(most);
         List<CatalogEntry> entries = [];
         for (int i = 0; i < count; i++)
         {

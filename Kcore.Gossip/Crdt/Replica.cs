@@ -43,10 +43,19 @@ internal sealed class Replica(Turn turn, CatalogState catalog, Disseminator rumo
             _stale.Remove(id);
             if (catalog.Find(id) is { IsStale: true } origin)
             {
-                origin.IsHidden = true;
-                Resync(id);
+                Hide(origin);
             }
         }
+    }
+
+    /// <summary>Ends the visibility of what is held of an epoch that is over, also when a peer has waited for the next long enough.</summary>
+    public void Hide(OriginState origin)
+    {
+        _stale.Remove(origin.Origin);
+        origin.StaleSince ??= turn.Now;
+        origin.IsHidden = true;
+        Recount(origin);
+        Resync(origin.Origin);
     }
 
     /// <summary>A peer knows a later epoch of the origin than we hold anything of.</summary>
@@ -58,6 +67,8 @@ internal sealed class Replica(Turn turn, CatalogState catalog, Disseminator rumo
             origin.StaleSince = turn.Now;
             _stale.Add(origin.Origin);
         }
+
+        Recount(origin);
     }
 
     /// <summary>
@@ -98,6 +109,50 @@ internal sealed class Replica(Turn turn, CatalogState catalog, Disseminator rumo
                 Touch(origin);
             }
         }
+    }
+
+    /// <summary>Takes what floats at a peer: here it floats too, whatever the watermark.</summary>
+    /// <param name="mayDisplace">
+    /// Nobody is there who could fill the gap. Else what has no room waits for that, and nothing is withdrawn meanwhile.
+    /// </param>
+    public void ApplyFloating(OriginState origin, List<CatalogEntry> entries, NodeId source, bool mayDisplace)
+    {
+        bool displaced = false;
+        foreach (CatalogEntry entry in entries)
+        {
+            if (origin.Count >= WireLimits.EntriesPerOrigin && origin.Held(entry.Key) is null)
+            {
+                continue;
+            }
+
+            if (origin.TakeFloating(entry, mayDisplace, out CatalogEntry? gone))
+            {
+                displaced |= gone is not null;
+                Note(origin, entry);
+                rumors.TellEntry(origin, entry.Key, source);
+            }
+        }
+
+        if (displaced)
+        {
+            _changed.RemoveAll(e => e.Origin == origin.Origin);
+            Resync(origin.Origin);
+        }
+    }
+
+    /// <summary>Gives up what is held for a later epoch of which a peer has only what floats.</summary>
+    public void StartOver(OriginState origin, ulong epoch)
+    {
+        foreach (CatalogEntry gone in origin.Settled)
+        {
+            rows.Drop(origin.Origin, gone.Key);
+        }
+
+        _changed.RemoveAll(e => e.Origin == origin.Origin);
+        _stale.Remove(origin.Origin);
+        origin.StartOver(epoch);
+        Touch(origin);
+        Resync(origin.Origin);
     }
 
     /// <summary>The owner has disposed of tombstones.</summary>
@@ -189,6 +244,11 @@ internal sealed class Replica(Turn turn, CatalogState catalog, Disseminator rumo
     private void Touch(OriginState origin)
     {
         rows.Head(origin.Origin);
+        Recount(origin);
+    }
+
+    private void Recount(OriginState origin)
+    {
         catalog.Recount(origin);
         turn.NoteChange();
     }

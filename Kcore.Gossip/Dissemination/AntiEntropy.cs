@@ -20,8 +20,6 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
     /// <summary>Others that a node compares with once a repair has given it something.</summary>
     private const int ComparisonsAfterRepair = 3;
 
-    /// <summary>A fact of a peer's own that is shown to it; larger ones would need a stream.</summary>
-    private const int ReturnedBytes = 1000;
     private const int StreamFrameBytes = 60_000;
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan RetryPauseMax = TimeSpan.FromSeconds(5);
@@ -60,6 +58,7 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
     {
         NodeId peer = exchange.From;
         own.Acknowledge(peer, digest.HeldEpoch, digest.HeldVersion);
+        members.IsSelfKnown |= digest.Members == members.Root;
         if (digest.Catalog == catalog.Root && digest.Members == members.Root)
         {
             OnAgreed(exchange);
@@ -93,13 +92,26 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
         {
             if (turn.Now >= difference.Recheck)
             {
-                // A ping carries our digest; the answer tells whether there is still a difference.
-                difference.Recheck = turn.Now + RetryPauseMax;
-                outbox.Ping(peer, turn.NextSequence());
+                Look(peer, difference);
             }
 
             NextEvent = Turn.Sooner(NextEvent, difference.Recheck);
         }
+    }
+
+    /// <summary>
+    /// Asks over a stream of our own for what a peer has shown us over one of its: it would not have opened one if its
+    /// datagrams arrived. False when that may not be now.
+    /// </summary>
+    public bool RequestByStream(NodeId peer, IReadOnlyList<byte[]> requests)
+    {
+        if (!streams.MaySync(peer) || !_repairs.TrySpend(1, turn.Now))
+        {
+            return false;
+        }
+
+        streams.OpenSync(peer, Packets.Join(requests, 0, requests.Count, requests.Sum(f => f.Length)));
+        return true;
     }
 
     /// <summary>The peer says that what we lack does not fit datagrams, or we see it ourselves.</summary>
@@ -150,13 +162,6 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
             slot.IsUncompared = false;
         }
 
-        if (catalog.Find(exchange.From) is { } theirs && theirs.Floating.Where(e => e.Raw.Length <= ReturnedBytes).MaxBy(e => e.Version) is { } ahead)
-        {
-            // The owner has come as far as we and no farther: what floats above is of a life it does not remember (a
-            // restored disk), and it must be told, because no digest counts it.
-            exchange.Reply.Add(Frames.Delta(theirs.Head, ahead.Version - 1, ahead.Version, [ahead]));
-        }
-
         if (_differing.Count == 0 || !_differing.Remove(exchange.From, out PeerDifference? agreed))
         {
             return;
@@ -183,23 +188,19 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
         TimeSpan ready = difference.Urgent ? difference.NextAttempt : Turn.Later(difference.NextAttempt, settled);
         if (turn.Now < ready)
         {
+            difference.IsByStream = exchange.IsStream;
             Recheck(difference, ready);
-            return;
-        }
-
-        bool byStream = difference.Attempts % 2 == 1;
-        if (!byStream && exchange.IsStream)
-        {
             return;
         }
 
         if (!_repairs.TrySpend(1, turn.Now))
         {
+            difference.IsByStream = exchange.IsStream;
             Recheck(difference, turn.Now + RetryPause);
             return;
         }
 
-        if (byStream)
+        if (exchange.IsStream || difference.Attempts % 2 == 1)
         {
             OpenStream(peer);
         }
@@ -208,6 +209,33 @@ internal sealed class AntiEntropy(Turn turn, MemberTable members, CatalogState c
             summaries.AddOpening(exchange.Reply, digest);
         }
 
+        CountAttempt(peer, difference);
+    }
+
+    /// <summary>Finds out whether there is still a difference.</summary>
+    private void Look(NodeId peer, PeerDifference difference)
+    {
+        if (!difference.IsByStream)
+        {
+            // A ping carries our digest, and the answer that of the peer.
+            difference.Recheck = turn.Now + RetryPauseMax;
+            outbox.Ping(peer, turn.NextSequence());
+        }
+        else if (_repairs.TrySpend(1, turn.Now))
+        {
+            OpenStream(peer);
+            CountAttempt(peer, difference);
+        }
+        else
+        {
+            difference.Recheck = turn.Now + RetryPause;
+        }
+    }
+
+    private void CountAttempt(NodeId peer, PeerDifference difference)
+    {
+        // Whether datagrams arrive again is seen by the next digest.
+        difference.IsByStream = false;
         difference.Urgent = false;
         if (members.Slot(peer) is { } slot)
         {
@@ -265,6 +293,9 @@ internal sealed class PeerDifference(TimeSpan since)
     public TimeSpan Since { get; } = since;
 
     public bool Urgent { get; set; }
+
+    /// <summary>Its last digest came over a stream, so a ping would hardly be answered.</summary>
+    public bool IsByStream { get; set; }
 
     public int Attempts { get; set; }
 

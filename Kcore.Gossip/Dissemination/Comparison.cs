@@ -51,10 +51,7 @@ internal sealed class Comparison(MemberTable members, Roster roster, CatalogStat
         var answer = new Answer(exchange);
         for (int i = 0; i < count; i++)
         {
-            int more = reader.BeginArray(5);
-            var head = new HeadDigest(
-                reader.ReadId(), reader.ReadUInt64(WireLimits.MaxVersion), reader.ReadUInt64(WireLimits.MaxVersion), reader.ReadUInt64(), reader.ReadBoolean());
-            reader.EndArray(more);
+            HeadDigest head = Frames.ReadHead(ref reader);
             if (listed.Add(head.Origin))
             {
                 Compare(head, exchange, answer);
@@ -66,9 +63,9 @@ internal sealed class Comparison(MemberTable members, Roster roster, CatalogStat
         {
             foreach (OriginState origin in catalog.Origins)
             {
-                if (origin.Version > 0 && buckets.Contains(origin.Origin) && !listed.Contains(origin.Origin))
+                if (origin.IsKnown && buckets.Contains(origin.Origin) && !listed.Contains(origin.Origin))
                 {
-                    answer.AddOrigin(origin, 0, 0);
+                    Give(answer, origin, 0, 0);
                 }
             }
         }
@@ -89,10 +86,10 @@ internal sealed class Comparison(MemberTable members, Roster roster, CatalogStat
             ulong epoch = reader.ReadUInt64(WireLimits.MaxVersion);
             ulong version = reader.ReadUInt64(WireLimits.MaxVersion);
             reader.EndArray(more);
-            if (listed.Add(id) && catalog.Find(id) is { Version: > 0 } origin
-                && epoch <= origin.Epoch && (epoch < origin.Epoch || version < origin.Version))
+            if (listed.Add(id) && catalog.Find(id) is { IsKnown: true } origin
+                && (epoch, version).CompareTo((origin.Epoch, origin.Version)) <= 0)
             {
-                answer.AddOrigin(origin, epoch, version);
+                Give(answer, origin, epoch, version);
             }
         }
 
@@ -170,31 +167,55 @@ internal sealed class Comparison(MemberTable members, Roster roster, CatalogStat
     private static bool Fits(List<byte[]> frames) =>
         frames.TrueForAll(f => f.Length <= WireLimits.PayloadBytes) && frames.Sum(f => f.Length) <= WireLimits.PayloadBytes * Exchange.AnswerPackets;
 
+    /// <summary>What follows the peer's place in the sequence; where nothing does, what floats.</summary>
+    private static void Give(Answer answer, OriginState origin, ulong epoch, ulong version)
+    {
+        // Of what we have only heard of there is nothing to give: an empty snapshot would withdraw everything.
+        if (origin.Version > 0 && (epoch, version) != (origin.Epoch, origin.Version))
+        {
+            answer.AddOrigin(origin, epoch, version);
+        }
+        else
+        {
+            answer.AddFloating(origin);
+        }
+    }
+
     private void Compare(HeadDigest head, Exchange exchange, Answer answer)
     {
         OriginState? mine = catalog.Find(head.Origin);
-        int order = mine is null ? -1 : (mine.Epoch, mine.Version).CompareTo((head.Epoch, head.Version));
+        int order = mine is { IsKnown: true } ? (mine.Epoch, mine.Version).CompareTo((head.Epoch, head.Version)) : -1;
         if (order > 0)
         {
-            // Of what we have only heard of there is nothing to give: an empty snapshot would withdraw everything.
-            if (mine!.Version > 0)
-            {
-                answer.AddOrigin(mine, head.Epoch, head.Version);
-            }
+            Give(answer, mine!, head.Epoch, head.Version);
         }
         else if (head.Origin == members.Self.Id)
         {
-            own.Check(head.Epoch, head.Version);
+            own.Check(Math.Max(head.Epoch, head.Surface.LaterEpoch), head.Version);
             if (order == 0 && head.Content != mine!.Content)
             {
                 own.Reassert(exchange.From);
+            }
+            else if (order == 0 && head.Surface.Floating != 0)
+            {
+                // What floats above our last version is of a life that we do not remember (a restored disk).
+                own.Check(head.Epoch, head.Version + 1);
             }
         }
         else if (order < 0)
         {
             facts.WantMore(head.Origin, head.Epoch, exchange);
         }
-        else if (mine!.Content != head.Content && !catalog.IsSourceOf(head.Origin)
+        else
+        {
+            CompareContent(head, mine!, exchange);
+            CompareSurface(head, mine!, exchange, answer);
+        }
+    }
+
+    private void CompareContent(HeadDigest head, OriginState mine, Exchange exchange)
+    {
+        if (mine.Content != head.Content && !catalog.IsSourceOf(head.Origin)
             && (head.IsSource || (mine.Content < head.Content && !members.IsActive(head.Origin))))
         {
             // Who applies the log is right about what it committed. Of an origin whose owner is gone nobody is left who
@@ -203,12 +224,40 @@ internal sealed class Comparison(MemberTable members, Roster roster, CatalogStat
         }
     }
 
+    /// <summary>
+    /// The same is settled on both sides, but not the same is shown. The owner may be gone for good, so nothing will settle
+    /// the rest: each takes over what the other has beyond it.
+    /// </summary>
+    private void CompareSurface(HeadDigest head, OriginState mine, Exchange exchange, Answer answer)
+    {
+        Surface theirs = head.Surface;
+        if (theirs.Floating != mine.Surface.Floating)
+        {
+            if (theirs.Floating != 0)
+            {
+                exchange.Want(new HeadDigest(head.Origin, head.Epoch, head.Version, 0));
+            }
+
+            answer.AddFloating(mine);
+        }
+
+        if (!catalog.IsSourceOf(head.Origin))
+        {
+            facts.AdoptLaterEpoch(mine, theirs);
+        }
+
+        if (mine.LaterEpoch > theirs.LaterEpoch || (mine.LaterEpoch == theirs.LaterEpoch && mine.IsHidden && !theirs.IsHidden))
+        {
+            exchange.Reply.Add(Frames.Heads(BucketSet.None, [catalog.HeadOf(mine)]));
+        }
+    }
+
     /// <summary>What goes back to the peer: by datagrams if it fits a few, by stream if the exchange is one, else a hint.</summary>
     private sealed class Answer(Exchange exchange)
     {
         private readonly List<byte[]> _frames = [];
         private int _bytes;
-        private bool _tooMuch;
+        private bool _tooMuch = !exchange.IsStream && exchange.Reply.Sum(f => f.Length) > Exchange.ReplyBytes;
 
         public void AddOrigin(OriginState origin, ulong epoch, ulong version)
         {
@@ -227,6 +276,20 @@ internal sealed class Comparison(MemberTable members, Roster roster, CatalogStat
             bool isSnapshot = epoch != origin.Epoch || version < origin.GcFloor;
             int most = isSnapshot ? 1 : WireLimits.FramesPerDatagram - _frames.Count;
             Add(OriginFrames.Since(origin, epoch, version, WireLimits.PayloadBytes, most));
+        }
+
+        public void AddFloating(OriginState origin)
+        {
+            if (exchange.IsStream)
+            {
+                // Who holds all that is settled gets nothing but this from a stream.
+                exchange.Answer?.Origins.Add(new HeadDigest(origin.Origin, origin.Epoch, origin.Version, 0));
+            }
+            else if (!_tooMuch && origin.Floating.Count > 0)
+            {
+                List<byte[]> frames = OriginFrames.Floating(origin, WireLimits.PayloadBytes);
+                Add(frames.TrueForAll(f => f.Length <= WireLimits.PayloadBytes) ? frames : null);
+            }
         }
 
         public void AddMember(Member member)

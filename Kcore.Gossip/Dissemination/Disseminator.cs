@@ -88,7 +88,7 @@ internal sealed class Disseminator(Turn turn, Outbox outbox, MemberTable members
         int fanOut = small || IsPressed ? SmallFanOut : LargeFanOut;
         List<Rumor> batch = NextBatch(level * BurstBytes / fanOut);
         NodeId? knows = batch[0].Source is { } source && batch.TrueForAll(r => r.Source == source) ? source : null;
-        List<NodeId> some = PeerChoice.Some(turn.Random, members, fanOut, except: knows);
+        List<NodeId> some = small ? PeerChoice.Around(members, fanOut, except: knows) : PeerChoice.Some(turn.Random, members, fanOut, except: knows);
         IReadOnlyList<byte[]> all = Datagrams(batch);
         foreach (NodeId target in some)
         {
@@ -104,10 +104,9 @@ internal sealed class Disseminator(Turn turn, Outbox outbox, MemberTable members
             }
         }
 
-        int repeats = Repeats();
         foreach (Rumor rumor in batch)
         {
-            _rumors.Pushed(rumor, repeats);
+            _rumors.Pushed(rumor, Repeats(rumor));
         }
 
         _pushDue = _rumors.Fresh.Count > 0 ? turn.Now + PushDelay : TimeSpan.MaxValue;
@@ -135,16 +134,22 @@ internal sealed class Disseminator(Turn turn, Outbox outbox, MemberTable members
 
     /// <summary>
     /// Sends after the push: the whole budget is ln(N + 1) + 4, by the residual of an epidemic that ends by itself; under
-    /// pressure it is three.
+    /// pressure it is three. In a small cluster everybody was told by its owner and by two who relay; then only the owner
+    /// repeats, and of three members each, because there is but one who relays.
     /// </summary>
-    private int Repeats()
+    private int Repeats(Rumor rumor)
     {
         if (members.ActiveCount <= 1)
         {
             return 0;
         }
 
-        return IsSmall || IsPressed ? 1 : (int)Math.Ceiling(Math.Log(members.ActiveCount + 1));
+        if (IsSmall)
+        {
+            return rumor.Class == RumorClass.Own || members.ActiveCount <= 3 ? 1 : 0;
+        }
+
+        return IsPressed ? 1 : (int)Math.Ceiling(Math.Log(members.ActiveCount + 1));
     }
 
     private void Repeat()

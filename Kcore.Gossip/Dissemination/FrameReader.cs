@@ -80,6 +80,9 @@ internal sealed class FrameReader(Roster roster, FailureDetector detector, PeerF
             case FrameType.Snapshot:
                 facts.OnSnapshot(ref reader, exchange);
                 break;
+            case FrameType.Floating:
+                facts.OnFloating(ref reader, exchange);
+                break;
             case FrameType.Buckets:
                 if (!comparison.OnBuckets(ref reader, exchange))
                 {

@@ -76,7 +76,12 @@ internal sealed class StreamAnswers(Turn turn, MemberTable members, CatalogState
                 continue;
             }
 
-            foreach (byte[] frame in OriginFrames.Stream(origin, held.Epoch, held.Version, FrameBudget))
+            foreach (byte[] frame in origin.Version > 0 ? OriginFrames.Stream(origin, held.Epoch, held.Version, FrameBudget) : [])
+            {
+                yield return frame;
+            }
+
+            foreach (byte[] frame in OriginFrames.Floating(origin, FrameBudget))
             {
                 yield return frame;
             }

@@ -8,7 +8,7 @@ namespace Kcore.Gossip;
 internal sealed class Summaries(MemberTable members, CatalogState catalog)
 {
     /// <summary>Heads that fit a datagram with everything around them.</summary>
-    public const int HeadsPerDatagram = (WireLimits.PayloadBytes - 32) / Frames.HeadBytes;
+    public const int HeadsPerDatagram = (WireLimits.PayloadBytes - 32) / (Frames.HeadBytes + Frames.SurfaceBytes);
 
     /// <summary>Up to so many are listed at once instead of compared by bucket.</summary>
     private const int DirectHeads = 22;
@@ -47,8 +47,9 @@ internal sealed class Summaries(MemberTable members, CatalogState catalog)
 
     public List<byte[]> Heads(BucketSet buckets, int budget) => ByBucket(
         buckets,
-        catalog.Origins.Where(o => o.Version > 0 && buckets.Contains(o.Origin)).Select(catalog.HeadOf),
+        catalog.Origins.Where(o => o.IsKnown && buckets.Contains(o.Origin)).Select(catalog.HeadOf),
         h => h.Origin,
+        h => h.Bytes,
         budget,
         Frames.Heads);
 
@@ -56,6 +57,7 @@ internal sealed class Summaries(MemberTable members, CatalogState catalog)
         buckets,
         members.All.Where(m => buckets.Contains(m.Id)).Select(m => new MemberDigest(m.Id, m.Epoch, m.BootNonce, m.Incarnation, m.Status)),
         m => m.Id,
+        _ => Frames.HeadBytes,
         budget,
         Frames.MemberHeads);
 
@@ -77,12 +79,12 @@ internal sealed class Summaries(MemberTable members, CatalogState catalog)
     /// Lists whole buckets a frame, because what a bucket's list leaves out is taken for unknown. A bucket larger than
     /// the budget gets a frame of its own, which only a stream can carry.
     /// </summary>
-    private static List<byte[]> ByBucket<T>(BucketSet buckets, IEnumerable<T> items, Func<T, NodeId> id, int budget, Func<BucketSet, IReadOnlyCollection<T>, byte[]> frame)
+    private static List<byte[]> ByBucket<T>(BucketSet buckets, IEnumerable<T> items, Func<T, NodeId> id, Func<T, int> size, int budget, Func<BucketSet, IReadOnlyCollection<T>, byte[]> frame)
     {
         ILookup<int, T> lookup = items.ToLookup(i => buckets.IndexOf(id(i)));
-        int perFrame = (budget - 32) / Frames.HeadBytes;
         List<byte[]> frames = [];
         List<T> list = [];
+        int left = budget - 32;
         ulong listed = 0;
         for (int bucket = 0; bucket < BucketSet.Few; bucket++)
         {
@@ -92,14 +94,17 @@ internal sealed class Summaries(MemberTable members, CatalogState catalog)
             }
 
             List<T> content = [.. lookup[bucket]];
-            if (listed != 0 && list.Count + content.Count > perFrame)
+            int bytes = content.Sum(size);
+            if (listed != 0 && bytes > left)
             {
                 frames.Add(frame(buckets with { Bits = listed }, list));
                 list = [];
                 listed = 0;
+                left = budget - 32;
             }
 
             list.AddRange(content);
+            left -= bytes;
             listed |= 1UL << bucket;
         }
 

@@ -28,6 +28,9 @@ internal sealed class MemberTable
 
     public Member Self => _self.Record;
 
+    /// <summary>Somebody has shown that it holds the present statement of this node: then it spreads without us.</summary>
+    public bool IsSelfKnown { get; set; }
+
     public ulong Revision { get; private set; }
 
     /// <summary>Sum of the hashes of all statements.</summary>
@@ -91,7 +94,11 @@ internal sealed class MemberTable
             _sorted = null;
         }
 
-        if (slot != _self)
+        if (slot == _self)
+        {
+            IsSelfKnown = false;
+        }
+        else
         {
             Enlist(slot);
         }

@@ -1,8 +1,36 @@
 namespace Kcore.Gossip;
 
-/// <summary>Draws other active members at random, each at most once.</summary>
+/// <summary>Chooses among the other active members, each at most once.</summary>
 internal static class PeerChoice
 {
+    /// <summary>
+    /// Members at fixed distances in the ring of all ids, the next one and others evenly around. Who relays by this rule
+    /// tells two and is told by two: of choices at random one member in seven would be nobody's.
+    /// </summary>
+    public static List<NodeId> Around(MemberTable members, int count, NodeId? except)
+    {
+        NodeId self = members.Self.Id;
+        // Those above this node come first, so that the list begins with the next in the ring.
+        List<NodeId> ring = [.. members.Others.ToArray().OrderBy(id => id < self).ThenBy(id => id)];
+        List<NodeId> picked = [];
+        for (int i = 0; i < count; i++)
+        {
+            int start = ring.Count * i / count;
+            for (int tries = 0; tries < ring.Count; tries++)
+            {
+                NodeId id = ring[(start + tries) % ring.Count];
+                if (id != except && !picked.Contains(id))
+                {
+                    picked.Add(id);
+                    break;
+                }
+            }
+        }
+
+        return picked;
+    }
+
+    /// <summary>Some at random.</summary>
     public static List<NodeId> Some(Random random, MemberTable members, int count, NodeId? except = null, bool aliveOnly = false)
     {
         ReadOnlySpan<NodeId> others = members.Others;

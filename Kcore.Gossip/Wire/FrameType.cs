@@ -20,6 +20,7 @@ internal enum FrameType : byte
     MemberRequest = 24,
     DeltaRequest = 26,
     StreamHint = 28,
+    Floating = 30,
 }
 
 /// <summary>Which of the two replicated sets a digest speaks of.</summary>

@@ -11,7 +11,11 @@ internal readonly record struct StateDigest(ulong Catalog, ulong Members, ulong 
 
 /// <summary>One origin in a comparison.</summary>
 /// <param name="IsSource">The sender computes this origin from the log itself, so its content is right.</param>
-internal readonly record struct HeadDigest(NodeId Origin, ulong Epoch, ulong Version, ulong Content, bool IsSource = false);
+internal readonly record struct HeadDigest(NodeId Origin, ulong Epoch, ulong Version, ulong Content, bool IsSource = false, Surface Surface = default)
+{
+    /// <summary>Bytes on the wire, at most.</summary>
+    public int Bytes => Frames.HeadBytes + (Surface == default ? 0 : Frames.SurfaceBytes);
+}
 
 /// <summary>One member in a comparison.</summary>
 internal readonly record struct MemberDigest(NodeId Id, uint Epoch, ulong BootNonce, uint Incarnation, MemberStatus Status);
@@ -23,6 +27,9 @@ internal static class Frames
 
     /// <summary>Upper bound of one head or member digest with its array header.</summary>
     public const int HeadBytes = 1 + 18 + 9 + 9 + 9 + 1;
+
+    /// <summary>Upper bound of what a head adds that has something floating or a later epoch.</summary>
+    public const int SurfaceBytes = 9 + 9 + 1;
 
     private const int ScratchBytes = 512;
 
@@ -113,6 +120,17 @@ internal static class Frames
         return End(FrameType.Snapshot);
     }
 
+    /// <summary>Entries above the watermark of their origin: they say nothing of what lies between.</summary>
+    public static byte[] Floating(NodeId origin, ulong epoch, IReadOnlyCollection<CatalogEntry> entries)
+    {
+        MessagePackWriter w = Begin();
+        w.WriteArrayHeader(3);
+        w.WriteId(origin);
+        w.WriteUInt64(epoch);
+        WriteEntries(w, entries);
+        return End(FrameType.Floating);
+    }
+
     /// <param name="quarter">Which part of the division the sums are of, see <see cref="BucketSet.Quarter"/>.</param>
     public static byte[] Buckets(DigestKind kind, ReadOnlySpan<ulong> sums, byte quarter)
     {
@@ -140,13 +158,21 @@ internal static class Frames
         w.WriteArrayHeader(heads.Count);
         foreach (HeadDigest head in heads)
         {
-            w.WriteArrayHeader(5);
+            bool isPlain = head.Surface == default;
+            w.WriteArrayHeader(isPlain ? 5 : 8);
             w.WriteId(head.Origin);
             w.WriteUInt64(head.Epoch);
             w.WriteUInt64(head.Version);
             w.WriteUInt64(head.Content);
             w.WriteBoolean(head.IsSource);
+            if (!isPlain)
+            {
+                w.WriteUInt64(head.Surface.Floating);
+                w.WriteUInt64(head.Surface.LaterEpoch);
+                w.WriteBoolean(head.Surface.IsHidden);
+            }
         }
+
         return End(FrameType.Heads);
     }
 
@@ -202,6 +228,21 @@ internal static class Frames
     {
         Begin().WriteArrayHeader(0);
         return End(FrameType.StreamHint);
+    }
+
+    public static HeadDigest ReadHead(ref MessagePackReader reader)
+    {
+        int extra = reader.BeginArray(5);
+        var head = new HeadDigest(
+            reader.ReadId(), reader.ReadUInt64(WireLimits.MaxVersion), reader.ReadUInt64(WireLimits.MaxVersion), reader.ReadUInt64(), reader.ReadBoolean());
+        if (extra >= 3)
+        {
+            head = head with { Surface = new Surface(reader.ReadUInt64(), reader.ReadUInt64(WireLimits.MaxVersion), reader.ReadBoolean()) };
+            extra -= 3;
+        }
+
+        reader.EndArray(extra);
+        return head;
     }
 
     public static StateDigest ReadDigest(ref MessagePackReader reader) =>

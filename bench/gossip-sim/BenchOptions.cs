@@ -6,14 +6,16 @@ namespace Kcore.Bench.GossipSim;
 internal sealed record BenchOptions
 {
     public const string Usage = """
-        ./dev bench gossip-sim [--quick] [--goal Gn[,Gn]] [--nodes N[,N]] [--runs R] [--seed S]
+        ./dev bench gossip-sim [--quick] [--goal Gn[,Gn]] [--nodes N[,N]] [--runs R] [--hours H] [--seed S]
         ./dev bench gossip-sim --replay SEED [--journal FILE]
         ./dev bench gossip-sim --swarm COUNT [--seed FIRST]
 
         --quick    a tenth of the runs and no cluster above 100 nodes
         --goal     only these goals
-        --nodes    only these sizes, also ones the table does not have by itself
-        --runs     runs of each cell instead of its own number (hours for G9, seeds for G17)
+        --nodes    only these sizes, also ones the table does not have by itself (above
+                   3,000 a machine needs some 700 bytes for each pair of nodes)
+        --runs     runs of each cell instead of its own number (seeds for G17, seconds for G13)
+        --hours    virtual hours of G9's trial and of G14's split
         --seed     the first seed, 1 if not given
         --replay   one swarm seed with its plan, twice, comparing the traces
         --journal  everything that happens in the replay, a line each
@@ -27,6 +29,8 @@ internal sealed record BenchOptions
     public List<int> Nodes { get; } = [];
 
     public int? Runs { get; private set; }
+
+    public double? Hours { get; private set; }
 
     public ulong Seed { get; private set; } = 1;
 
@@ -83,6 +87,9 @@ internal sealed record BenchOptions
                 return true;
             case "--journal":
                 Journal = value;
+                return true;
+            case "--hours" when double.TryParse(value, CultureInfo.InvariantCulture, out double hours) && hours > 0:
+                Hours = hours;
                 return true;
             case "--runs" when int.TryParse(value, CultureInfo.InvariantCulture, out int runs) && runs > 0:
                 Runs = runs;

@@ -173,6 +173,33 @@ public sealed class ConversationTests
     }
 
     [Fact]
+    public void A_node_introduces_itself_to_strangers_until_somebody_knows_it_and_again_when_it_says_something_new()
+    {
+        Meet(2);
+        Receive(2, Frames.Member(Peer(3), null), Frames.Member(Peer(4), null));
+        Assert.True(ProbesIntroduce(3));
+        Receive(2, Frames.Ack(7, Agreeing, Id(1)));
+        Assert.False(ProbesIntroduce(3));
+        Receive(2, Frames.Member(_core.Members.Find(Id(1))! with { Status = MemberStatus.Suspect }, null));
+        Assert.True(ProbesIntroduce(3));
+    }
+
+    /// <summary>Whether the next ping to a member has our own statement with it.</summary>
+    private bool ProbesIntroduce(int host)
+    {
+        while (true)
+        {
+            _now = _core.NextDeadline;
+            Handle(new GossipInput.Tick());
+            List<byte[]> sent = SentTo(host);
+            if (sent.Exists(f => f[0] == (byte)FrameType.Ping))
+            {
+                return sent.Exists(f => f.AsSpan().SequenceEqual(Frames.Member(_core.Members.Find(Id(1))!, null)));
+            }
+        }
+    }
+
+    [Fact]
     public void A_member_that_others_bury_hears_of_it()
     {
         Meet(2, 3);
@@ -196,9 +223,127 @@ public sealed class ConversationTests
         Meet(2, 5);
         Receive(5, Frames.Delta(Head(Id(5), 2, 1), 0, 1, [Entry(Id(5), "a", 1)]));
         Receive(2, Frames.Delta(Head(Id(5), 2, 8), 7, 8, [Entry(Id(5), "b", 8)]));
-        Receive(5, Frames.Ack(7, Agreeing, Id(1)));
-        byte[] expected = Frames.Delta(Head(Id(5), 2, 1), 7, 8, [Entry(Id(5), "b", 8)]);
+        Receive(5, Frames.Heads(BucketSet.All, [new HeadDigest(Id(5), 2, 1, _core.Catalog.Find(Id(5))!.Content)]));
+        byte[] expected = Frames.Floating(Id(5), 2, [Entry(Id(5), "b", 8)]);
         Assert.Contains(SentTo(5), f => f.AsSpan().SequenceEqual(expected));
+    }
+
+    [Fact]
+    public void An_owner_that_is_shown_facts_above_its_last_starts_over()
+    {
+        Meet(2);
+        Handle(new GossipInput.Put([new LocalWrite("a", 1, new byte[] { 1 })]));
+        OriginState own = _core.Catalog.Find(Id(1))!;
+        ulong epoch = own.Epoch;
+        Receive(2, Frames.Heads(BucketSet.None, [new HeadDigest(Id(1), epoch, 1, own.Content)]));
+        Assert.Equal(epoch, own.Epoch);
+        Receive(2, Frames.Heads(BucketSet.None, [new HeadDigest(Id(1), epoch, 1, own.Content, Surface: new Surface(77, 0, false))]));
+        Assert.True(own.Epoch > epoch);
+        epoch = own.Epoch;
+        Receive(2, Frames.Floating(Id(1), epoch, [Entry(Id(1), "b", 9)]));
+        Assert.True(own.Epoch > epoch);
+    }
+
+    [Fact]
+    public void What_floats_here_and_what_floats_there_is_exchanged_where_the_same_is_settled()
+    {
+        Meet(2, 5);
+        Receive(5, Frames.Delta(Head(Id(5), 2, 1), 0, 1, [Entry(Id(5), "a", 1)]));
+        Receive(2, Frames.Delta(Head(Id(5), 2, 8), 7, 8, [Entry(Id(5), "b", 8)]));
+        Receive(2, Frames.Heads(BucketSet.None, [new HeadDigest(Id(5), 2, 1, _core.Catalog.Find(Id(5))!.Content, Surface: new Surface(77, 0, false))]));
+        List<byte[]> answer = SentTo(2);
+        Assert.Contains(answer, f => f.AsSpan().SequenceEqual(Frames.Floating(Id(5), 2, [Entry(Id(5), "b", 8)])));
+        Assert.Contains(answer, f => f.AsSpan().SequenceEqual(Frames.DeltaRequest([new HeadDigest(Id(5), 2, 1, 0)])));
+        Receive(2, Frames.Floating(Id(5), 2, [Entry(Id(5), "c", 6), Entry(Id(5), "a", 2), Entry(Id(5), "b", 7)]));
+        OriginState origin = _core.Catalog.Find(Id(5))!;
+        Assert.Equal([2UL, 8UL, 6UL], origin.Entries.Select(e => e.Version));
+        // Version 2 would follow the watermark, but a floating fact says nothing of what is between.
+        Assert.Equal(1UL, origin.Version);
+        Receive(2, Frames.DeltaRequest([new HeadDigest(Id(5), 2, 1, 0)]));
+        Assert.Contains(SentTo(2), f => f[0] == (byte)FrameType.Floating);
+    }
+
+    [Fact]
+    public void Of_more_floating_facts_of_a_dead_owner_than_are_kept_all_keep_the_same_in_whatever_order_they_come()
+    {
+        Meet(2, 5);
+        Receive(2, Frames.Member(Peer(5) with { Status = MemberStatus.Dead }, Accusation.By(Id(2))));
+        List<CatalogEntry> all = [.. Enumerable.Range(10, WireLimits.FloatingPerOrigin + 20).Select(i => Entry(Id(5), $"key-{i}", (ulong)i))];
+        foreach (CatalogEntry[] part in all.AsEnumerable().Reverse().Chunk(30).Reverse())
+        {
+            Receive(2, Frames.Floating(Id(5), 2, part));
+        }
+
+        var other = new OriginState(Id(5), 2);
+        foreach (CatalogEntry entry in all.AsEnumerable().Reverse())
+        {
+            other.TakeFloating(entry, mayDisplace: true, out _);
+        }
+
+        Assert.Equal(all.Skip(20), _core.Catalog.Find(Id(5))!.Entries.OrderBy(e => e.Version));
+        Assert.Equal(other.HeadHash, _core.CatalogDigest);
+        Assert.Contains(_effects, e => e is GossipEffect.CatalogResync);
+    }
+
+    [Fact]
+    public void However_many_comparisons_come_in_one_datagram_the_answer_is_bounded()
+    {
+        Meet(2);
+        for (int origin = 10; origin < 40; origin++)
+        {
+            Receive(2, Frames.Delta(Head(Id(origin), 2, 1), 0, 1, [Entry(Id(origin), "a", 1)]));
+        }
+
+        RunAlone(TimeSpan.FromSeconds(1));
+        byte[] heads = Frames.Heads(BucketSet.All, []);
+        Receive(2, [.. Enumerable.Repeat(heads, WireLimits.FramesPerDatagram)]);
+        int once = 30 * Frames.Snapshot(Head(Id(10), 2, 1), 0, last: true, [Entry(Id(10), "a", 1)]).Length;
+        Assert.InRange(SentTo(2).Sum(f => f.Length), once, Exchange.ReplyBytes + (2 * once));
+    }
+
+    [Fact]
+    public void Nothing_that_floats_of_a_living_owner_makes_room_for_what_comes_later()
+    {
+        Meet(2, 5);
+        List<CatalogEntry> all = [.. Enumerable.Range(10, WireLimits.FloatingPerOrigin + 1).Select(i => Entry(Id(5), $"key-{i}", (ulong)i))];
+        Receive(2, Frames.Floating(Id(5), 2, all[..^1]));
+        Receive(2, Frames.Floating(Id(5), 2, [all[^1]]));
+        Assert.Equal(all[..^1], _core.Catalog.Find(Id(5))!.Entries.OrderBy(e => e.Version));
+    }
+
+    [Fact]
+    public void A_later_epoch_of_which_nobody_holds_anything_hides_the_same_on_all()
+    {
+        Meet(2, 3, 5);
+        Receive(5, Frames.Delta(Head(Id(5), 2, 1), 0, 1, [Entry(Id(5), "a", 1)]));
+        ulong before = _core.CatalogDigest;
+        ulong content = _core.Catalog.Find(Id(5))!.Content;
+        Receive(2, Frames.Heads(BucketSet.None, [new HeadDigest(Id(5), 2, 1, content, Surface: new Surface(0, 9, false))]));
+        Assert.NotEqual(before, _core.CatalogDigest);
+        Assert.Single(_core.Catalog.Entries);
+        ulong stale = _core.CatalogDigest;
+        Receive(3, Frames.Heads(BucketSet.None, [new HeadDigest(Id(5), 2, 1, content, Surface: new Surface(0, 9, true))]));
+        Assert.Empty(_core.Catalog.Entries);
+        Assert.NotEqual(stale, _core.CatalogDigest);
+        // Who knows less is told.
+        Receive(2, Frames.Heads(BucketSet.None, [new HeadDigest(Id(5), 2, 1, content)]));
+        byte[] expected = Frames.Heads(BucketSet.None, [new HeadDigest(Id(5), 2, 1, content, Surface: new Surface(0, 9, true))]);
+        Assert.Contains(SentTo(2), f => f.AsSpan().SequenceEqual(expected));
+    }
+
+    [Fact]
+    public void What_floats_of_a_later_epoch_replaces_what_is_hidden_and_nothing_that_is_shown()
+    {
+        Meet(2, 5);
+        Receive(5, Frames.Delta(Head(Id(5), 2, 1), 0, 1, [Entry(Id(5), "a", 1)]));
+        byte[] floating = Frames.Floating(Id(5), 9, [Entry(Id(5), "b", 4)]);
+        Receive(2, floating);
+        Assert.Equal("a", Assert.Single(_core.Catalog.Entries).Key);
+        RunAlone(TimeSpan.FromSeconds(61));
+        Assert.Empty(_core.Catalog.Entries);
+        Receive(2, floating);
+        Assert.Equal("b", Assert.Single(_core.Catalog.Entries).Key);
+        Assert.Equal((9UL, 0UL), (_core.Catalog.Find(Id(5))!.Epoch, _core.Catalog.Find(Id(5))!.Version));
     }
 
     [Fact]
@@ -219,8 +364,10 @@ public sealed class ConversationTests
         Meet(2, 5);
         Receive(2, Frames.Delta(Head(Id(5), 2, 8), 7, 8, [Entry(Id(5), "a", 8)]));
         Receive(5, Frames.Delta(Head(Id(5), 2, 1), 0, 1, [Entry(Id(5), "a", 1)]));
-        var settled = new CatalogState([Head(Id(5), 2, 1)], [Entry(Id(5), "a", 1)]);
-        Assert.Equal(settled.Root, _core.CatalogDigest);
+        var same = new CatalogState([Head(Id(5), 2, 1)], [Entry(Id(5), "a", 1)]);
+        same.Find(Id(5))!.TakeFloating(Entry(Id(5), "a", 8), mayDisplace: false, out _);
+        same.Recount(same.Find(Id(5))!);
+        Assert.Equal(same.Root, _core.CatalogDigest);
         Assert.Equal([1UL], _effects.OfType<GossipEffect.Persist>().SelectMany(p => p.Entries).Select(e => e.Version));
     }
 

@@ -9,6 +9,7 @@ public sealed class VirtualNetwork
     private static readonly TimeSpan RetransmitMin = TimeSpan.FromMilliseconds(200);
     private readonly SeedStream _random;
     private readonly HashSet<(int From, int To)> _cuts = [];
+    private readonly HashSet<int> _silent = [];
     private readonly Dictionary<int, Burst> _bursts = [];
     private int[] _sides;
 
@@ -52,7 +53,7 @@ public sealed class VirtualNetwork
 
     /// <summary>Whether a detector has no excuse: nothing cut, no bursts, no long delays, and loss up to the given rate.</summary>
     public bool IsFair(double loss) =>
-        IsWhole && Loss <= loss && BurstMean <= TimeSpan.Zero && Tail <= 0 && DelayMax <= TimeSpan.FromMilliseconds(25);
+        IsWhole && _silent.Count == 0 && Loss <= loss && BurstMean <= TimeSpan.Zero && Tail <= 0 && DelayMax <= TimeSpan.FromMilliseconds(25);
 
     /// <summary>Nodes of different sides do not reach each other.</summary>
     public void Split(Func<int, int> side)
@@ -68,9 +69,13 @@ public sealed class VirtualNetwork
 
     public void Mend(int from, int to) => _cuts.Remove((from, to));
 
+    /// <summary>All datagrams of a node are lost from now on, as by a filter for UDP; its streams are not, nor what it is sent.</summary>
+    public void Silence(int node) => _silent.Add(node);
+
     /// <summary>Ends every cut and split; rates stay.</summary>
     public void Mend()
     {
+        _silent.Clear();
         _cuts.Clear();
         Array.Clear(_sides);
     }
@@ -96,7 +101,7 @@ public sealed class VirtualNetwork
     internal int Copies(int from, int to, long now, ReadOnlyMemory<byte> payload)
     {
         bool lost = _random.NextDouble() < LossAt(from, to, now);
-        if (!Reaches(from, to) || lost || (Swallow is { } swallow && swallow(payload)))
+        if (!Reaches(from, to) || lost || _silent.Contains(from) || (Swallow is { } swallow && swallow(payload)))
         {
             return 0;
         }

@@ -38,7 +38,7 @@ internal static class FalseDeathGoals
     private static Row RandomLoss(BenchOptions options, int nodes, double loss, double goal)
     {
         var bench = new Bench();
-        double hours = options.Runs ?? (options.Quick ? 0.2 : nodes <= 10 ? 10 : 1);
+        double hours = options.Hours ?? (options.Quick ? 0.2 : nodes <= 10 ? 10 : 1);
         GossipCluster cluster = Bench.Formed(options.Seed, nodes);
         cluster.Network.Loss = loss;
         int suspicions = 0, deaths = 0;

@@ -14,7 +14,7 @@ internal static class HealGoals
         {
             foreach (int nodes in options.Sizes(10, 100, 1000))
             {
-                yield return Split(options, nodes, TimeSpan.FromMinutes(nodes <= 100 ? 60 : 10), options.RunsOf(nodes <= 10 ? 50 : nodes <= 100 ? 10 : 1), "G14", "a split of");
+                yield return Split(options, nodes, TimeSpan.FromHours(options.Hours ?? (nodes <= 100 ? 1 : 1 / 6.0)), options.RunsOf(nodes <= 10 ? 50 : nodes <= 100 ? 10 : 1), "G14", "a split of");
             }
         }
 

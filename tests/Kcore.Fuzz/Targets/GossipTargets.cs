@@ -70,7 +70,17 @@ internal static class GossipTargets
         return bytes;
     }
 
-    private static FuzzTarget Datagram() => Victim("gossip-datagram", Heard.Value.Datagrams, (_, random, bytes) =>
+    /// <summary>A fact above a gap, as survivors of its owner show it to each other; the recorded cluster has all its owners.</summary>
+    private static byte[] Floating()
+    {
+        byte[] id = new byte[NodeId.ByteCount];
+        GossipRecorder.Id(9).WriteBytes(id);
+        CatalogEntry entry = CatalogEntry.Create(GossipRecorder.Id(9), "key-1", 40, 1, EntryFlags.None, new byte[20]);
+        byte[] body = [0x93, 0xc4, NodeId.ByteCount, .. id, 7, 0x91, .. entry.Raw.Span];
+        return [30, 0, (byte)body.Length, .. body];
+    }
+
+    private static FuzzTarget Datagram() => Victim("gossip-datagram", [.. Heard.Value.Datagrams, Floating()], (_, random, bytes) =>
     {
         int from = random.Next(1, 7);
         return new GossipInput.Datagram(GossipRecorder.Id(from), GossipRecorder.At(from), bytes);

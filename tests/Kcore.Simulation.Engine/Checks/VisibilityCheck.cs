@@ -1,10 +1,12 @@
 using Kcore.Gossip;
+using Kcore.Gossip.Wire;
 
 namespace Kcore.Simulation.Engine.Checks;
 
 /// <summary>
 /// Invariants 4, 5 and 7 as a consumer of events sees them: every fact shown was written by its owner, none comes back
-/// older than it was, none goes that its owner asserts, and the events fold to the snapshot.
+/// older than it was, none goes that its owner asserts, the events fold to the snapshot, and who has equal digests shows
+/// the same.
 /// </summary>
 public sealed class VisibilityCheck(GossipCluster cluster) : ClusterCheck(cluster)
 {
@@ -51,6 +53,7 @@ public sealed class VisibilityCheck(GossipCluster cluster) : ClusterCheck(cluste
         if (++view.Inputs % FoldEvery == 0)
         {
             CompareFold(node, view);
+            CompareShown(node);
         }
     }
 
@@ -59,6 +62,7 @@ public sealed class VisibilityCheck(GossipCluster cluster) : ClusterCheck(cluste
         foreach (SimulatedNode node in Cluster.Running)
         {
             CompareFold(node, _views[node.Index]);
+            CompareShown(node);
         }
 
         // What converged is what the owners say, not merely the same everywhere.
@@ -70,6 +74,23 @@ public sealed class VisibilityCheck(GossipCluster cluster) : ClusterCheck(cluste
                 if (!Live(node, owner.Id).SequenceEqual(own))
                 {
                     throw Cluster.Violation($"node {node.Index} shows [{string.Join(", ", Live(node, owner.Id))}] of node {owner.Index}, which asserts [{string.Join(", ", own)}]");
+                }
+            }
+        }
+    }
+
+    /// <summary>A digest that agrees ends all repair, so nothing that is shown may be missing from it.</summary>
+    private void CompareShown(SimulatedNode node)
+    {
+        ulong digest = node.Core!.CatalogDigest;
+        foreach (SimulatedNode other in Cluster.Running.Where(n => n.Index > node.Index && n.Core!.CatalogDigest == digest))
+        {
+            foreach (NodeId origin in node.Core.Catalog.Origins.Concat(other.Core!.Catalog.Origins).Select(o => o.Origin).Distinct())
+            {
+                if (!Live(node, origin).SequenceEqual(Live(other, origin)))
+                {
+                    throw Cluster.Violation(
+                        $"nodes {node.Index} and {other.Index} have the digest {digest:x16} in common, but of {origin.Short} one shows [{string.Join(", ", Live(node, origin))}] and the other [{string.Join(", ", Live(other, origin))}]");
                 }
             }
         }
@@ -104,6 +125,11 @@ public sealed class VisibilityCheck(GossipCluster cluster) : ClusterCheck(cluste
     {
         OriginState? origin = node.Core!.Catalog.Find(id);
         OriginView view = _views[node.Index].Of(id);
+        if (origin is not null)
+        {
+            MakeRoom(view, origin);
+        }
+
         HashSet<string> present = [];
         foreach (CatalogEntry entry in origin?.Entries ?? [])
         {
@@ -124,6 +150,26 @@ public sealed class VisibilityCheck(GossipCluster cluster) : ClusterCheck(cluste
             if (!before.Entry.IsTombstone && Cluster.Truth.IsIntact(id) && Cluster.Truth.IsAssertedAt(id, key, origin.Epoch, origin.Version))
             {
                 throw Cluster.Violation($"node {node.Index} withdraws {before.Entry} of epoch {before.Epoch}, which its owner asserts at what the node now holds: {origin.Head}");
+            }
+        }
+    }
+
+    /// <summary>
+    /// Of a dead owner only so much is kept above a gap. What had to make room is not gone by its owner's word, and shows
+    /// again when the gap is filled.
+    /// </summary>
+    private static void MakeRoom(OriginView view, OriginState origin)
+    {
+        if (origin.Entries.Count(e => e.Version > origin.Version) < WireLimits.FloatingPerOrigin)
+        {
+            return;
+        }
+
+        foreach ((string key, Shown shown) in view.Keys.Where(k => k.Value.Epoch == origin.Epoch && k.Value.Entry.Version > origin.Version).ToList())
+        {
+            if (origin.Find(key) is not { } now || now.Version < shown.Entry.Version)
+            {
+                view.Keys.Remove(key);
             }
         }
     }
