@@ -86,6 +86,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
     public async Task B109_A_host_gone_for_good_is_removed_from_two_nodes_at_once_and_its_old_disk_is_refused()
     {
         await ReadyAsync();
+        await LeaderAsync();
         string before = (await C.StatusAsync()).NodeId;
         await using TestNetwork network = await TestNetwork.CreateAsync(Lan, [C, A, B], "forgone", Three.NextSubnet());
         Guest guest = await network.AttachAsync(C, "gc");
@@ -121,6 +122,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
     public async Task B109_A_leave_cut_off_or_killed_at_any_moment_can_be_repeated()
     {
         await ReadyAsync();
+        await LeaderAsync();
         await Lan.PartitionAsync(C);
         await Until.SeenAsync(TimeSpan.FromSeconds(15), "it knows that it is cut off", async () => (await C.StatusAsync()).Consensus.Quorum ? "it sees a quorum" : null);
         await RefusedAsync(C, 11, "no quorum", "node", "leave");
@@ -173,6 +175,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
             return null;
         });
 
+    /// <summary>Whoever takes a node away waits for this first: it may be the only voter so far.</summary>
     private async Task<LanNode> LeaderAsync()
     {
         string? leader = null;
