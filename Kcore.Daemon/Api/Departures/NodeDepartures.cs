@@ -163,7 +163,8 @@ internal sealed class NodeDepartures(
                 throw InUse(left);
             }
 
-            if (!quorum.Current.HasQuorum)
+            // Asked of the leader: a node that was killed after it gave up its vote may still take itself for a voter.
+            if (!(await reports.ReportAsync(token)).Quorum)
             {
                 throw quorum.NoQuorum($"the cluster cannot let node {self.Name} go now", "");
             }
