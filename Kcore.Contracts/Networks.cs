@@ -47,7 +47,7 @@ public sealed record CreateNetworkRequest
 }
 
 /// <summary>Outcome of a write: what happened to which object, seen from the node that served it.</summary>
-/// <param name="Verb"><c>created</c>, <c>updated</c>, <c>unchanged</c> or <c>deleted</c>.</param>
+/// <param name="Verb">What was done: <c>created</c>, <c>unchanged</c>, <c>deleted</c>, <c>drained</c>, <c>left</c>, <c>removed</c>, <c>reset</c> and so on.</param>
 public sealed record ChangeReceipt(string Verb, string Kind, string Name, string Node);
 
 /// <summary>One row of <c>kctl get networks</c>.</summary>

@@ -4,6 +4,7 @@ namespace Kcore.Contracts;
 
 /// <summary>One row of <c>kctl get nodes</c>.</summary>
 /// <param name="Status"><c>alive</c>, <c>suspect</c>, <c>dead</c> or <c>left</c>.</param>
+/// <param name="Drained">It takes no new NICs and does not vote: <c>kctl node drain</c>.</param>
 public sealed record NodeSummary(
     string Id,
     string Name,
@@ -12,7 +13,8 @@ public sealed record NodeSummary(
     string Role,
     bool VxlanDisabled,
     int Networks,
-    string Version);
+    string Version,
+    bool Drained = false);
 
 /// <summary>What <c>kctl describe node</c> shows.</summary>
 public sealed record NodeDetail
@@ -25,6 +27,13 @@ public sealed record NodeDetail
     public string? UnderlayInterface { get; init; }
 
     public int? UnderlayMtu { get; init; }
+
+    /// <summary>
+    /// Whether the node's host answers the serving node's ICMP echo, which it asks for when kcored there does not: <c>answers</c>,
+    /// <c>silent</c> (its entries are withdrawn while kcored is dead, too), <c>mute</c> (never answers: it is not judged by
+    /// that) or <c>unknown</c>. Null for the serving node.
+    /// </summary>
+    public string? Host { get; init; }
 
     public required uint Epoch { get; init; }
 

@@ -11,7 +11,7 @@ public sealed record StatusReport
 
     public required string Version { get; init; }
 
-    /// <summary><c>founding</c>, <c>joining</c>, <c>member</c>, <c>conflict</c>.</summary>
+    /// <summary><c>founding</c>, <c>joining</c>, <c>member</c>, <c>conflict</c>, <c>left</c>, <c>removed</c>.</summary>
     public required string Phase { get; init; }
 
     public string? ClusterId { get; init; }

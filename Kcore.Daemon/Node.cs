@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using Kcore.Daemon.Api;
+using Kcore.Daemon.Api.Departures;
 using Kcore.Daemon.Catalog;
 using Kcore.Daemon.Catalog.Networks;
 using Kcore.Daemon.Cluster;
@@ -14,6 +15,7 @@ using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Apply;
 using Kcore.Daemon.Dataplane.Facts;
+using Kcore.Daemon.Dataplane.Hosts;
 using Kcore.Daemon.Dataplane.Nics;
 using Kcore.Daemon.Dhcp;
 using Kcore.Daemon.Dhcp.Supervision;
@@ -21,6 +23,7 @@ using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Ipam.Pools;
+using Kcore.Daemon.Ipam.Removal;
 using Kcore.Daemon.Ipam.Voters;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
@@ -58,6 +61,7 @@ internal static class Node
 
         using StateDatabase database = OpenDatabase(Path.Combine(data, "state.db"));
         var meta = new MetaStore(database);
+        NodeIdentity.WipeIfAsked(meta, key => DeleteFiles(Path.Combine(data, "raft"), key ? options.Cluster.KeyFile : null));
         NodeIdentity identity = NodeIdentity.Load(meta, logger);
         RingContent? found = ClusterKeyFile.Read(options.Cluster.KeyFile);
         RingContent keys = found ?? MakeKey(options.Cluster.KeyFile, logger);
@@ -122,6 +126,7 @@ internal static class Node
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
         var stores = new StoreLoop(self, cluster, catalog, ledger, proposals, time, NewRandom(), logger);
         var voters = new VoterLoop(ledger, catalog, new VoterRules(), time, logger);
+        var removals = new RemovalLoop(self, cluster, catalog, ledger, time, logger);
         var reports = new DataplaneReports(self, events, time, logger);
         var services = new Published<ServiceStatus>(ServiceStatus.None);
         var kernel = new DataplaneLoop(
@@ -129,8 +134,9 @@ internal static class Node
             SysctlJournal.Open(Path.Combine(data, "sysctl.json")),
             UplinkJournal.Open(Path.Combine(data, "uplinks.json")),
             reports, time, NewRandom(), log.Factory.CreateLogger<DataplaneLoop>());
+        var hosts = new HostProber(self, catalog, events, time, logger);
         var feed = new DataplaneFeed(
-            self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, services, time, logger);
+            self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, services, hosts.Sights, identity, time, logger);
         var dhcp = new DhcpLoop(
             new DhcpFiles(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(options.Node.Socket))!, "dhcp")),
             SupervisorOf(options.Node) == SupervisorKind.Systemd ? new UnitSupervisor(time) : new ChildSupervisor(HomeNamespace.OfProcess, time),
@@ -147,19 +153,23 @@ internal static class Node
         CancellationToken token = running.Token;
         using var networks = new NetworkService(
             cluster, catalog, self, new HostDevices(underlay.Current, options.Dataplane.GatewayInterface, HostInterfaceReader.Read), events);
-        var nics = new NicService(self, catalog, attachments, leases, quorum, reports, services, events, time);
+        var nics = new NicService(self, catalog, attachments, leases, quorum, reports, services, identity, events, time);
         var statuses = new StatusReports(self, cluster, catalog, ledger, quorum, attachments, reports, services, gossipReports, time);
         var plans = new PlanReports(kernel);
+        var clusterReports = new ClusterReports(self, cluster, catalog, ledger, route, quorum);
+        using var departures = new NodeDepartures(self, identity, cluster, catalog, attachments, proposals, quorum, clusterReports, feed, reports, events, time);
         var endpoints = new ApiEndpoints(
             networks,
             nics,
             new NetworkReports(self, catalog, underlay.Current, options.Dataplane.GatewayInterface),
             catalog,
-            new NodeReports(self, catalog, underlay.Current, reports),
+            new NodeReports(self, catalog, underlay.Current, reports, hosts.Sights),
             statuses,
-            new ClusterReports(self, cluster, catalog, ledger, route, quorum),
+            clusterReports,
             plans,
             new DoctorReports(statuses, plans, reports),
+            departures,
+            new NodeRemovals(self, catalog, proposals, quorum, route, time),
             new KeyReports(keyLoop, peerKeys, cluster, new RingFingerprints(ring), catalog, self),
             events,
             self,
@@ -193,7 +203,9 @@ internal static class Node
             pools.RunAsync(token),
             stores.RunAsync(token),
             voters.RunAsync(token),
+            removals.RunAsync(token),
             kernel.RunAsync(token),
+            hosts.RunAsync(token),
             feed.RunAsync(token),
             dhcp.RunAsync(token),
             networks.KeepDefaultAsync(options.Dataplane.DefaultNetwork, time, token),
@@ -249,6 +261,30 @@ internal static class Node
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new ConfigurationException($"the data directory {path} cannot be made: {e.Message}");
+        }
+    }
+
+    /// <summary>What a reset takes beside the database. What the host was before Kcore stays known, for the purge.</summary>
+    private static void DeleteFiles(string log, string? key)
+    {
+        try
+        {
+            if (Directory.Exists(log))
+            {
+                foreach (string file in Directory.EnumerateFiles(log, "*", SearchOption.AllDirectories))
+                {
+                    File.Delete(file);
+                }
+            }
+
+            if (key is not null)
+            {
+                File.Delete(key);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StorageException($"the reset could not delete all there was: {e.Message}", e);
         }
     }
 

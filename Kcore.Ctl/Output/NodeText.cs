@@ -23,7 +23,8 @@ internal static class NodeText
             .Add("Name", summary.Name)
             .Add("ID", summary.Id)
             .Add("Address", node.AddressReason is null ? summary.Address : $"{summary.Address} ({node.AddressReason})")
-            .Add("Status", summary.Status)
+            .Add("Status", StatusOf(summary))
+            .Add("Host", HostText(node.Host))
             .Add("Role", summary.Role)
             .Add("Version", summary.Version)
             .Add("VXLAN", summary.VxlanDisabled ? "disabled" : "enabled")
@@ -38,12 +39,22 @@ internal static class NodeText
         labels.Add("Warnings", warnings.IsEmpty ? "(none)" : $"{warnings.Length}").Indent(warnings).Write(output);
     }
 
+    private static string StatusOf(NodeSummary node) => node.Drained ? $"{node.Status},drained" : node.Status ?? "";
+
+    private static string HostText(string? host) => host switch
+    {
+        "answers" => "answers ICMP echo",
+        "silent" => "silent: does not answer ICMP echo",
+        "mute" => "never answered ICMP echo",
+        _ => host ?? "-",
+    };
+
     private static ImmutableArray<string> Row(NodeSummary n, bool wide)
     {
         // Eight digits tell nodes apart on a screen; wide shows the whole id for copying.
         string id = n.Id ?? "";
         ImmutableArray<string> row =
-            [wide || id.Length <= 8 ? id : id[..8], n.Name ?? "", n.Address ?? "", n.Status ?? "", n.Role ?? "", $"{n.Networks}"];
+            [wide || id.Length <= 8 ? id : id[..8], n.Name ?? "", n.Address ?? "", StatusOf(n), n.Role ?? "", $"{n.Networks}"];
         return wide ? [.. row, n.VxlanDisabled ? "disabled" : "enabled", n.Version ?? ""] : row;
     }
 }

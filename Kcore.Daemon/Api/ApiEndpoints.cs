@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Kcore.Contracts;
+using Kcore.Daemon.Api.Departures;
 using Kcore.Daemon.Catalog;
 using Kcore.Daemon.Catalog.Networks;
 using Kcore.Daemon.Dataplane.Nics;
@@ -23,6 +24,8 @@ internal sealed class ApiEndpoints(
     ClusterReports cluster,
     PlanReports plans,
     DoctorReports doctor,
+    NodeDepartures departures,
+    NodeRemovals removals,
     KeyReports keys,
     EventLog events,
     LocalNode self,
@@ -56,7 +59,8 @@ internal sealed class ApiEndpoints(
         routes.MapPost(Routes.ClusterJoin, async context =>
         {
             JoinClusterRequest request = await Body(context, ApiJson.Default.JoinClusterRequest);
-            await Reply(context, await keys.JoinAsync(request, context.RequestAborted), ApiJson.Default.ChangeReceipt);
+            ChangeReceipt receipt = await keys.JoinAsync(request, context.RequestAborted);
+            await Reply(context, departures.JoinAnew() ? receipt with { Verb = "joining" } : receipt, ApiJson.Default.ChangeReceipt);
         });
         routes.MapGet(Routes.Neighbours, context => Reply(context, keys.Neighbours(), ApiJson.Default.ImmutableArrayLanNeighbour));
 
@@ -76,6 +80,25 @@ internal sealed class ApiEndpoints(
 
         routes.MapGet(Routes.Nodes, context => Reply(context, nodeReports.List(), ApiJson.Default.ImmutableArrayNodeSummary));
         routes.MapGet(Routes.Nodes + "/{name}", context => Reply(context, nodeReports.Describe(Value(context, "name")), ApiJson.Default.NodeDetail));
+        routes.MapDelete(Routes.Nodes + "/{name}", async context => await Reply(
+            context,
+            await removals.RemoveAsync(Value(context, "name"), context.Request.Query["force"] == "true", context.RequestAborted),
+            ApiJson.Default.ChangeReceipt));
+        routes.MapPost(Routes.Drain, async context =>
+        {
+            DrainRequest request = await Body(context, ApiJson.Default.DrainRequest);
+            await Reply(context, await departures.DrainAsync(request, context.RequestAborted), ApiJson.Default.ChangeReceipt);
+        });
+        routes.MapPost(Routes.Leave, async context =>
+        {
+            LeaveRequest request = await Body(context, ApiJson.Default.LeaveRequest);
+            await Reply(context, await departures.LeaveAsync(request, context.RequestAborted), ApiJson.Default.ChangeReceipt);
+        });
+        routes.MapPost(Routes.Reset, async context =>
+        {
+            ResetRequest request = await Body(context, ApiJson.Default.ResetRequest);
+            await Reply(context, await departures.ResetAsync(request, context.RequestAborted), ApiJson.Default.ChangeReceipt);
+        });
 
         routes.MapGet(Routes.Nics, context => Reply(context, nics.List(context.Request.Query["network"]), ApiJson.Default.ImmutableArrayNicInfo));
         routes.MapPost(Routes.Nics, async context =>

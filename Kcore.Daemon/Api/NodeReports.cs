@@ -5,13 +5,14 @@ using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Facts;
+using Kcore.Daemon.Dataplane.Hosts;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Gossip;
 
 namespace Kcore.Daemon.Api;
 
 /// <summary>Nodes as <c>kctl</c> shows them, from the local replica.</summary>
-internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, DataplaneReports kernel)
+internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, DataplaneReports kernel, Published<HostSights> hosts)
 {
     public ImmutableArray<NodeSummary> List()
     {
@@ -34,6 +35,7 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
             AddressReason = isSelf ? underlay.Current.Advertised.Reason : null,
             UnderlayInterface = fact?.UnderlayInterface,
             UnderlayMtu = fact?.UnderlayMtu,
+            Host = isSelf ? null : TextOf(hosts.Current.Of(member.Id)),
             Epoch = member.Epoch,
             Incarnation = member.Incarnation,
             GossipPort = member.Endpoint.Port,
@@ -44,8 +46,32 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
                     .Where(p => p.Node == member.Id)
                     .Select(p => new NodeNetwork(n.Name, p.Fact.State.ToString(), p.Fact.Reason))),
             ],
-            Warnings = isSelf ? [.. state.Error is { } error ? [error] : ImmutableArray<string>.Empty, .. state.Warnings, .. kernel.Fights.Select(f => f.ToString())] : [],
+            Warnings = isSelf
+                ? [.. new[] { state.Error, hosts.Current.Obstacle }.OfType<string>(), .. state.Warnings, .. kernel.Fights.Select(f => f.ToString())]
+                : [.. WarningsOf(member, hosts.Current.Of(member.Id))],
         };
+    }
+
+    private static string TextOf(HostState state) => state switch
+    {
+        HostState.Answers => "answers",
+        HostState.Mute => "mute",
+        HostState.Silent => "silent",
+        _ => "unknown",
+    };
+
+    private static IEnumerable<string> WarningsOf(Member member, HostState host)
+    {
+        if (member.Status == MemberStatus.Dead)
+        {
+            yield return host switch
+            {
+                HostState.Silent => $"neither kcored nor the host answers: its entries are withdrawn until it is back; if it is gone for good: kctl node remove {member.Name}",
+                HostState.Answers => "kcored does not answer, but the host does: its entries stay; look at kcored there",
+                HostState.Mute => "kcored does not answer; the host never answered ICMP echo, so its entries stay: look at it",
+                _ => "kcored does not answer; its entries stay",
+            };
+        }
     }
 
     private static NodeSummary Summary(Member member, CatalogSnapshot now)
@@ -59,6 +85,7 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
             now.View.Voters.Contains(member.Id) ? "voter" : "observer",
             fact?.VxlanDisabled ?? false,
             now.View.AllNetworks.Count(n => now.View.ParticipantsOf(n.Uid).Any(p => p.Node == member.Id)),
-            fact?.Version ?? "");
+            fact?.Version ?? "",
+            fact?.Drained ?? false);
     }
 }

@@ -11,6 +11,12 @@ internal enum ClusterPhase
     Joining,
 
     Member,
+
+    /// <summary>The node has left its cluster and joins none until it is reset or gets a token.</summary>
+    Left,
+
+    /// <summary>The cluster has removed the node.</summary>
+    Removed,
 }
 
 /// <summary>Where this node stands.</summary>

@@ -21,9 +21,14 @@ internal sealed partial class NodeIdentity
     private const string EpochKey = "cluster.epoch";
     private const string NameKey = "node.name";
     private const string EverKey = "cluster.ever";
+    private const string DutyKey = "node.duty";
+    private const string DepartureKey = "node.departure";
+    private const string ResetKey = "node.reset";
     private const string MachineIdFile = "/etc/machine-id";
 
     private readonly MetaStore _meta;
+    private int _duty;
+    private int _departure;
 
     private NodeIdentity(MetaStore meta, NodeId id, uint boot, ulong nonce, string machine)
     {
@@ -32,6 +37,8 @@ internal sealed partial class NodeIdentity
         BootEpoch = boot;
         BootNonce = nonce;
         MachineId = machine;
+        _duty = (int)(meta.Number(DutyKey) ?? 0);
+        _departure = (int)(meta.Number(DepartureKey) ?? 0);
     }
 
     public NodeId Id { get; }
@@ -46,6 +53,20 @@ internal sealed partial class NodeIdentity
     public ulong BootNonce { get; }
 
     public string MachineId { get; }
+
+    /// <summary>On disk before it shows, so that a node that was drained comes back drained.</summary>
+    public Duty Duty
+    {
+        get => (Duty)Volatile.Read(ref _duty);
+        set
+        {
+            _meta.Set((DutyKey, (ulong)value));
+            Volatile.Write(ref _duty, (int)value);
+        }
+    }
+
+    /// <summary>Not None once the node is out of its cluster, until it is reset.</summary>
+    public Departure Departure => (Departure)Volatile.Read(ref _departure);
 
     /// <summary>The cluster of the last run, or null.</summary>
     public ClusterRef? Cluster =>
@@ -101,6 +122,41 @@ internal sealed partial class NodeIdentity
         List<string> contacts = RememberedContacts();
         _meta.StartAfresh((UidKey, Uid.NewRandom()), (BootKey, 0UL), (MachineKey, MachineId), (EverKey, 1UL));
         RememberContacts(contacts);
+    }
+
+    /// <summary>The cluster goes on without this node, and the node without the cluster.</summary>
+    public void Depart()
+    {
+        Departure departure = Duty == Duty.Leaving ? Departure.Left : Departure.Removed;
+        _meta.Set((DepartureKey, (ulong)departure));
+        Volatile.Write(ref _departure, (int)departure);
+    }
+
+    /// <summary>The next start begins with nothing: <see cref="WipeIfAsked"/>.</summary>
+    public void AskForReset(ResetScope scope) => _meta.Set((ResetKey, (ulong)scope));
+
+    /// <summary>
+    /// Before the identity is loaded: does what a reset asked for. The mark goes last and together with the rest, so that a
+    /// reset that was interrupted is done again.
+    /// </summary>
+    /// <param name="deleteFiles">Deletes what is not in the database; told whether the cluster key goes, too.</param>
+    public static void WipeIfAsked(MetaStore meta, Action<bool> deleteFiles)
+    {
+        switch ((ResetScope?)meta.Number(ResetKey))
+        {
+            case null:
+                break;
+            case ResetScope.JoinAnew:
+                List<string> contacts = meta.Contacts();
+                deleteFiles(false);
+                meta.StartAfresh((EverKey, 1UL));
+                meta.SetContacts(contacts);
+                break;
+            case var scope:
+                deleteFiles(scope == ResetScope.WithKey);
+                meta.StartAfresh();
+                break;
+        }
     }
 
     /// <summary>Keeps the name the node first was a member under.</summary>

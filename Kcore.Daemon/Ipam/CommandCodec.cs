@@ -38,8 +38,9 @@ public static class CommandCodec
                 writer.Text(add.Name);
                 break;
             case ReplicatedCommand.NodeRemove remove:
-                writer.U8(3);
+                writer.U8(9);
                 writer.Id(remove.NodeUid);
+                writer.Flag(remove.ReleaseLeases);
                 break;
             case ReplicatedCommand.Dissolve dissolve:
                 writer.U8(4);
@@ -93,7 +94,6 @@ public static class CommandCodec
         {
             1 => new ReplicatedCommand.Found(reader.Id(), reader.U32()),
             2 => new ReplicatedCommand.NodeAdd(reader.Member(), reader.Text(NameBytesMax)),
-            3 => new ReplicatedCommand.NodeRemove(reader.Id()),
             4 => new ReplicatedCommand.Dissolve(reader.Id()),
             5 => ReadPool(ref reader),
             6 => new ReplicatedCommand.DeletePool(new NetworkUid(reader.Id())),
@@ -105,6 +105,9 @@ public static class CommandCodec
                 reader.Id(),
                 reader.Flag() ? ReadAddress(ref reader) : null),
             8 => new ReplicatedCommand.Release(new AttachmentId(reader.Id()), reader.Id()),
+
+            // 3 was a removal that said nothing of leases; no version wrote one.
+            9 => new ReplicatedCommand.NodeRemove(reader.Id(), reader.Flag()),
             _ => null,
         };
         if (read is null || !reader.IsAtValidEnd)

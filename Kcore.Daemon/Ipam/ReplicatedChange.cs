@@ -60,7 +60,10 @@ public abstract record ReplicatedChange
 
     public sealed record NodePut(MemberId Member, string Name, ulong Index) : ReplicatedChange;
 
-    public sealed record NodeRemoved(Guid NodeUid) : ReplicatedChange;
+    /// <param name="NodeUid">The node, which never comes back under this uid.</param>
+    /// <param name="Name">The name it had; free from now on.</param>
+    /// <param name="Index">The log index of the removal.</param>
+    public sealed record NodeRemoved(Guid NodeUid, string Name, ulong Index) : ReplicatedChange;
 
     /// <summary>This cluster gave itself up; its members join <paramref name="Target"/>.</summary>
     public sealed record Dissolved(Guid Target, ulong Index) : ReplicatedChange;

@@ -20,8 +20,12 @@ public abstract record ReplicatedCommand
     /// <summary>Admits a node, or renews the store and name of one that is admitted. Names are unique.</summary>
     public sealed record NodeAdd(MemberId Member, string Name) : ReplicatedCommand;
 
-    /// <summary>Removes a node; its leases stay held, and it gets no new ones.</summary>
-    public sealed record NodeRemove(Guid NodeUid) : ReplicatedCommand;
+    /// <summary>
+    /// Removes a node for good: it gets no addresses any more, and it comes back only under another uid. Repeating is success.
+    /// </summary>
+    /// <param name="NodeUid">The node.</param>
+    /// <param name="ReleaseLeases">Ends the leases it holds; otherwise the removal is refused while there are any.</param>
+    public sealed record NodeRemove(Guid NodeUid, bool ReleaseLeases) : ReplicatedCommand;
 
     /// <summary>A virgin cluster gives itself up for <paramref name="Target"/>; nothing is allocated here ever after.</summary>
     public sealed record Dissolve(Guid Target) : ReplicatedCommand;

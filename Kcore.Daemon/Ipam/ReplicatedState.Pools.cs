@@ -88,7 +88,7 @@ public sealed partial class ReplicatedState
             return Refuse(RefusalCode.NotFound, $"Network {allocate.Network} has no pool.");
         }
 
-        if (_tables.RemovedNodes.Contains(allocate.NodeUid))
+        if (_tables.RemovedNodes.ContainsKey(allocate.NodeUid))
         {
             return Refuse(RefusalCode.FailedPrecondition, $"Node {allocate.NodeUid:N} was removed from the cluster.");
         }
@@ -141,11 +141,15 @@ public sealed partial class ReplicatedState
                 $"Attachment {release.Attachment} lives on node {lease.NodeUid:N}; only that node can release it.");
         }
 
+        return Change(End(lease, index));
+    }
+
+    private ReplicatedChange.LeaseRemoved End(LeaseRecord lease, ulong index)
+    {
         _tables.Pools[lease.Network].Release(lease.MacNumber, index);
-        _tables.Leases.Remove(release.Attachment);
-        _tables.Retired.Add(release.Attachment, lease.Network);
-        return Change(new ReplicatedChange.LeaseRemoved(
-            lease.Attachment, lease.Network, AddressSequence.ToAddress(lease.Address)));
+        _tables.Leases.Remove(lease.Attachment);
+        _tables.Retired.Add(lease.Attachment, lease.Network);
+        return new ReplicatedChange.LeaseRemoved(lease.Attachment, lease.Network, AddressSequence.ToAddress(lease.Address));
     }
 
     // The same attachment asks again, because an answer was lost: it gets the same answer, but never a lease that says

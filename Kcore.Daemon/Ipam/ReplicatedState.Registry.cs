@@ -33,6 +33,13 @@ public sealed partial class ReplicatedState
             return Refuse(RefusalCode.InvalidArgument, "A node needs a uid, a store id and a name.");
         }
 
+        if (_tables.RemovedNodes.ContainsKey(add.Member.NodeUid))
+        {
+            return Refuse(
+                RefusalCode.FailedPrecondition,
+                $"Node {add.Member.NodeUid:N} was removed from this cluster and does not come back under this identity; kctl node reset, on it, gives it a new one.");
+        }
+
         foreach (NodeRecord other in _tables.Nodes.Values)
         {
             if (other.Name == add.Name && other.Member.NodeUid != add.Member.NodeUid)
@@ -52,22 +59,37 @@ public sealed partial class ReplicatedState
 
         var node = new NodeRecord(add.Member, add.Name, index);
         _tables.Nodes[add.Member.NodeUid] = node;
-        _tables.RemovedNodes.Remove(add.Member.NodeUid);
         return Change(Announce(node));
     }
 
-    // The leases of a removed node stay held: that it is gone for good does not prove that its guests are.
-    private Outcome Apply(ReplicatedCommand.NodeRemove remove)
+    // That a node is gone does not prove that its guests are, so leases end only when that was asked for. Their addresses
+    // are not given out again, as no address is.
+    private Outcome Apply(ulong index, ReplicatedCommand.NodeRemove remove)
     {
-        if (!_tables.Nodes.Remove(remove.NodeUid))
+        if (!_tables.Nodes.TryGetValue(remove.NodeUid, out NodeRecord? node))
         {
-            return _tables.RemovedNodes.Contains(remove.NodeUid)
+            return _tables.RemovedNodes.ContainsKey(remove.NodeUid)
                 ? Unchanged
                 : Refuse(RefusalCode.NotFound, $"There is no node {remove.NodeUid:N}.");
         }
 
-        _tables.RemovedNodes.Add(remove.NodeUid);
-        return Change(new ReplicatedChange.NodeRemoved(remove.NodeUid));
+        if (_tables.Nodes.Count == 1)
+        {
+            return Refuse(RefusalCode.FailedPrecondition, $"Node '{node.Name}' is all there is of this cluster.");
+        }
+
+        LeaseRecord[] held = [.. _tables.Leases.Values.Where(lease => lease.NodeUid == remove.NodeUid)];
+        if (held.Length > 0 && !remove.ReleaseLeases)
+        {
+            return Refuse(
+                RefusalCode.FailedPrecondition,
+                $"Node '{node.Name}' still holds {held.Length} addresses; detach its NICs first.");
+        }
+
+        _tables.Nodes.Remove(remove.NodeUid);
+        var removed = new RemovedNode(remove.NodeUid, node.Name, index);
+        _tables.RemovedNodes.Add(remove.NodeUid, removed);
+        return new Outcome(ReplicatedResult.Done.Instance, [.. held.Select(lease => End(lease, index)), Announce(removed)]);
     }
 
     // Virginity is checked here and not by who proposes: a first allocation that got into the log earlier wins.

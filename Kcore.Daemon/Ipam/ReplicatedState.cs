@@ -46,8 +46,8 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
     /// <summary>The admitted nodes, by uid.</summary>
     public ImmutableArray<(MemberId Member, string Name)> Nodes => [.. _tables.Nodes.Values.Select(node => (node.Member, node.Name))];
 
-    /// <summary>True if the node was removed and not admitted again.</summary>
-    public bool WasRemoved(Guid nodeUid) => _tables.RemovedNodes.Contains(nodeUid);
+    /// <summary>True if the node was removed, which is for good.</summary>
+    public bool WasRemoved(Guid nodeUid) => _tables.RemovedNodes.ContainsKey(nodeUid);
 
     /// <summary>SHA-256 of the snapshot: equal on all nodes at equal index.</summary>
     public ImmutableArray<byte> StateHash() => [.. SHA256.HashData(_tables.Encode())];
@@ -95,7 +95,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         {
             ReplicatedCommand.Found found => Apply(found),
             ReplicatedCommand.NodeAdd add => Apply(index, add),
-            ReplicatedCommand.NodeRemove remove => Apply(remove),
+            ReplicatedCommand.NodeRemove remove => Apply(index, remove),
             ReplicatedCommand.Dissolve dissolve => Apply(index, dissolve),
             ReplicatedCommand.CreatePool pool => Apply(index, pool),
             ReplicatedCommand.DeletePool delete => Apply(delete),
@@ -118,6 +118,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         }
 
         all.AddRange(_tables.Nodes.Values.Select(Announce));
+        all.AddRange(_tables.RemovedNodes.Values.Select(Announce));
         all.AddRange(_tables.Pools.Values.Select(Announce));
         all.AddRange(_tables.Leases.Values.Select(Announce));
         if (DissolvedInto is { } target)
@@ -133,6 +134,8 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
     private static Outcome Change(ReplicatedChange change) => new(ReplicatedResult.Done.Instance, [change]);
 
     private static ReplicatedChange.NodePut Announce(NodeRecord node) => new(node.Member, node.Name, node.Index);
+
+    private static ReplicatedChange.NodeRemoved Announce(RemovedNode node) => new(node.NodeUid, node.Name, node.Index);
 
     private static ReplicatedChange.PoolPut Announce(AddressPool pool) => new(
         pool.Spec.Network,

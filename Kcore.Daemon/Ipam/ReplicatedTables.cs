@@ -22,15 +22,21 @@ internal sealed record LeaseRecord(
 /// <summary>One admitted node.</summary>
 internal sealed record NodeRecord(MemberId Member, string Name, ulong Index);
 
+/// <summary>A node that was removed, for good.</summary>
+internal sealed record RemovedNode(Guid NodeUid, string Name, ulong Index);
+
 /// <summary>
 /// What the replicated state consists of, and its bytes. All tables are sorted by key, so that every node enumerates and
 /// encodes them alike.
 /// </summary>
 internal sealed class ReplicatedTables
 {
-    private const byte Version = 2;
+    private const byte Version = 3;
 
-    // Without the indexes that date the cluster's end, the pools and the whole; they are made up alike everywhere.
+    // Of removed nodes it has the uid alone. No version of that time removed one.
+    private const byte NamelessVersion = 2;
+
+    // Also without the indexes that date the cluster's end, the pools and the whole; they are made up alike everywhere.
     private const byte UndatedVersion = 1;
     private const int RowsMax = 16_000_000;
 
@@ -50,7 +56,7 @@ internal sealed class ReplicatedTables
 
     public SortedDictionary<Guid, NodeRecord> Nodes { get; } = [];
 
-    public SortedSet<Guid> RemovedNodes { get; } = [];
+    public SortedDictionary<Guid, RemovedNode> RemovedNodes { get; } = [];
 
     public SortedDictionary<NetworkUid, AddressPool> Pools { get; } = [];
 
@@ -81,9 +87,11 @@ internal sealed class ReplicatedTables
         }
 
         writer.U32((uint)RemovedNodes.Count);
-        foreach (Guid node in RemovedNodes)
+        foreach (RemovedNode node in RemovedNodes.Values)
         {
-            writer.Id(node);
+            writer.Id(node.NodeUid);
+            writer.Text(node.Name);
+            writer.U64(node.Index);
         }
 
         writer.U32((uint)Pools.Count);
@@ -134,14 +142,15 @@ internal sealed class ReplicatedTables
         var reader = new FieldReader(bytes);
         var tables = new ReplicatedTables();
         byte version = reader.U8();
-        bool isConsistent = version is Version or UndatedVersion && tables.TryRead(ref reader, isDated: version == Version);
+        bool isConsistent = version is Version or NamelessVersion or UndatedVersion && tables.TryRead(ref reader, version);
         return isConsistent && reader.IsAtValidEnd
             ? tables
             : throw new InvalidDataException("The bytes are no snapshot of the replicated state.");
     }
 
-    private bool TryRead(ref FieldReader reader, bool isDated)
+    private bool TryRead(ref FieldReader reader, byte version)
     {
+        bool isDated = version != UndatedVersion, isNamed = version == Version;
         ClusterId = reader.Id();
         Epoch = reader.U32();
         AppliedIndex = isDated ? reader.U64() : 0;
@@ -159,7 +168,8 @@ internal sealed class ReplicatedTables
 
         for (int left = reader.Count(RowsMax, 16); left > 0; left--)
         {
-            RemovedNodes.Add(reader.Id());
+            var removed = new RemovedNode(reader.Id(), isNamed ? reader.Text(CommandCodec.NameBytesMax) : "", isNamed ? reader.U64() : 0);
+            RemovedNodes[removed.NodeUid] = removed;
         }
 
         for (int left = reader.Count(RowsMax, 57); left > 0; left--)

@@ -18,12 +18,17 @@ _kctl() {
     esac
     local words=''
     case $verb:$noun in
-        :) words='create get describe delete attach detach cluster discover status doctor plan events version completion --version' ;;
+        :) words='create get describe delete attach detach node cluster discover status doctor plan events version completion --version' ;;
         create:) words='network' ;;
         get:) words='networks nodes nics ips' ;;
         describe:) words='network node' ;;
         delete:) words='network' ;;
         attach:|detach:) words='nic' ;;
+        node:) words='drain leave remove reset' ;;
+        node:drain) words='--undo' ;;
+        node:leave) words='--force' ;;
+        node:remove) words="--force $(kctl get nodes -o name 2>/dev/null)" ;;
+        node:reset) words='--force --forget-key' ;;
         cluster:) words='status transfer-leader keys rotate-key token join' ;;
         cluster:transfer-leader) words=$(kctl get nodes -o name 2>/dev/null) ;;
         cluster:rotate-key) words='--retire-after' ;;

@@ -4,7 +4,7 @@ complete -c kctl -l socket -r -F -d 'Unix socket of kcored'
 complete -c kctl -s o -l output -x -a 'table wide json yaml name' -d 'Output format'
 complete -c kctl -l help -d 'Show help'
 complete -c kctl -n __fish_use_subcommand -l version -d 'Show version'
-complete -c kctl -n __fish_use_subcommand -a 'create get describe delete attach detach cluster discover status doctor plan events version completion'
+complete -c kctl -n __fish_use_subcommand -a 'create get describe delete attach detach node cluster discover status doctor plan events version completion'
 function __kctl_kind
     set -l words (commandline -opc)
     test (count $words) -ge 3; and test $words[2] = $argv[1]; and string match -q -- "$argv[2]*" $words[3]
@@ -19,6 +19,13 @@ complete -c kctl -n '__kctl_bare describe' -a 'network node'
 complete -c kctl -n '__kctl_bare delete' -a network
 complete -c kctl -n '__kctl_bare attach' -a nic
 complete -c kctl -n '__kctl_bare detach' -a nic
+complete -c kctl -n '__kctl_bare node' -a 'drain leave remove reset'
+complete -c kctl -n '__kctl_kind node drain' -l undo
+for what in leave remove reset
+    complete -c kctl -n "__kctl_kind node $what" -l force
+end
+complete -c kctl -n '__kctl_kind node remove' -a '(kctl get nodes -o name 2>/dev/null)'
+complete -c kctl -n '__kctl_kind node reset' -l forget-key
 complete -c kctl -n '__kctl_bare cluster' -a 'status transfer-leader keys rotate-key token join'
 complete -c kctl -n '__kctl_kind cluster transfer-leader' -a '(kctl get nodes -o name 2>/dev/null)'
 complete -c kctl -n '__kctl_kind cluster rotate-key' -l retire-after -x

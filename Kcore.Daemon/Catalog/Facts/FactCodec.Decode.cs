@@ -36,6 +36,7 @@ internal static partial class FactCodec
                 FactKind.Pool => DecodePool(entry.Value.Span),
                 FactKind.Lease => DecodeLease(entry.Value.Span),
                 FactKind.Admission => DecodeAdmission(entry.Value.Span),
+                FactKind.Removal => DecodeRemoval(entry.Value.Span),
                 FactKind.Dissolved => DecodeDissolved(entry.Value.Span),
                 _ => null,
             };
@@ -53,7 +54,7 @@ internal static partial class FactCodec
     {
         string? name = null, version = null, device = null;
         IPAddress? vtep = null;
-        bool disabled = false, votes = false;
+        bool disabled = false, votes = false, drained = false;
         UInt128 store = 0;
         int mtu = 0;
         var reader = new MessagePackReader(bytes);
@@ -69,11 +70,12 @@ internal static partial class FactCodec
                 case 6: device = reader.ReadString(64); break;
                 case 7: votes = reader.ReadBoolean(); break;
                 case 12: store = ReadUid(ref reader); break;
+                case 13: drained = reader.ReadBoolean(); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes, store);
+        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes, store, drained);
     }
 
     private static ParticipationFact DecodeParticipation(ReadOnlySpan<byte> bytes)
@@ -230,6 +232,24 @@ internal static partial class FactCodec
         }
 
         return new AdmissionFact(new NodeId(Need(node)), Need(store), Need(name));
+    }
+
+    private static RemovalFact DecodeRemoval(ReadOnlySpan<byte> bytes)
+    {
+        UInt128? node = null;
+        string? name = null;
+        var reader = new MessagePackReader(bytes);
+        for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
+        {
+            switch (reader.ReadUInt64())
+            {
+                case 1: node = ReadUid(ref reader); break;
+                case 2: name = reader.ReadString(WireLimits.NameBytes); break;
+                default: reader.Skip(); break;
+            }
+        }
+
+        return new RemovalFact(new NodeId(Need(node)), Need(name));
     }
 
     private static DissolvedFact DecodeDissolved(ReadOnlySpan<byte> bytes)

@@ -16,7 +16,7 @@ internal static partial class FactCodec
 
     public static ReadOnlyMemory<byte> Encode(NodeFact fact) => Write(fact, static (w, f) =>
     {
-        w.WriteMapHeader(f.Store == 0 ? 7 : 8);
+        w.WriteMapHeader(7 + (f.Store == 0 ? 0 : 1) + (f.Drained ? 1 : 0));
         Text(w, 1, f.Name);
         Address(w, 2, f.Vtep);
         Flag(w, 3, f.VxlanDisabled);
@@ -27,6 +27,11 @@ internal static partial class FactCodec
         if (f.Store != 0)
         {
             Uid(w, 12, f.Store);
+        }
+
+        if (f.Drained)
+        {
+            Flag(w, 13, true);
         }
     });
 
@@ -111,6 +116,13 @@ internal static partial class FactCodec
         Uid(w, 1, f.Node.Value);
         Uid(w, 2, f.Store);
         Text(w, 3, f.Name);
+    });
+
+    public static ReadOnlyMemory<byte> Encode(RemovalFact fact) => Write(fact, static (w, f) =>
+    {
+        w.WriteMapHeader(2);
+        Uid(w, 1, f.Node.Value);
+        Text(w, 2, f.Name);
     });
 
     public static ReadOnlyMemory<byte> Encode(DissolvedFact fact) => Write(fact, static (w, f) =>

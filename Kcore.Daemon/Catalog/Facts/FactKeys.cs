@@ -22,5 +22,7 @@ internal static class FactKeys
 
     public static string Admission(NodeId node) => "a" + node;
 
+    public static string Removal(NodeId node) => "r" + node;
+
     public static string Hex(UInt128 id) => id.ToString("x32", CultureInfo.InvariantCulture);
 }

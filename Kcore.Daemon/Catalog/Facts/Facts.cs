@@ -15,6 +15,7 @@ internal enum FactKind : ushort
     Lease = 17,
     Admission = 18,
     Dissolved = 20,
+    Removal = 21,
 
     /// <summary>Which cluster keys a node holds: <see cref="Cluster.Trust.KeyHolding"/>, no concern of the catalog's.</summary>
     Keys = Cluster.Trust.KeyHolding.Kind,
@@ -24,8 +25,9 @@ internal enum FactKind : ushort
 /// <param name="Vtep">Tunnel endpoint address, an observation that may change at any time.</param>
 /// <param name="Votes">The node holds the log and may lead: a hint where proposals go, never an input to a quorum.</param>
 /// <param name="Store">Id of the Raft store the node has open and can write to; 0 when there is none. Who has none cannot be given the log.</param>
+/// <param name="Drained">The node takes no new NICs and hands its vote on: it is about to leave, or to be worked on.</param>
 internal sealed record NodeFact(
-    string Name, IPAddress Vtep, bool VxlanDisabled, string Version, int UnderlayMtu, string UnderlayInterface, bool Votes, UInt128 Store = default);
+    string Name, IPAddress Vtep, bool VxlanDisabled, string Version, int UnderlayMtu, string UnderlayInterface, bool Votes, UInt128 Store = default, bool Drained = false);
 
 internal enum ObjectState
 {
@@ -92,6 +94,10 @@ internal sealed record LeaseFact(UInt128 AttachmentId, UInt128 Network, IPAddres
 
 /// <summary>A node the cluster has admitted.</summary>
 internal sealed record AdmissionFact(NodeId Node, UInt128 Store, string Name);
+
+/// <summary>A node the cluster has removed: nothing it stated counts any more, and its id never comes back.</summary>
+/// <param name="Name">The name it had.</param>
+internal sealed record RemovalFact(NodeId Node, string Name);
 
 /// <summary>This cluster has ended; its members go to another.</summary>
 internal sealed record DissolvedFact(UInt128 Target);

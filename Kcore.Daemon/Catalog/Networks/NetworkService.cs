@@ -1,8 +1,6 @@
-using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
-using System.Security.Cryptography;
 using Kcore.Contracts;
 using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Catalog.Naming;
@@ -236,9 +234,8 @@ internal sealed partial class NetworkService(ClusterLoop cluster, CatalogHub cat
     private async Task ClaimAsync(string name, NodeId? home, UInt128 uid, NetworkSpec? spec, ClaimStamp? created, CatalogView view, CancellationToken token)
     {
         ulong counter = view.ClaimCounter + 1;
-        ClaimFact claim = new ClaimFact(name, uid, default, new ClaimStamp(counter, self.Id, 0), spec) { Home = home };
-        var stamp = new ClaimStamp(counter, self.Id, BinaryPrimitives.ReadUInt64BigEndian(SHA256.HashData(FactCodec.Encode(claim).Span)));
-        claim = claim with { Stamp = stamp, Created = created ?? stamp };
+        ClaimFact claim = Claims.Stamped(new ClaimFact(name, uid, created ?? default, default, spec) { Home = home }, counter, self.Id);
+        ClaimStamp stamp = claim.Stamp;
         try
         {
             await cluster.PutAsync([new LocalWrite(FactKeys.Claim(name, home), (ushort)FactKind.Claim, FactCodec.Encode(claim))], token);

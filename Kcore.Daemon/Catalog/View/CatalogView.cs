@@ -59,6 +59,9 @@ internal sealed record CatalogView
 
     public required ImmutableArray<AdmissionFact> Admissions { get; init; }
 
+    /// <summary>Nodes the cluster has removed: nothing they stated counts, but what they decided about overlays.</summary>
+    public required FrozenDictionary<NodeId, RemovalFact> Removals { get; init; }
+
     /// <summary>Nodes that hold the log, by their own word.</summary>
     public required ImmutableArray<NodeId> Voters { get; init; }
 

@@ -23,6 +23,7 @@ internal static class CatalogViewBuilder
         var pools = new Dictionary<UInt128, PoolFact>();
         var leases = new Dictionary<UInt128, LeaseFact>();
         var admissions = new List<AdmissionFact>();
+        var removals = new Dictionary<NodeId, RemovalFact>();
         DissolvedFact? dissolved = null;
 
         foreach (CatalogEntry entry in entries)
@@ -58,12 +59,31 @@ internal static class CatalogViewBuilder
                 case (FactKind.Admission, true) when FactCodec.TryDecode(entry, out AdmissionFact? fact) && entry.Key == FactKeys.Admission(fact.Node):
                     admissions.Add(fact);
                     break;
+                case (FactKind.Removal, true) when FactCodec.TryDecode(entry, out RemovalFact? fact) && entry.Key == FactKeys.Removal(fact.Node):
+                    removals[fact.Node] = fact;
+                    break;
                 case (FactKind.Dissolved, true) when FactCodec.TryDecode(entry, out DissolvedFact? fact) && entry.Key == FactKeys.Dissolved:
                     dissolved = fact;
                     break;
                 default:
                     // A kind or a layout of a newer version: kept and relayed by the core, without meaning here.
                     break;
+            }
+        }
+
+        if (removals.Count > 0)
+        {
+            // A removed node's word on overlays counts until another node has repeated it (RemovalLoop).
+            claims.RemoveAll(c => c.Claim.Home is { } home && removals.ContainsKey(home));
+            nics.RemoveAll(n => removals.ContainsKey(n.Node));
+            foreach (NodeId node in removals.Keys)
+            {
+                nodes.Remove(node);
+            }
+
+            foreach (List<(NodeId Node, ParticipationFact)> list in participants.Values)
+            {
+                list.RemoveAll(p => removals.ContainsKey(p.Node));
             }
         }
 
@@ -84,6 +104,7 @@ internal static class CatalogViewBuilder
             Pools = pools.ToFrozenDictionary(),
             Leases = leases.ToFrozenDictionary(),
             Admissions = [.. admissions.OrderBy(a => a.Node)],
+            Removals = removals.ToFrozenDictionary(),
             Voters = [.. nodes.Where(n => n.Value.Votes).Select(n => n.Key).Order()],
             Dissolved = dissolved,
             ClaimCounter = claims.Count == 0 ? 0 : claims.Max(c => c.Claim.Stamp.Counter),

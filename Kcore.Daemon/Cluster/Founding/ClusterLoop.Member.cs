@@ -26,6 +26,8 @@ internal sealed partial class ClusterLoop
             {
                 if (IPEndPoint.TryParse(contact, out IPEndPoint? endpoint))
                 {
+                    // Also on a stream, where a node that was removed while it was away is told so.
+                    _rendezvous.Add(endpoint);
                     gossip.TryPost(new GossipInput.Contact(endpoint));
                 }
             }
@@ -37,10 +39,38 @@ internal sealed partial class ClusterLoop
         finally
         {
             _gossip = null;
-            await parts.Ledger.CloseAsync(discard: dissolved || parts.Twins.Yields);
+            await parts.Ledger.CloseAsync(discard: dissolved || parts.Twins.Yields || parts.Identity.Departure != Departure.None);
             await membership.CancelAsync();
             await running;
         }
+    }
+
+    /// <summary>
+    /// Outside of every cluster, until a reset. It says goodbye to nobody any more: the log has said it.
+    /// </summary>
+    private async Task StayOutAsync(Departure departure, SightingFeed sightings, CancellationToken token)
+    {
+        Log.Out(_logger, parts.Identity.Cluster?.Id, departure);
+        State.Replace(new ClusterState(
+            departure == Departure.Left ? ClusterPhase.Left : ClusterPhase.Removed,
+            null,
+            [],
+            departure == Departure.Left ? "this node has left its cluster (kctl node reset, or kctl cluster join TOKEN)" : "this node was removed from its cluster (kctl node reset, or kctl cluster join TOKEN)"));
+        View.Replace(NoMembers);
+        Announce(null);
+        while (true)
+        {
+            StartAgainIfAsked();
+            TakeCallers();
+            await sightings.WaitAsync(MemberPace, parts.Time, token);
+        }
+    }
+
+    /// <summary>Tells those who have not heard of it that this node goes, and waits until they may have.</summary>
+    private async Task SayGoodbyeAsync(GossipLoop gossip, CancellationToken token)
+    {
+        gossip.TryPost(new GossipInput.Leave());
+        await Task.Delay(Linger, parts.Time, token);
     }
 
     private GossipLoop MakeGossip(ClusterRef cluster)
@@ -73,7 +103,7 @@ internal sealed partial class ClusterLoop
         });
     }
 
-    /// <summary>True when the cluster has dissolved.</summary>
+    /// <summary>True when the cluster has dissolved; false when it goes on without this node.</summary>
     private async Task<bool> WatchAsync(ClusterRef cluster, GossipLoop gossip, Task running, SightingFeed sightings, CancellationToken token)
     {
         ImmutableArray<(string, int)> seeds = Seeds.Parse(parts.Options.Join, parts.Options.GossipPort);
@@ -87,6 +117,17 @@ internal sealed partial class ClusterLoop
                 await running;
                 token.ThrowIfCancellationRequested();
                 throw new InvalidOperationException("the gossip loop ended by itself");
+            }
+
+            if (parts.Identity.Departure == Departure.None && parts.Ledger.IsRemoved(parts.Identity.Id))
+            {
+                parts.Identity.Depart();
+            }
+
+            if (parts.Identity.Departure != Departure.None)
+            {
+                await SayGoodbyeAsync(gossip, token);
+                return false;
             }
 
             // A cluster never ends for itself: right after a change of clusters the old one's end may still be in the view.
@@ -116,7 +157,7 @@ internal sealed partial class ClusterLoop
                 resolveAt = Now() + SeedPace;
             }
 
-            YieldToTwin();
+            StartAgainIfAsked();
             TakeCallers();
             await IntroduceTwinsAsync(token);
             if (await MeetOthersAsync(cluster, gossip, token))
@@ -182,6 +223,12 @@ internal sealed partial class ClusterLoop
         {
             Log.Dissolved(_logger, cluster.Id, witness.Hello.Cluster!.Value.Id);
             return true;
+        }
+
+        if (encounters.Exists(e => e.Hello is { Removed: true, Cluster: { } theirs } && theirs.Id == cluster.Id))
+        {
+            parts.Identity.Depart();
+            return false;
         }
 
         foreach (Encounter encounter in encounters)

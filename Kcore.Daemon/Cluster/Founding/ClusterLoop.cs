@@ -32,6 +32,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
     private static readonly TimeSpan SeekingPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan VirginPause = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan MemberPause = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
 
     /// <summary>Every member is probed each second, and so probes whoever it hears of: three rounds without a datagram are no accident.</summary>
     private static readonly TimeSpan UnheardAfter = TimeSpan.FromSeconds(3);
@@ -46,11 +47,12 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
     /// <summary>Clusters that dissolved under us: members that have not noticed yet would take us back in.</summary>
     private ImmutableArray<Guid> _ended = [];
     private volatile GossipLoop? _gossip;
+    private volatile bool _resetAsked;
 
     public Published<ClusterState> State { get; } = new(ClusterState.Initial);
 
     /// <summary>Members and facts; keeps its last value while the node changes clusters.</summary>
-    public Published<GossipView> View { get; } = new(new GossipView(new MembershipView(0, parts.Identity.Id, []), [], 0, 0));
+    public Published<GossipView> View { get; } = new(NoMembersOf(parts));
 
     /// <summary>The own cluster has never handed an address out.</summary>
     public bool IsVirgin => parts.Ledger.IsVirgin;
@@ -90,6 +92,13 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
     /// <exception cref="InvalidOperationException">The node is in no cluster yet.</exception>
     public Task PutClusterAsync(GossipInput.PutCluster committed, CancellationToken token) => Gossip().SubmitAsync(committed, token);
 
+    /// <summary>Hides a removed node and everything it stated, for ever.</summary>
+    /// <exception cref="InvalidOperationException">The node is in no cluster.</exception>
+    public Task ForgetAsync(NodeId node, CancellationToken token) => Gossip().SubmitAsync(new GossipInput.Forget(node, uint.MaxValue), token);
+
+    /// <summary>All that runs ends within a second or two and starts again, with what the identity was told to keep.</summary>
+    public void Reset() => _resetAsked = true;
+
     /// <summary>False when the gossip loop has not begun a turn for this long: it hangs.</summary>
     public bool TurnsWithin(TimeSpan limit) => _gossip is not { } gossip || parts.Time.GetElapsedTime(gossip.LastTurn) < limit;
 
@@ -98,10 +107,18 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         var sightings = new SightingFeed(parts.Discovery?.Sightings, _rendezvous, Neighbours, Now);
         while (!stoppingToken.IsCancellationRequested)
         {
+            if (parts.Identity.Departure is not Departure.None and var departure)
+            {
+                await StayOutAsync(departure, sightings, stoppingToken);
+            }
+
             ClusterRef cluster = parts.Identity.Cluster ?? await FindAsync(sightings, stoppingToken);
             await BeMemberAsync(cluster, sightings, stoppingToken);
-            parts.Identity.LeaveCluster();
-            parts.Catalog.RemoveRaftOrigin();
+            if (parts.Identity.Departure == Departure.None)
+            {
+                parts.Identity.LeaveCluster();
+                parts.Catalog.RemoveRaftOrigin();
+            }
         }
     }
 
@@ -133,6 +150,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         {
             Twin = isTwin ? known!.Endpoint : null,
             Known = known is null ? null : new KnownStart(known.Epoch, known.BootNonce),
+            Removed = State.Current.Phase == ClusterPhase.Member && parts.Ledger.IsRemoved(peer),
         };
         await reply(answer.Encode(), true);
     }
@@ -161,6 +179,10 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
     public Task HandleGossipAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token) =>
         _gossip is { } gossip ? gossip.ServeStreamAsync(peer, body, reply, token) : throw new IOException("this node is in no cluster");
+
+    private GossipView NoMembers => NoMembersOf(parts);
+
+    private static GossipView NoMembersOf(ClusterLoopParts parts) => new(new MembershipView(0, parts.Identity.Id, []), [], 0, 0);
 
     private TimeSpan Now() => parts.Time.GetElapsedTime(_started);
 
@@ -225,7 +247,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
                 resolveAt = Now() + SeedPace;
             }
 
-            YieldToTwin();
+            StartAgainIfAsked();
             TakeCallers();
             foreach (Encounter met in await _rendezvous.AskAsync(OwnHello(), _ => true, SeekingPause, Now(), token))
             {
@@ -284,9 +306,14 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         }
     }
 
-    /// <exception cref="StartAgainException">Another node keeps our identity, or has begun later under it.</exception>
-    private void YieldToTwin()
+    /// <exception cref="StartAgainException">A reset was asked for, another node keeps our identity, or has begun later under it.</exception>
+    private void StartAgainIfAsked()
     {
+        if (_resetAsked)
+        {
+            throw new StartAgainException("this node was reset");
+        }
+
         if (parts.Twins.Yields)
         {
             parts.Identity.Replace();
@@ -306,7 +333,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         var self = new KnownStart(parts.Identity.BootEpoch, parts.Identity.BootNonce);
         foreach (HelloMessage hello in encounters.Select(e => e.Hello))
         {
-            if (hello is { Twin: null, Known: { Epoch: < uint.MaxValue } known } && self.IsOvertakenBy(known))
+            if (hello is { Twin: null, Removed: false, Known: { Epoch: < uint.MaxValue } known } && self.IsOvertakenBy(known))
             {
                 parts.Identity.RaiseBootEpoch(known.Epoch);
                 throw new StartAgainException("what a copy of this node said is known as later than what this one says; this one starts again to be heard");
@@ -359,6 +386,9 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
         [LoggerMessage(1144, LogLevel.Information, "Cluster {Cluster} has given itself up for {Target}")]
         public static partial void Dissolved(ILogger logger, Guid cluster, Guid target);
+
+        [LoggerMessage(1146, LogLevel.Warning, "This node is out of cluster {Cluster} ({Departure}); kctl node reset lets it join anew")]
+        public static partial void Out(ILogger logger, Guid? cluster, Departure departure);
 
         [LoggerMessage(1145, LogLevel.Error, "ClusterConflict: this is cluster {Cluster}; {Other}. They keep working apart; move one side over")]
         public static partial void Conflict(ILogger logger, Guid cluster, string other);

@@ -34,11 +34,15 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
     /// <summary>The latest start of the receiver that the sender, answering, has heard of. Null when of none.</summary>
     public KnownStart? Known { get; init; }
 
+    /// <summary>The sender's cluster has removed the receiver.</summary>
+    public bool Removed { get; init; }
+
     public ReadOnlyMemory<byte> Encode()
     {
         var buffer = new ArrayBufferWriter<byte>(96);
         var writer = new MessagePackWriter(buffer);
-        writer.WriteMapHeader((Cluster is null ? 4 : 6) + (Twin is null ? 0 : 1) + (Known is null ? 0 : 2) + (Ended.IsDefaultOrEmpty ? 0 : 1));
+        writer.WriteMapHeader(
+            (Cluster is null ? 4 : 6) + (Twin is null ? 0 : 1) + (Known is null ? 0 : 2) + (Ended.IsDefaultOrEmpty ? 0 : 1) + (Removed ? 1 : 0));
         writer.WriteUInt64(1);
         writer.WriteString(Name);
         writer.WriteUInt64(2);
@@ -79,6 +83,12 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
             }
         }
 
+        if (Removed)
+        {
+            writer.WriteUInt64(11);
+            writer.WriteBoolean(true);
+        }
+
         return buffer.WrittenMemory;
     }
 
@@ -86,7 +96,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
     public static HelloMessage Decode(ReadOnlySpan<byte> bytes)
     {
         string name = "";
-        bool virgin = false;
+        bool virgin = false, removed = false;
         Guid? cluster = null;
         uint epoch = 0;
         uint? knownEpoch = null;
@@ -117,6 +127,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
                     break;
                 case 9: knownEpoch = reader.ReadUInt32(); break;
                 case 10: knownNonce = reader.ReadUInt64(); break;
+                case 11: removed = reader.ReadBoolean(); break;
                 default: reader.Skip(); break;
             }
         }
@@ -129,6 +140,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
             ended)
         {
             BootNonce = nonce,
+            Removed = removed,
             Twin = twin is { Port: > 0 } ? twin : null,
             Known = knownEpoch is { } e && knownNonce is { } n ? new KnownStart(e, n) : null,
         };

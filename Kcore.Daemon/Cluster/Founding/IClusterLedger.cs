@@ -11,6 +11,9 @@ internal interface IClusterLedger
     /// <summary>The cluster this one gave itself up for, as far as this node's copy of the log says.</summary>
     Guid? DissolvedInto { get; }
 
+    /// <summary>The cluster has removed the node, as far as this node knows.</summary>
+    bool IsRemoved(NodeId node);
+
     /// <summary>Id of the store this node will make when it becomes a member: it is admitted together with it.</summary>
     Guid NextStore { get; }
 

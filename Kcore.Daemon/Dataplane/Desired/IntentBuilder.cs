@@ -5,6 +5,7 @@ using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Catalog.Naming;
 using Kcore.Daemon.Catalog.View;
 using Kcore.Daemon.Cluster.Addressing;
+using Kcore.Daemon.Dataplane.Hosts;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Gossip;
 
@@ -15,13 +16,14 @@ internal static class IntentBuilder
 {
     public static DataplaneIntent Build(
         LocalNode self, Underlay underlay, string? gatewayInterface, CatalogSnapshot catalog, AttachmentSet attachments, string? deletionsHeldBack,
-        Func<string, int?>? mtuOf = null)
+        Func<string, int?>? mtuOf = null, HostSights? hosts = null)
     {
+        hosts ??= HostSights.None;
         CatalogView view = catalog.View;
         string egress = gatewayInterface ?? underlay.Advertised.Interface;
         ImmutableArray<OverlayIntent> overlays = self.VxlanDisabled
             ? []
-            : [.. view.Networks.Values.Where(IsMaterialised).Select(n => Overlay(n, self.Id, catalog, attachments))];
+            : [.. view.Networks.Values.Where(IsMaterialised).Select(n => Overlay(n, self.Id, catalog, attachments, hosts))];
         return new DataplaneIntent(
             new NodeIntent
             {
@@ -46,9 +48,23 @@ internal static class IntentBuilder
         };
     }
 
+    /// <summary>No networks and no peers: what a host is that has nothing of ours.</summary>
+    public static DataplaneIntent Nothing(LocalNode self, Underlay underlay, string? gatewayInterface) => new(
+        new NodeIntent
+        {
+            Name = self.Name,
+            Uid = self.Id.Value,
+            Vtep = underlay.Advertised.Address,
+            EgressInterface = gatewayInterface ?? underlay.Advertised.Interface,
+            UnderlayMtu = underlay.Mtu,
+            VxlanDisabled = self.VxlanDisabled,
+        },
+        [],
+        []);
+
     public static bool IsMaterialised(Network network) => network.Spec.Type == NetworkType.Vxlan && network.Conflict is null;
 
-    private static OverlayIntent Overlay(Network network, NodeId self, CatalogSnapshot catalog, AttachmentSet attachments)
+    private static OverlayIntent Overlay(Network network, NodeId self, CatalogSnapshot catalog, AttachmentSet attachments, HostSights hosts)
     {
         uint vni = DerivedNames.Vni(network.Name);
         return new OverlayIntent
@@ -61,33 +77,34 @@ internal static class IntentBuilder
             Gateway = network.Spec.Gateway,
             PrefixLength = network.Spec.PrefixLength,
             OutboundNat = network.Spec.OutboundNat,
-            Peers = [.. Peers(network, self, catalog)],
-            RemoteNics = [.. RemoteNics(network, self, catalog)],
+            Peers = [.. Peers(network, self, catalog, hosts)],
+            RemoteNics = [.. RemoteNics(network, self, catalog, hosts)],
             LocalNics = [.. attachments.Wanted.Where(a => a.Network == network.Uid && a.Address is not null).Select(a => LocalNic(a, network))],
         };
     }
 
     /// <summary>
-    /// Ordered by node id (behaviour 15). Suspicion and death of a daemon take nothing away: only a member that left does.
+    /// Ordered by node id (behaviour 15). Suspicion and death of a daemon take nothing away: only a member that left does,
+    /// or one whose host is as silent as its daemon.
     /// </summary>
-    private static IEnumerable<PeerIntent> Peers(Network network, NodeId self, CatalogSnapshot catalog)
+    private static IEnumerable<PeerIntent> Peers(Network network, NodeId self, CatalogSnapshot catalog, HostSights hosts)
     {
         foreach ((NodeId node, _) in catalog.View.ParticipantsOf(network.Uid))
         {
-            if (Reachable(node, self, catalog) is { } fact)
+            if (Reachable(node, self, catalog, hosts) is { } fact)
             {
                 yield return new PeerIntent(fact.Vtep, fact.Name, node.Value);
             }
         }
     }
 
-    private static IEnumerable<RemoteNicIntent> RemoteNics(Network network, NodeId self, CatalogSnapshot catalog)
+    private static IEnumerable<RemoteNicIntent> RemoteNics(Network network, NodeId self, CatalogSnapshot catalog, HostSights hosts)
     {
         foreach (HostedNic nic in catalog.View.NicsOf(network.Uid))
         {
             // The lease decides which address is the NIC's; the host's word is used until the lease has arrived here.
             IPAddress? address = catalog.View.Leases.TryGetValue(nic.Fact.AttachmentId, out LeaseFact? lease) ? lease.Address : nic.Fact.Address;
-            if (address is not null && Reachable(nic.Node, self, catalog) is { } host)
+            if (address is not null && Reachable(nic.Node, self, catalog, hosts) is { } host)
             {
                 yield return new RemoteNicIntent(nic.Fact.Name, nic.Fact.Mac, address, host.Vtep, host.Name);
             }
@@ -108,8 +125,8 @@ internal static class IntentBuilder
     };
 
     /// <summary>What another node says of itself, if frames may be sent to it.</summary>
-    private static NodeFact? Reachable(NodeId node, NodeId self, CatalogSnapshot catalog) =>
-        node != self && HasNotLeft(node, catalog) && catalog.View.Nodes.TryGetValue(node, out NodeFact? fact) && !fact.VxlanDisabled ? fact : null;
+    private static NodeFact? Reachable(NodeId node, NodeId self, CatalogSnapshot catalog, HostSights hosts) =>
+        node != self && HasNotLeft(node, catalog) && !hosts.IsGone(node) && catalog.View.Nodes.TryGetValue(node, out NodeFact? fact) && !fact.VxlanDisabled ? fact : null;
 
     private static bool HasNotLeft(NodeId node, CatalogSnapshot catalog) => catalog.Gossip.Members.Find(node) is not { Status: MemberStatus.Left };
 }

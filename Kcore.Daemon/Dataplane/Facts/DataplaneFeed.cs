@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Hosts;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Reconciliation;
@@ -32,13 +34,24 @@ internal sealed partial class DataplaneFeed(
     DataplaneLoop kernel,
     DataplaneReports reports,
     Published<ServiceStatus> services,
+    Published<HostSights> hosts,
+    NodeIdentity identity,
     TimeProvider time,
     ILogger logger)
 {
     private static readonly TimeSpan Recheck = TimeSpan.FromSeconds(1);
 
+    private bool _isCleared;
+
     /// <summary>What this node's kernel should be; null until the node is in a cluster.</summary>
     public Published<IntendedState> Intended { get; } = new(new IntendedState(null));
+
+    /// <summary>Takes everything of this node out of the kernel, whatever the catalog says: it is about to be reset.</summary>
+    public bool IsCleared
+    {
+        get => Volatile.Read(ref _isCleared);
+        set => Volatile.Write(ref _isCleared, value);
+    }
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
@@ -50,19 +63,28 @@ internal sealed partial class DataplaneFeed(
             (AttachmentSet wanted, long wantedRevision) = attachments.Current.Read();
             (ReconcileStatus state, long stateRevision) = reports.Status.Read();
             (ServiceStatus beside, long besideRevision) = services.Read();
+            (HostSights seen, long seenRevision) = hosts.Read();
             long refusalRevision = leases.RefusalsChanged.Read().Revision;
 
             // Before the node is in a cluster it does not know what it should be; what is in the kernel stays.
-            if (cluster.State.Current.Phase == Cluster.ClusterPhase.Member)
+            // A node that was removed keeps it, too: its guests may be running. One that left has none, and takes all away.
+            ClusterPhase phase = cluster.State.Current.Phase;
+            bool empties = IsCleared || phase == ClusterPhase.Left;
+            if (empties || phase == ClusterPhase.Member)
             {
-                DataplaneIntent intent = IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members), UnderlayWatch.MtuOf);
+                DataplaneIntent intent = empties
+                    ? IntentBuilder.Nothing(self, link, gatewayInterface)
+                    : IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members), UnderlayWatch.MtuOf, seen);
                 if (intended is null || !IntentComparison.Same(intent, intended))
                 {
                     intended = intent;
                     kernel.Intend(intent);
                     Intended.Replace(new IntendedState(intent));
                 }
+            }
 
+            if (!empties && phase == ClusterPhase.Member)
+            {
                 await StateAsync(link, facts, wanted, state, beside, stoppingToken);
             }
 
@@ -74,6 +96,7 @@ internal sealed partial class DataplaneFeed(
                 attachments.Current.ChangedSince(wantedRevision, woken.Token),
                 reports.Status.ChangedSince(stateRevision, woken.Token),
                 services.ChangedSince(besideRevision, woken.Token),
+                hosts.ChangedSince(seenRevision, woken.Token),
                 leases.RefusalsChanged.ChangedSince(refusalRevision, woken.Token),
                 Task.Delay(Recheck, time, woken.Token));
             await woken.CancelAsync();
@@ -89,7 +112,7 @@ internal sealed partial class DataplaneFeed(
             return;
         }
 
-        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside);
+        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving);
         if (writes.IsEmpty)
         {
             return;

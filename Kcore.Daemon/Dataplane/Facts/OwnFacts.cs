@@ -24,9 +24,10 @@ internal static class OwnFacts
         Func<UInt128, LeaseRefusal?> refusalOf,
         bool votes,
         UInt128 store,
-        ServiceStatus? services = null)
+        ServiceStatus? services = null,
+        bool drained = false)
     {
-        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes, store, services ?? ServiceStatus.None);
+        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes, store, services ?? ServiceStatus.None, drained);
         ImmutableArray<LocalWrite>.Builder writes = ImmutableArray.CreateBuilder<LocalWrite>();
         foreach (CatalogEntry entry in catalog.Gossip.Entries.Where(e => e.Origin == self.Id))
         {
@@ -58,11 +59,12 @@ internal static class OwnFacts
         Func<UInt128, LeaseRefusal?> refusalOf,
         bool votes,
         UInt128 store,
-        ServiceStatus services)
+        ServiceStatus services,
+        bool drained)
     {
         var wanted = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
         Add(FactKeys.Node, FactKind.Node, FactCodec.Encode(new NodeFact(
-            self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes, store)));
+            self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes, store, drained)));
         foreach (Network network in catalog.View.AllNetworks.Where(n =>
             n.Home is null ? !self.VxlanDisabled && IntentBuilder.IsMaterialised(n) : LocalIntents.IsHere(n, self)))
         {

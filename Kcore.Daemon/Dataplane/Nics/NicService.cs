@@ -22,7 +22,7 @@ namespace Kcore.Daemon.Dataplane.Nics;
 
 /// <summary>Attaches and detaches NICs of this node. Attaching twice is attaching once: a repeated call finds the first one's NIC.</summary>
 internal sealed class NicService(
-    LocalNode self, CatalogHub catalog, AttachmentTable table, LeaseLoop leases, QuorumSight quorum, DataplaneReports kernel, Published<ServiceStatus> services, EventLog events, TimeProvider time)
+    LocalNode self, CatalogHub catalog, AttachmentTable table, LeaseLoop leases, QuorumSight quorum, DataplaneReports kernel, Published<ServiceStatus> services, NodeIdentity identity, EventLog events, TimeProvider time)
 {
     private const int MaxNicsPerNode = 4096;
 
@@ -164,6 +164,15 @@ internal sealed class NicService(
             if (existing is not null)
             {
                 return null;
+            }
+
+            // Looked at here and not before: who drains the node waits for this turn, and then sees every NIC there is.
+            if (identity.Duty != Duty.Serving || identity.Departure != Departure.None)
+            {
+                throw new RefusedException(
+                    ErrorCode.FailedPrecondition,
+                    identity.Departure != Departure.None ? $"node {self.Name} is out of its cluster" : $"node {self.Name} is drained and takes no new NICs",
+                    next: identity.Departure != Departure.None ? "kctl node reset" : "attach the NIC on another node, or: kctl node drain --undo");
             }
 
             if (now.View.NicsOf(network.Uid).FirstOrDefault(n => n.Fact.Name == request.Name && n.Node != self.Id) is { } elsewhere)
@@ -399,7 +408,8 @@ internal sealed class NicService(
                 next: $"run the command on node {now.NameOf(elsewhere.Node)}");
     }
 
-    private static ErrorCode CodeOf(RefusalCode code) => code switch
+    /// <summary>The log's refusals in the API's words.</summary>
+    public static ErrorCode CodeOf(RefusalCode code) => code switch
     {
         RefusalCode.InvalidArgument => ErrorCode.InvalidArgument,
         RefusalCode.NotFound => ErrorCode.NotFound,

@@ -53,6 +53,8 @@ internal sealed partial class ClusterLedger(
 
     public Guid? DissolvedInto => _open?.State.DissolvedInto ?? DissolvedInGossip;
 
+    public bool IsRemoved(NodeId node) => _catalog?.Current.Current.View.Removals.ContainsKey(node) ?? false;
+
     /// <summary>What is open, or null.</summary>
     public OpenLedger? Open => _open;
 

@@ -164,14 +164,14 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
     // A snapshot may end at an entry that is no command; the copy's version is that of the last command in it, as it is
     // where the entries were applied one by one.
     private void PutWhole(ulong index, ImmutableArray<ReplicatedChange> all) =>
-        Enqueue(0, state.AppliedIndex == 0 ? index : state.AppliedIndex, Collect(all, index));
+        Enqueue(0, state.AppliedIndex == 0 ? index : state.AppliedIndex, Collect(all, index, isWhole: true));
 
-    private Dictionary<string, LocalWrite> Collect(ImmutableArray<ReplicatedChange> changes, ulong index)
+    private Dictionary<string, LocalWrite> Collect(ImmutableArray<ReplicatedChange> changes, ulong index, bool isWhole = false)
     {
         var writes = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
         foreach (ReplicatedChange change in changes)
         {
-            Add(writes, change, index);
+            Add(writes, change, index, isWhole);
         }
 
         return writes;
@@ -183,7 +183,8 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
         _mirrored = index;
     }
 
-    private void Add(Dictionary<string, LocalWrite> writes, ReplicatedChange change, ulong index)
+    /// <param name="isWhole">The changes are all there is: what ceased is simply not among them.</param>
+    private void Add(Dictionary<string, LocalWrite> writes, ReplicatedChange change, ulong index, bool isWhole)
     {
         switch (change)
         {
@@ -215,7 +216,13 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
                 Put(FactKeys.Admission(id), FactKind.Admission, FactCodec.Encode(new AdmissionFact(id, Uid.FromGuid(node.Member.StoreId), node.Name)), node.Index);
                 break;
             case ReplicatedChange.NodeRemoved node:
-                Remove(FactKeys.Admission(new NodeId(Uid.FromGuid(node.NodeUid))), FactKind.Admission);
+                var gone = new NodeId(Uid.FromGuid(node.NodeUid));
+                if (!isWhole)
+                {
+                    Remove(FactKeys.Admission(gone), FactKind.Admission);
+                }
+
+                Put(FactKeys.Removal(gone), FactKind.Removal, FactCodec.Encode(new RemovalFact(gone, node.Name)), node.Index);
                 break;
             case ReplicatedChange.Dissolved dissolved:
                 Put(FactKeys.Dissolved, FactKind.Dissolved, FactCodec.Encode(new DissolvedFact(Uid.FromGuid(dissolved.Target))), dissolved.Index);

@@ -112,7 +112,14 @@ internal sealed partial class VoterLoop(ClusterLedger ledger, CatalogHub catalog
                 continue;
             }
 
-            bool holdsStore = seen.View.Nodes.TryGetValue(node, out NodeFact? fact) && fact.Store == Uid.FromGuid(member.StoreId);
+            // Who is drained hands its vote on, like one that left.
+            bool isStated = seen.View.Nodes.TryGetValue(node, out NodeFact? fact);
+            if (isStated && fact!.Drained)
+            {
+                continue;
+            }
+
+            bool holdsStore = isStated && fact!.Store == Uid.FromGuid(member.StoreId);
             TimeSpan silent = peers.TryGetValue(member, out PeerReport peer) ? peer.Healthy : TimeSpan.Zero;
             TimeSpan caughtUp = peers.ContainsKey(member) ? _clock.Observe(member, peer.Match, report.Status.LastIndex, silent, now) : TimeSpan.Zero;
             yield return new VoterNode(member, status == MemberStatus.Alive && holdsStore, silent, caughtUp, _tries.GetValueOrDefault(member));

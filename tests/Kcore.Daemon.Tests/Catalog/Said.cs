@@ -79,6 +79,9 @@ internal static class Said
         FactKind.Lease,
         FactCodec.Encode(new LeaseFact(attachment, network, IPAddress.Parse(address), Mac(1), node, "web-01", index)));
 
+    public static CatalogEntry Removed(NodeId node, NodeId? origin = null) => Entry(
+        origin ?? NodeId.Raft, FactKeys.Removal(node), FactKind.Removal, FactCodec.Encode(new RemovalFact(node, $"node-{(ulong)node.Value:x}")));
+
     public static PhysicalAddress Mac(byte last) => new([0x52, 0x54, 0, 0, 0, last]);
 
     public static Member Member(NodeId id, MemberStatus status = MemberStatus.Alive) => new()
@@ -112,6 +115,7 @@ internal static class Said
         .. view.Nics.Select(n => $"nic {n}"),
         .. view.Pools.Values.OrderBy(p => p.Network).Select(p => $"pool {p}"),
         .. view.Leases.Values.OrderBy(l => l.AttachmentId).Select(l => $"lease {l}"),
+        .. view.Removals.Values.OrderBy(r => r.Node).Select(r => $"removal {r}"),
         .. view.Admissions.Select(a => $"admission {a}"),
         $"voters {string.Join(';', view.Voters)} dissolved {view.Dissolved} counter {view.ClaimCounter}",
     ]);

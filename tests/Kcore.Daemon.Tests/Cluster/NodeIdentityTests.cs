@@ -55,6 +55,54 @@ public sealed class NodeIdentityTests : IDisposable
     }
 
     [Fact]
+    public void Duty_and_departure_outlive_a_start()
+    {
+        NodeIdentity before = Load();
+        before.Duty = Duty.Leaving;
+        _test.Reopen();
+        Assert.Equal((Duty.Leaving, Departure.None), (Load().Duty, Load().Departure));
+        Load().Depart();
+        _test.Reopen();
+        Assert.Equal(Departure.Left, Load().Departure);
+    }
+
+    [Fact]
+    public void A_node_that_did_not_ask_to_leave_was_removed()
+    {
+        NodeIdentity node = Load();
+        node.Depart();
+
+        Assert.Equal(Departure.Removed, node.Departure);
+    }
+
+    [Theory]
+    [InlineData(ResetScope.KeepKey, false, false, 0)]
+    [InlineData(ResetScope.WithKey, true, false, 0)]
+    [InlineData(ResetScope.JoinAnew, false, true, 1)]
+    internal void A_reset_makes_another_node_of_it_and_is_done_again_when_it_was_interrupted(ResetScope scope, bool key, bool everMember, int contacts)
+    {
+        NodeIdentity before = Load();
+        before.JoinCluster(Home);
+        before.RememberContacts(["192.0.2.1:7946"]);
+        before.Duty = Duty.Leaving;
+        before.Depart();
+        NodeIdentity.WipeIfAsked(new MetaStore(_test.Database), _ => Assert.Fail("nobody asked"));
+        before.AskForReset(scope);
+        _test.Reopen();
+        Assert.Throws<IOException>(() => NodeIdentity.WipeIfAsked(new MetaStore(_test.Database), _ => throw new IOException("power cut")));
+        List<bool> asked = [];
+        NodeIdentity.WipeIfAsked(new MetaStore(_test.Database), asked.Add);
+        NodeIdentity.WipeIfAsked(new MetaStore(_test.Database), _ => Assert.Fail("it was done"));
+        NodeIdentity after = Load();
+
+        Assert.Equal([key], asked);
+        Assert.NotEqual(before.Id, after.Id);
+        Assert.Null(after.Cluster);
+        Assert.Equal((Duty.Serving, Departure.None, everMember), (after.Duty, after.Departure, after.WasEverMember));
+        Assert.Equal(contacts, after.RememberedContacts().Count);
+    }
+
+    [Fact]
     public void A_boot_counter_that_peers_know_to_be_higher_is_kept()
     {
         Load().RaiseBootEpoch(41);

@@ -138,14 +138,47 @@ public sealed class ReplicatedStateTests
         state.Do(Commands.Pool());
         state.Do(new ReplicatedCommand.NodeAdd(new MemberId(Commands.Id(9), Commands.Id(90)), "n1"));
         Assert.Equal(RefusalCode.AlreadyExists, state.Do(new ReplicatedCommand.NodeAdd(new MemberId(Commands.Id(8), Commands.Id(80)), "n1")).Refusal().Code);
-        state.Do(Commands.Allocate(1, node: 9));
-        state.Do(new ReplicatedCommand.NodeRemove(Commands.Id(9)));
+        state.Do(new ReplicatedCommand.NodeAdd(new MemberId(Commands.Id(8), Commands.Id(80)), "n2"));
+        Remove(state);
         Assert.True(state.WasRemoved(Commands.Id(9)));
         Assert.Equal(RefusalCode.FailedPrecondition, state.Do(Commands.Allocate(2, node: 9)).Refusal().Code);
-        Assert.True(state.TryGetLease(new AttachmentId(Commands.Id(1)), out _));
-        state.Do(new ReplicatedCommand.NodeAdd(new MemberId(Commands.Id(9), Commands.Id(91)), "n1"));
-        Assert.Equal("10.250.0.3", state.Do(Commands.Allocate(2, node: 9)).Address());
+
+        // Its name is free, its identity is not.
+        Assert.Equal(RefusalCode.FailedPrecondition, state.Do(new ReplicatedCommand.NodeAdd(new MemberId(Commands.Id(9), Commands.Id(91)), "n1")).Refusal().Code);
+        Assert.IsType<ReplicatedResult.Done>(state.Do(new ReplicatedCommand.NodeAdd(new MemberId(Commands.Id(7), Commands.Id(70)), "n1")).Result);
     }
+
+    [Fact]
+    public void A_removal_is_refused_while_leases_are_held_unless_it_ends_them_and_no_address_comes_back()
+    {
+        ReplicatedState state = Commands.Founded();
+        state.Do(Commands.Pool());
+        state.Do(new ReplicatedCommand.NodeAdd(new MemberId(Commands.Id(9), Commands.Id(90)), "n1"));
+        Assert.Equal(RefusalCode.FailedPrecondition, Remove(state, releaseLeases: true).Refusal().Code);
+        state.Do(new ReplicatedCommand.NodeAdd(new MemberId(Commands.Id(8), Commands.Id(80)), "n2"));
+        Assert.Equal("10.250.0.2", state.Do(Commands.Allocate(1, node: 9)).Address());
+        Assert.Equal("10.250.0.3", state.Do(Commands.Allocate(2, node: 8)).Address());
+
+        Assert.Equal(RefusalCode.FailedPrecondition, Remove(state).Refusal().Code);
+        Assert.True(state.TryGetLease(new AttachmentId(Commands.Id(1)), out _));
+        Assert.Collection(
+            Remove(state, releaseLeases: true).Changes,
+            c => Assert.Equal(new AttachmentId(Commands.Id(1)), Assert.IsType<ReplicatedChange.LeaseRemoved>(c).Attachment),
+            c => Assert.Equal("n1", Assert.IsType<ReplicatedChange.NodeRemoved>(c).Name));
+        Assert.Empty(Remove(state).Changes);
+        Assert.Equal(1, state.Statistics(new NetworkUid(Commands.Id(1)))!.Used);
+        Assert.Equal("10.250.0.4", state.Do(Commands.Allocate(3, node: 8)).Address());
+        Assert.Equal(RefusalCode.NotFound, state.Do(new ReplicatedCommand.NodeRemove(Commands.Id(77), ReleaseLeases: true)).Refusal().Code);
+
+        var restored = new ReplicatedState();
+        restored.Restore(state.TakeSnapshot());
+        Assert.Equal("n1", Assert.Single(restored.EnumerateAll().OfType<ReplicatedChange.NodeRemoved>()).Name);
+        Assert.True(restored.WasRemoved(Commands.Id(9)));
+        Assert.True(state.StateHash().SequenceEqual(restored.StateHash()));
+    }
+
+    private static Kcore.Daemon.Cluster.Consensus.ApplyOutcome<ReplicatedResult, ReplicatedChange> Remove(ReplicatedState state, bool releaseLeases = false) =>
+        state.Do(new ReplicatedCommand.NodeRemove(Commands.Id(9), releaseLeases));
 
     [Fact]
     public void Everything_enumerated_is_what_the_changes_added_up_to()
@@ -198,7 +231,8 @@ public sealed class ReplicatedStateTests
         [
             new ReplicatedCommand.Found(Commands.Cluster, 3),
             new ReplicatedCommand.NodeAdd(new MemberId(Commands.Id(9), Commands.Id(90)), "närrisch"),
-            new ReplicatedCommand.NodeRemove(Commands.Id(9)),
+            new ReplicatedCommand.NodeRemove(Commands.Id(9), ReleaseLeases: false),
+            new ReplicatedCommand.NodeRemove(Commands.Id(9), ReleaseLeases: true),
             new ReplicatedCommand.Dissolve(Commands.Id(7)),
             new ReplicatedCommand.DeletePool(new NetworkUid(Commands.Id(1))),
             Commands.Allocate(1),

@@ -41,6 +41,7 @@ internal static class CatalogTargets
         () => Fact(FactKind.Pool, new PoolFact(5, "prod", 14458, new IPAddress([10, 88, 0, 9]), 253, 7, 246), FactCodec.Encode),
         () => Fact(FactKind.Lease, new LeaseFact(1, 2, new IPAddress([10, 88, 0, 2]), Mac, new NodeId(0xB), "web-01", ulong.MaxValue), FactCodec.Encode),
         () => Fact(FactKind.Admission, new AdmissionFact(new NodeId(0xC), 77, "node-c"), FactCodec.Encode),
+        () => Fact(FactKind.Removal, new RemovalFact(new NodeId(0xC), "node-c"), FactCodec.Encode),
         () => Fact(FactKind.Dissolved, new DissolvedFact(UInt128.MaxValue), FactCodec.Encode),
         View,
     ];

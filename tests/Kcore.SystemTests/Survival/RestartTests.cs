@@ -58,6 +58,11 @@ public sealed class RestartTests(ThreeNodes three, ITestOutputHelper output) : S
         try
         {
             await Task.Delay(Pause);
+
+            // Buried long ago, and its host answers: nothing was withdrawn.
+            await network.ForwardingIsExactAsync(TimeSpan.FromSeconds(1));
+            NodeDetail asleep = (await A.KctlAsync("describe", "node", B.Name, "-o", "json")).OrThrow().Read(ApiJson.Default.NodeDetail);
+            Assert.Equal(("dead", "answers"), (asleep.Summary.Status, asleep.Host));
         }
         finally
         {

@@ -19,7 +19,10 @@ internal static class VoterPolicy
 
         Dictionary<MemberId, VoterNode> nodes = situation.Nodes.ToDictionary(n => n.Member);
         ImmutableArray<MemberId> now = situation.Configuration.Voters;
-        ImmutableArray<MemberId> voters = situation.SinceVoterChange >= rules.ChangePause
+
+        // Who left or was removed may be gone any moment: it keeps its vote no longer than it takes.
+        bool isUrgent = now.Any(v => !nodes.ContainsKey(v));
+        ImmutableArray<MemberId> voters = isUrgent || situation.SinceVoterChange >= rules.ChangePause
             ? Voters(situation, nodes, rules)
             : now;
         ImmutableArray<MemberId> spares = Spares(situation, nodes, voters, rules);

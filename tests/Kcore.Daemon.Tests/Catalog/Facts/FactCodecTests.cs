@@ -32,6 +32,7 @@ public sealed class FactCodecTests
         Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("192.0.2.10"), true, "0.1.0", 9000, "eth0", true), FactCodec.Encode),
         Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("192.0.2.10"), false, "0.1.0", 1500, "eth0", true, 77), FactCodec.Encode),
         Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("2001:db8::10"), false, "", 0, "", false), FactCodec.Encode),
+        Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("192.0.2.10"), false, "0.1.0", 1500, "eth0", false, 77, Drained: true), FactCodec.Encode),
         Sample(FactKind.Participation, new ParticipationFact(UInt128.MaxValue, ObjectState.Failed, "no device"), FactCodec.Encode),
         Sample(FactKind.Participation, new ParticipationFact(0, ObjectState.Pending, null), FactCodec.Encode),
         Sample(FactKind.Nic, Said.NicFact(1, 2, "web-01", 3, "10.88.0.2", 99) with { Netns = "/run/netns/web", Ifname = "eth0", Reason = "it waits" }, FactCodec.Encode),
@@ -46,6 +47,7 @@ public sealed class FactCodecTests
         Sample(FactKind.Pool, new PoolFact(5, "prod", 14458, null, 253, 253, 0), FactCodec.Encode),
         Sample(FactKind.Lease, new LeaseFact(1, 2, IPAddress.Parse("10.88.0.2"), Said.Mac(1), Said.B, "web-01", ulong.MaxValue), FactCodec.Encode),
         Sample(FactKind.Admission, new AdmissionFact(Said.C, 77, "node-c"), FactCodec.Encode),
+        Sample(FactKind.Removal, new RemovalFact(Said.C, "node-c"), FactCodec.Encode),
         Sample(FactKind.Dissolved, new DissolvedFact(UInt128.MaxValue), FactCodec.Encode),
     ];
 

@@ -191,6 +191,7 @@ public sealed class CatalogViewTests
         Gen<CatalogEntry> others = Gen.OneOf(
             from origin in nodes select Node(origin),
             from origin in nodes from network in ids from key in ids select Entry(origin, FactKeys.Participation(key), FactKind.Participation, FactCodec.Encode(new ParticipationFact(network, ObjectState.Ready, null))),
+            from origin in origins from node in nodes select Removed(node, origin),
             from origin in origins from network in ids from name in names select Pool(network, name, origin),
             from origin in origins from attachment in ids from network in ids select Lease(attachment, network, "10.88.0.2", A, 5, origin));
         return Gen.OneOf(claims, claims, nics, others);

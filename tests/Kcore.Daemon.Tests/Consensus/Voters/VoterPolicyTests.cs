@@ -178,6 +178,22 @@ public sealed class VoterPolicyTests
     }
 
     [Fact]
+    public void Who_left_or_was_removed_hands_its_vote_on_at_once_and_who_is_silent_waits_for_the_pause()
+    {
+        VoterSituation removed = Situation("123 +4", Node(1), Node(2), Node(4)) with { SinceVoterChange = Second };
+        Assert.Equal("124", Show(VoterPolicy.Decide(removed, Rules)!.Target));
+        Assert.Null(VoterPolicy.Decide(Situation("123 +4", Node(1), Node(2), Silent(3, 900), Node(4)) with { SinceVoterChange = Second }, Rules));
+    }
+
+    [Fact]
+    public void A_leader_that_leaves_hands_its_vote_on_too_unless_nobody_can_take_it()
+    {
+        Assert.Equal("2 +3", Decide("123", Node(2), Node(3)));
+        Assert.Equal("2", Decide("1 +2", Node(2)));
+        Assert.Null(Decide("1 +2", Node(2) with { CaughtUpFor = Second }));
+    }
+
+    [Fact]
     public void Being_caught_up_is_counted_without_a_break()
     {
         var clock = new CatchUpClock(Rules);

@@ -1,7 +1,9 @@
+using System.Collections.Frozen;
 using System.Net;
 using Kcore.Daemon.Catalog;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Hosts;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Tests.Ipam.Attachments;
 using Kcore.Gossip;
@@ -45,6 +47,18 @@ public sealed class IntentBuilderTests
 
         Assert.Equal([B.Value, C.Value], intent.Overlays[0].Peers.Select(p => p.NodeUid));
         Assert.Equal("10.88.0.2", Assert.Single(intent.Overlays[0].RemoteNics).Address.ToString());
+        Assert.Equal(["192.0.2.11", "192.0.2.12"], intent.VtepMembers.Select(v => v.ToString()));
+    }
+
+    [Fact]
+    public void Behaviours_15_and_109_a_host_that_is_silent_too_is_taken_out_and_still_a_member()
+    {
+        var hosts = new HostSights(new Dictionary<NodeId, HostState> { [B] = HostState.Silent, [C] = HostState.Answers }.ToFrozenDictionary(), null);
+        DataplaneIntent intent = IntentBuilder.Build(
+            Self, Underlay, null, Snapshot(Prod, Member(A), Member(B, MemberStatus.Dead), Member(C, MemberStatus.Dead)), Attachments(), null, hosts: hosts);
+
+        Assert.Equal([C.Value], intent.Overlays[0].Peers.Select(p => p.NodeUid));
+        Assert.Empty(intent.Overlays[0].RemoteNics);
         Assert.Equal(["192.0.2.11", "192.0.2.12"], intent.VtepMembers.Select(v => v.ToString()));
     }
 

@@ -125,7 +125,7 @@ public sealed class MirrorReplicaTests : IDisposable
             0 => Commands.Pool(network, $"n{network}", 14000 + network, $"10.{network}.0.1", $"10.{network}.0.0/27"),
             1 => new ReplicatedCommand.DeletePool(new NetworkUid(Commands.Id(network))),
             2 => new ReplicatedCommand.NodeAdd(new Kcore.Raft.MemberId(Commands.Id(attachment), Commands.Id(network)), $"node-{attachment}"),
-            3 => new ReplicatedCommand.NodeRemove(Commands.Id(attachment)),
+            3 => new ReplicatedCommand.NodeRemove(Commands.Id(attachment), ReleaseLeases: true),
             4 or 5 => Commands.Release(attachment),
             _ => Commands.Allocate(attachment, network),
         };
