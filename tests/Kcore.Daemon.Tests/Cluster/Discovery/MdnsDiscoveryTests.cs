@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Cluster.Discovery;
+using Kcore.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
 
@@ -126,14 +127,17 @@ public sealed class MdnsDiscoveryTests
     }
 
     [SkippableFact]
-    public void Only_the_card_is_used_and_it_is_up()
+    public async Task Only_the_card_is_used_and_it_is_up()
     {
         using Namespaces hosts = Namespaces.MakeOrSkip();
         Namespaces.Ip($"-n {hosts.A} link add kbr-red type bridge");
         Namespaces.Ip($"-n {hosts.A} addr add 10.99.0.1/24 dev kbr-red");
         Namespaces.Ip($"-n {hosts.A} link set kbr-red up");
 
-        MdnsInterface only = Assert.Single(hosts.NetworkOf(hosts.A).Scan());
+        // The kernel calls a link running a while after its other end is up (linkwatch).
+        NamespacedNetwork network = hosts.NetworkOf(hosts.A);
+        await Until.SeenAsync(TimeSpan.FromSeconds(10), "a card runs", () => Task.FromResult(network.Scan().Any() ? null : "none"));
+        MdnsInterface only = Assert.Single(network.Scan());
         Assert.Equal("eth0", only.Name);
         Assert.Equal([new MdnsSubnet(IPAddress.Parse("10.77.0.1"), 24)], only.Subnets.ToArray());
     }
