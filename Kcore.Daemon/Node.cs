@@ -77,7 +77,7 @@ internal static class Node
         UnderlayWatch underlay = await UnderlayWatch.StartAsync(options.Node.Advertise, time, logger, stoppingToken);
         var events = new EventLog(database, time, name, logger);
         var twins = new TwinWatch(identity, name, events, logger);
-        var gossipReports = new GossipReports(events, twins.Suspect, time, logger);
+        var gossipReports = new GossipReports(events, twins.Suspect, twins.Silenced, time, logger);
         var connector = new PeerConnector(tls, time);
         MdnsDiscovery? discovery = options.Cluster.Discovery == "mdns"
             ? new MdnsDiscovery(new LinuxMdnsNetwork(), time, NewRandom(), log.Factory.CreateLogger<MdnsDiscovery>())

@@ -72,6 +72,12 @@ public abstract record GossipEffect
     /// <summary>Somebody else runs with our id: a copied disk. The one with the larger boot nonce should take a new id.</summary>
     public sealed record CloneDetected(NodeId Id, IPEndPoint Other, ulong OtherBootNonce) : GossipEffect;
 
+    /// <summary>
+    /// This node says nothing more of itself: another life of it, with a smaller boot nonce, goes on overtaking it. Whoever
+    /// knows better which of the two it is starts it again.
+    /// </summary>
+    public sealed record Yielded : GossipEffect;
+
     /// <summary>Whether this node hears from nobody although it should; it buries nobody meanwhile.</summary>
     public sealed record Isolated(bool IsIsolated) : GossipEffect;
 }

@@ -198,6 +198,7 @@ internal sealed class Roster(Turn turn, MemberTable members, Disseminator rumors
             {
                 HasYielded = true;
                 listener.Yielded();
+                turn.Emit(new GossipEffect.Yielded());
                 return;
             }
 

@@ -161,6 +161,7 @@ public sealed class GossipCoreTests
 
         Assert.Equal(nonce, Assert.Single(all.OfType<GossipEffect.CloneDetected>()).OtherBootNonce);
         Assert.Equal(yields ? 3 : 6, all.Count(e => e is GossipEffect.PersistEpoch));
+        Assert.Equal(yields ? 1 : 0, all.Count(e => e is GossipEffect.Yielded));
         Receive(core, 1, Frames.Member(core.Members.Find(Id(1))! with { BootNonce = 78 }, null));
         Assert.Contains(_effects, e => e is GossipEffect.CloneDetected { OtherBootNonce: 78 });
     }

@@ -34,6 +34,9 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
     private static readonly TimeSpan MemberPause = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
 
+    /// <summary>Two that are introduced to each other meet within a few turns.</summary>
+    private static readonly TimeSpan TwinMetWithin = TimeSpan.FromSeconds(15);
+
     /// <summary>Every member is probed each second, and so probes whoever it hears of: three rounds without a datagram are no accident.</summary>
     private static readonly TimeSpan UnheardAfter = TimeSpan.FromSeconds(3);
 
@@ -47,6 +50,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
     /// <summary>Clusters that dissolved under us: members that have not noticed yet would take us back in.</summary>
     private ImmutableArray<Guid> _ended = [];
     private volatile GossipLoop? _gossip;
+    private TimeSpan? _silencedAt;
     private volatile bool _resetAsked;
 
     public Published<ClusterState> State { get; } = new(ClusterState.Initial);
@@ -323,6 +327,12 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         if (parts.Twins.IsOvertaken)
         {
             throw new StartAgainException("a copy of this node has begun later than this one; this one starts again to be heard");
+        }
+
+        // A twin that is never met may be gone, and nobody else can tell what this node is.
+        if (parts.Twins.IsSilenced && (parts.Twins.HasMet || Now() - (_silencedAt ??= Now()) >= TwinMetWithin))
+        {
+            throw new StartAgainException("gossip has given way to a copy of this node; this one keeps its identity and starts again to be heard");
         }
     }
 

@@ -23,6 +23,7 @@ internal sealed partial class TwinWatch(NodeIdentity identity, string name, Even
     private ulong _told;
     private bool _yields;
     private bool _isOvertaken;
+    private bool _isSilenced;
 
     /// <summary>
     /// Where gossip has heard of a second start of a node, this one or another: hearsay, to be looked into. The two of
@@ -40,6 +41,18 @@ internal sealed partial class TwinWatch(NodeIdentity identity, string name, Even
     /// take all it sends for recordings of an earlier start.
     /// </summary>
     public bool IsOvertaken => Volatile.Read(ref _isOvertaken);
+
+    /// <summary>
+    /// Gossip has given way to the twin, by the boot nonce alone, and says nothing more of this node until it starts again. It
+    /// has met the twin when <see cref="HasMet"/>; who of the two is to change is then decided, and if it is not this one
+    /// it starts again.
+    /// </summary>
+    public bool IsSilenced => Volatile.Read(ref _isSilenced);
+
+    /// <summary>The twin was met: who changes is decided.</summary>
+    public bool HasMet => Volatile.Read(ref _told) != 0;
+
+    public void Silenced() => Volatile.Write(ref _isSilenced, true);
 
     /// <summary>Somebody proved this node's uid on a stream and said which start he is; it may be this very process.</summary>
     public void Met(IPEndPoint endpoint, string otherName, ulong bootNonce)

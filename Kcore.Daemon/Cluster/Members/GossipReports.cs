@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace Kcore.Daemon.Cluster.Members;
 
 /// <summary>Turns what the core reports into events and log lines, and remembers which peers hold another catalog.</summary>
-internal sealed partial class GossipReports(EventLog events, Action<NodeId, IPEndPoint> onTwin, TimeProvider time, ILogger logger) : IGossipObserver
+internal sealed partial class GossipReports(EventLog events, Action<NodeId, IPEndPoint> onTwin, Action onYielded, TimeProvider time, ILogger logger) : IGossipObserver
 {
     private ImmutableDictionary<NodeId, DateTimeOffset> _differing = ImmutableDictionary<NodeId, DateTimeOffset>.Empty;
     private string? _storageFault;
@@ -52,6 +52,9 @@ internal sealed partial class GossipReports(EventLog events, Action<NodeId, IPEn
                 Log.Clone(logger, clone.Id.ToString(), clone.Other.ToString());
                 events.Add("Conflict", $"node {clone.Id.Short} seems to run twice, the second time at {clone.Other}: a copied disk", clone.Id.ToString());
                 onTwin(clone.Id, clone.Other);
+                break;
+            case GossipEffect.Yielded:
+                onYielded();
                 break;
             case GossipEffect.Isolated isolated:
                 IsIsolated = isolated.IsIsolated;

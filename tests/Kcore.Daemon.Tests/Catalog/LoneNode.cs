@@ -58,7 +58,7 @@ internal sealed class LoneNode : IAsyncDisposable
             Underlay = new Published<Underlay>(Underlay),
             Catalog = new CatalogStore(_test.Database),
             Ledger = _ledger,
-            Observer = new GossipReports(_events, twins.Suspect, time, logger),
+            Observer = new GossipReports(_events, twins.Suspect, twins.Silenced, time, logger),
             Twins = twins,
             Time = time,
             Logger = logger,

@@ -6,7 +6,15 @@ using Xunit.Abstractions;
 
 namespace Kcore.SystemTests.Cluster;
 
+/// <summary>A LAN of three nodes that leave it and come back as others.</summary>
+[CollectionDefinition(Name)]
+public sealed class DepartingNodes : ICollectionFixture<ThreeNodes>
+{
+    public const string Name = "departing nodes";
+}
+
 /// <summary>The life's end of nodes: silent hosts, leaving, being removed, beginning anew.</summary>
+[Collection(DepartingNodes.Name)]
 public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) : SharedLanTest(three, output)
 {
     [SkippableFact]
@@ -179,7 +187,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
     private async Task<LanNode> LeaderAsync()
     {
         string? leader = null;
-        await Until.SeenAsync(TimeSpan.FromSeconds(30), "three vote and one leads", async () =>
+        await Until.SeenAsync(TimeSpan.FromSeconds(60), "three vote and one leads", async () =>
         {
             ClusterReport report = await A.ClusterAsync();
             leader = report.Leader;

@@ -18,7 +18,7 @@ public sealed class DeletionGateTests : IDisposable
 
     public DeletionGateTests()
     {
-        _gossip = new GossipReports(new EventLog(_test.Database, _time, "node-a", NullLogger.Instance), (_, _) => { }, _time, NullLogger.Instance);
+        _gossip = new GossipReports(new EventLog(_test.Database, _time, "node-a", NullLogger.Instance), (_, _) => { }, () => { }, _time, NullLogger.Instance);
         _gate = new DeletionGate(_gossip, _time);
     }
 
