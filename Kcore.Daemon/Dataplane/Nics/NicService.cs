@@ -71,11 +71,15 @@ internal sealed class NicService(
             self.Id.ToString(),
             network);
 
-        // The caller may go as soon as the device is on its way out; without a quorum the release itself waits for one.
+        // Whoever detaches a NIC may go on to use its device's name; without a quorum the release itself waits for one.
         using var limit = new CancellationTokenSource(ReleasePatience, time);
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
         try
         {
+            await kernel.Status.WhenAsync(
+                s => !s.Networks.TryGetValue(network, out NetworkHealth? health)
+                    || !health.Nics.TryGetValue(name, out NicHealth? nic) || nic.AttachmentId != released.Key,
+                both.Token);
             await table.Current.WhenAsync(s => !s.Records.ContainsKey(released.Id), both.Token);
         }
         catch (OperationCanceledException) when (!token.IsCancellationRequested)
