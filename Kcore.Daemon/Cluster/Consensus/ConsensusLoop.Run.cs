@@ -162,28 +162,17 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         {
             OfferWaiting();
             Ready ready = _node.TakeReady();
-            if (ready.IsEmpty)
-            {
-                break;
-            }
-
-            Send(ready);
-            if (ready.Batch is { } batch)
-            {
-                _writer!.Write(batch);
-            }
-
-            if (ready.Restore is { } snapshot)
-            {
-                Restore(snapshot);
-            }
-
-            Apply(ready.Committed);
-            TakeSnapshotWhenDue();
+            Act(ready);
             if (_node.Fault == RaftFault.Corrupt && _fault == ConsensusFault.None)
             {
                 Fail(ConsensusFault.StoreCorrupt, "The leader holds proof that this node's log lost what it had acknowledged.");
                 ConsensusLog.StoreCorrupt(_logger);
+            }
+
+            // Looked at last: a member that the core has just halted has nothing to do either.
+            if (ready.IsEmpty)
+            {
+                break;
             }
         }
 
@@ -196,6 +185,23 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         }
 
         PublishStatus();
+    }
+
+    private void Act(Ready ready)
+    {
+        Send(ready);
+        if (ready.Batch is { } batch)
+        {
+            _writer!.Write(batch);
+        }
+
+        if (ready.Restore is { } snapshot)
+        {
+            Restore(snapshot);
+        }
+
+        Apply(ready.Committed);
+        TakeSnapshotWhenDue();
     }
 
     private void Send(Ready ready)
@@ -364,6 +370,9 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             _ => RaftFault.StateDiverged,
         });
         Send(_node.TakeReady());
+
+        // Whoever is told that it failed can read why.
+        PublishStatus();
         FailAppended();
     }
 
@@ -380,15 +389,15 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     private void PublishStatus()
     {
         ConsensusStatus before = _status;
-        if (before.Role == RaftRole.Leader && _node.Role != RaftRole.Leader)
+        _leaderlessSince = !_node.Leader.IsNone && _fault == ConsensusFault.None ? null : _leaderlessSince ?? _time.GetUtcNow();
+        ConsensusStatus now = DescribeStatus();
+        _status = now;
+        if (before.Role == RaftRole.Leader && now.Role != RaftRole.Leader)
         {
             // Who leads next may commit these or not; whoever asked learns it fastest by asking there again.
             FailAppended();
         }
 
-        _leaderlessSince = !_node.Leader.IsNone && _fault == ConsensusFault.None ? null : _leaderlessSince ?? _time.GetUtcNow();
-        ConsensusStatus now = DescribeStatus();
-        _status = now;
         bool isOtherRole = before.Term != now.Term || before.Role != now.Role || before.Leader != now.Leader;
         bool isOtherGroup = before.IsJoint != now.IsJoint
             || !before.Learners.SequenceEqual(now.Learners)

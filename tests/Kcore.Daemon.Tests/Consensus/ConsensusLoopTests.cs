@@ -116,6 +116,29 @@ public sealed class ConsensusLoopTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task P19_a_log_that_lacks_what_the_leader_was_told_it_holds_is_called_corrupt()
+    {
+        // As after a copy of the disk has acknowledged entries in this member's name.
+        var files = new MemoryFileLayer();
+        RaftStore.Join(files, Identity, 64 * 1024);
+        await using var member = new RunningMember(files);
+        var leader = new MemberId(Commands.Id(7), Commands.Id(8));
+        RaftMessage.Heartbeat heartbeat = new(0)
+        {
+            Group = new RaftGroup(Identity.ClusterId, Identity.Epoch),
+            From = leader,
+            To = member.Loop.Status.Self,
+            Term = 2,
+        };
+        Assert.True(member.Loop.TryReceive(heartbeat));
+        await Until.SeenAsync(TimeSpan.FromSeconds(20), "it follows", () => Task.FromResult(member.Loop.Status.Leader == leader ? null : "no leader"));
+
+        Assert.True(member.Loop.TryReceive(heartbeat with { Commit = 5 }));
+        await Until.SeenAsync(TimeSpan.FromSeconds(20), "it says so", () => Task.FromResult(
+            member.Loop.Status.Fault == ConsensusFault.StoreCorrupt ? null : $"fault {member.Loop.Status.Fault}, leader {member.Loop.Status.Leader}"));
+    }
+
+    [Fact]
     public async Task A_disk_that_was_full_is_written_to_again_once_it_has_room()
     {
         MemoryFileLayer files = Founded();

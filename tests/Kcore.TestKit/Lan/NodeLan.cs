@@ -111,8 +111,7 @@ public sealed class NodeLan : IAsyncDisposable
     }
 
     /// <summary>Waits until all given daemons are one cluster, see each other alive and hold the same catalog.</summary>
-    /// <param name="withQuorum">Each must also know who leads the log.</param>
-    public static Task<TimeSpan> OneClusterAsync(IReadOnlyList<LanNode> nodes, TimeSpan within, bool withQuorum = true) => Until.SeenAsync(
+    public static Task<TimeSpan> OneClusterAsync(IReadOnlyList<LanNode> nodes, TimeSpan within) => Until.SeenAsync(
         within,
         $"{nodes.Count} nodes form one cluster, all alive, with one digest",
         async () =>
@@ -127,7 +126,7 @@ public sealed class NodeLan : IAsyncDisposable
 
                 StatusReport s = await node.StatusAsync();
                 string alive = string.Join(',', s.Members.Where(m => m.Status == "alive").Select(m => m.Name).Order(StringComparer.Ordinal));
-                seen.Add($"phase {s.Phase} cluster {s.ClusterId} digest {s.Digest} alive {alive} quorum {s.Consensus.Quorum || !withQuorum}");
+                seen.Add($"phase {s.Phase} cluster {s.ClusterId} digest {s.Digest} alive {alive} quorum {s.Consensus.Quorum}");
             }
 
             string all = string.Join(',', nodes.Select(n => n.Name).Order(StringComparer.Ordinal));
