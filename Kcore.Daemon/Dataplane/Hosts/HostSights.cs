@@ -6,7 +6,7 @@ namespace Kcore.Daemon.Dataplane.Hosts;
 /// <summary>What is known of the host a member runs on, beside what its daemon says.</summary>
 internal enum HostState
 {
-    /// <summary>Never asked long enough to tell.</summary>
+    /// <summary>It has not answered since this node started: its silence would be no news.</summary>
     Unknown,
 
     /// <summary>It answers ICMP echo.</summary>

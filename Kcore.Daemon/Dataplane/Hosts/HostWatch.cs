@@ -34,9 +34,11 @@ internal sealed record HostWatchRules
 /// <summary>
 /// Tells a dead daemon from a dead host: a member that gossip has buried keeps its entries while its host answers ICMP echo.
 /// Pure: members, answers and the time go in; whom to ask, and what is known, come out. A host that does not answer while
-/// its daemon lives is never judged by its silence, and neither is anybody by a silence of our own making.
+/// its daemon lives is never judged by its silence, neither is one that has not answered since this node started (ICMP may
+/// be filtered on the way to it, and a restart of ours must not withdraw what stood before), nor anybody by a silence of our own making.
 /// <code>
-/// Unknown ──answer──► Answers ──daemon dead and silence──► Silent ──answer, or daemon alive──► Answers
+/// Unknown ──answer──► Answers ──daemon dead and silence──► Silent ──answer──► Answers
+///    │                                                        └──daemon alive──► Unknown
 ///    └──silence, daemon alive──► Mute ──answer──► Answers
 /// </code>
 /// </summary>
@@ -138,7 +140,7 @@ internal sealed class HostWatch(HostWatchRules rules)
             case MemberStatus.Alive when host.Unanswered >= rules.MuteCount:
                 host.State = HostState.Mute;
                 break;
-            case MemberStatus.Dead when host.State != HostState.Mute
+            case MemberStatus.Dead when host.State == HostState.Answers
                 && host.Unanswered >= rules.SilenceCount && now - host.SilentSince >= rules.SilenceMin:
                 host.State = HostState.Silent;
                 break;

@@ -60,7 +60,7 @@ public sealed class HostWatchTests
         _b = MemberStatus.Alive;
         Observe();
 
-        Assert.NotEqual(HostState.Silent, _watch.States[B]);
+        Assert.Equal(HostState.Unknown, _watch.States[B]);
     }
 
     [Fact]
@@ -87,12 +87,18 @@ public sealed class HostWatchTests
     }
 
     [Fact]
-    public void A_host_that_was_dead_before_this_node_started_is_judged_all_the_same()
+    public void A_host_that_has_not_answered_since_this_node_started_proves_nothing_by_its_silence()
     {
         _answering.Remove(AddressB);
         _b = MemberStatus.Dead;
-        Run(5);
+        Run(600);
+        Assert.Equal(HostState.Unknown, _watch.States[B]);
 
+        // One answer, and from then on its silence is news.
+        _answering.Add(AddressB);
+        Run(1);
+        _answering.Remove(AddressB);
+        Run(5);
         Assert.Equal(HostState.Silent, _watch.States[B]);
     }
 
