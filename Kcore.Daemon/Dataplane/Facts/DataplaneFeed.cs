@@ -55,7 +55,8 @@ internal sealed partial class DataplaneFeed(
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
-        DataplaneIntent? intended = null;
+        DataplaneIntent? intended = null, last = null;
+        (CatalogSnapshot, Underlay, AttachmentSet, HostSights) builtFrom = default;
         while (true)
         {
             (Underlay link, long linkRevision) = underlay.Read();
@@ -72,9 +73,23 @@ internal sealed partial class DataplaneFeed(
             bool empties = IsCleared || phase == ClusterPhase.Left;
             if (empties || phase == ClusterPhase.Member)
             {
-                DataplaneIntent intent = empties
-                    ? IntentBuilder.Nothing(self, link, gatewayInterface)
-                    : IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members), UnderlayWatch.MtuOf, seen);
+                DataplaneIntent intent;
+                string? heldBack = gate.HeldBack(facts.Gossip.Members);
+                if (empties)
+                {
+                    intent = IntentBuilder.Nothing(self, link, gatewayInterface);
+                    last = null;
+                }
+                else if (last is not null && builtFrom == (facts, link, wanted, seen))
+                {
+                    intent = last = IntentBuilder.Renew(last, self, link, facts, wanted, heldBack, UnderlayWatch.MtuOf);
+                }
+                else
+                {
+                    intent = last = IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, heldBack, UnderlayWatch.MtuOf, seen);
+                    builtFrom = (facts, link, wanted, seen);
+                }
+
                 if (intended is null || !IntentComparison.Same(intent, intended))
                 {
                     intended = intent;

@@ -33,6 +33,7 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
         UplinkPort[] ports = [.. links.Where(l => !owned.ContainsKey(l.Index) && l.Master is { } m && owned.ContainsKey(m)).Select(l => new UplinkPort(l.Name, owned[l.Master!.Value].Name, l.IsUp))];
         LinkInfo[] ownedInfos = [.. links.Where(l => owned.ContainsKey(l.Index))];
         (ImmutableArray<TunnelEntry> tunnel, ImmutableArray<BridgeEntry> bridge) = ReadForwarding(byIndex, owned);
+        Dictionary<string, LinkInfo> byName = links.ToDictionary(l => l.Name, StringComparer.Ordinal);
         string[] paths = [.. desired.Sysctls.Select(s => s.Value.Path), BridgeNetfilter];
         Dictionary<string, string> values = sysctls.Read(paths);
         return new ObservedState
@@ -59,10 +60,10 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
             Foreign = [.. links.Where(l => !owned.ContainsKey(l.Index)).Select(l => AsForeign(l, byIndex))],
             RememberedUplinks = uplinks.Before,
             DefaultRouteDevices = desired.Uplinks.IsEmpty ? FrozenSet<string>.Empty : ReadDefaultRoutes(byIndex),
-            Indexes = links.ToFrozenDictionary(l => l.Name, l => l.Index, StringComparer.Ordinal),
+            Indexes = byName.ToFrozenDictionary(l => l.Key, l => l.Value.Index, StringComparer.Ordinal),
             Guests = desired.Guests.ToFrozenDictionary(
                 g => g.Value.HostDevice,
-                g => GuestReader.Read(g.Value, links.FirstOrDefault(l => l.Name == g.Value.HostDevice)),
+                g => GuestReader.Read(g.Value, byName.GetValueOrDefault(g.Value.HostDevice)),
                 StringComparer.Ordinal),
             AbsentSysctls = desired.Sysctls.Select(s => s.Value.Path).Where(p => !values.ContainsKey(p)).ToFrozenSet(StringComparer.Ordinal),
             RememberedSysctls = sysctls.Remembered,
