@@ -17,6 +17,7 @@ using Kcore.Daemon.Dataplane.Apply;
 using Kcore.Daemon.Dataplane.Facts;
 using Kcore.Daemon.Dataplane.Hosts;
 using Kcore.Daemon.Dataplane.Nics;
+using Kcore.Daemon.Dataplane.Paths;
 using Kcore.Daemon.Dhcp;
 using Kcore.Daemon.Dhcp.Supervision;
 using Kcore.Daemon.Hosting;
@@ -135,6 +136,7 @@ internal static class Node
             UplinkJournal.Open(Path.Combine(data, "uplinks.json")),
             reports, time, NewRandom(), log.Factory.CreateLogger<DataplaneLoop>());
         var hosts = new HostProber(self, catalog, events, time, logger);
+        var paths = new PathProber(self, underlay.Current, catalog, cluster.State, ring, events, NewRandom(), time, logger);
         var feed = new DataplaneFeed(
             self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, services, hosts.Sights, identity, time, logger);
         var dhcp = new DhcpLoop(
@@ -161,13 +163,13 @@ internal static class Node
         var endpoints = new ApiEndpoints(
             networks,
             nics,
-            new NetworkReports(self, catalog, underlay.Current, options.Dataplane.GatewayInterface),
+            new NetworkReports(self, catalog, underlay.Current, paths.Sights, options.Dataplane.GatewayInterface),
             catalog,
-            new NodeReports(self, catalog, underlay.Current, reports, hosts.Sights),
+            new NodeReports(self, catalog, underlay.Current, reports, hosts.Sights, paths.Sights),
             statuses,
             clusterReports,
             plans,
-            new DoctorReports(statuses, plans, reports),
+            new DoctorReports(statuses, plans, reports, catalog, underlay.Current, paths.Sights),
             departures,
             new NodeRemovals(self, catalog, proposals, quorum, route, time),
             new KeyReports(keyLoop, peerKeys, cluster, new RingFingerprints(ring), catalog, self),
@@ -206,6 +208,7 @@ internal static class Node
             removals.RunAsync(token),
             kernel.RunAsync(token),
             hosts.RunAsync(token),
+            paths.RunAsync(token),
             feed.RunAsync(token),
             dhcp.RunAsync(token),
             networks.KeepDefaultAsync(options.Dataplane.DefaultNetwork, time, token),

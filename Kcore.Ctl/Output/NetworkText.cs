@@ -89,7 +89,8 @@ internal static class NetworkText
             : "";
         string health = node.Health == "alive" ? "" : $", node is {node.Health}";
         string reason = node.Reason is null ? "" : $": {node.Reason}";
-        return $"{node.Node}{place} {node.State}{health}{reason}";
+        string warning = node.Warning is null ? "" : $"; {node.Warning}";
+        return $"{node.Node}{place} {node.State}{health}{reason}{warning}";
     }
 
     private static ImmutableArray<string> Row(NetworkSummary n, bool wide)
