@@ -24,6 +24,7 @@ using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Ipam.Pools;
+using Kcore.Daemon.Ipam.Upkeep;
 using Kcore.Daemon.Ipam.Removal;
 using Kcore.Daemon.Ipam.Voters;
 using Kcore.Daemon.Reconciliation;
@@ -123,8 +124,9 @@ internal static class Node
         ledger.Connect(cluster, catalog, proposals);
         var streams = new LedgerStreams(ledger, time);
 
-        var leases = new LeaseLoop(attachments, proposals, catalog, time, logger);
+        var leases = new LeaseLoop(attachments, proposals, ledger, catalog, time, logger);
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
+        var upkeep = new UpkeepLoop(ledger, catalog, proposals, events, time, logger);
         var stores = new StoreLoop(self, cluster, catalog, ledger, proposals, time, NewRandom(), logger);
         var voters = new VoterLoop(ledger, catalog, new VoterRules(), time, logger);
         var removals = new RemovalLoop(self, cluster, catalog, ledger, time, logger);
@@ -164,6 +166,7 @@ internal static class Node
             networks,
             nics,
             new NetworkReports(self, catalog, underlay.Current, paths.Sights, options.Dataplane.GatewayInterface),
+            new AddressDecisions(self, catalog, proposals, events),
             catalog,
             new NodeReports(self, catalog, underlay.Current, reports, hosts.Sights, paths.Sights),
             statuses,
@@ -203,6 +206,7 @@ internal static class Node
             catalog.RunAsync(token),
             leases.RunAsync(token),
             pools.RunAsync(token),
+            upkeep.RunAsync(token),
             stores.RunAsync(token),
             voters.RunAsync(token),
             removals.RunAsync(token),

@@ -70,6 +70,15 @@ internal static class NetworkText
             labels.Add("Next address", pool.Next ?? "none left")
                 .Add("Used addresses", $"{pool.Used} of {pool.Size}")
                 .Add("Free addresses", $"{pool.Free}");
+            if (network.AddressReuse is { } reuse)
+            {
+                labels.Add("Address reuse", reuse);
+            }
+
+            if (pool.Resting > 0)
+            {
+                labels.Add("Resting addresses", $"{pool.Resting}");
+            }
         }
 
         ImmutableArray<NetworkNode> nodes = network.Nodes.OrEmpty();

@@ -80,7 +80,10 @@ internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Publish
             Vni = overlay ? (int)vni : null,
             VxlanDevice = overlay ? DerivedNames.VxlanDevice(vni) : null,
             Mtu = Mtu(network, parent, link, now),
-            Addresses = spec.Type == NetworkType.Nat ? AddressReports.LocalUsage(network, now) : pool is null ? null : new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString()),
+            AddressReuse = overlay ? NetworkSpec.NameOf(spec.Reuse) : null,
+            Addresses = spec.Type == NetworkType.Nat ? AddressReports.LocalUsage(network, now)
+                : pool is null ? null
+                : new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString(), pool.Resting),
             Nodes =
             [
                 .. (string.IsNullOrWhiteSpace(targetNode) ? copies : [network])

@@ -135,7 +135,7 @@ internal sealed partial class DataplaneFeed(
             return false;
         }
 
-        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving);
+        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving, ledger.DivergedAt);
         if (writes.IsEmpty)
         {
             return true;
