@@ -29,7 +29,7 @@ internal sealed partial class ScriptedClients
     public IReadOnlyCollection<AttachmentId> GivenUp => _givenUp;
 
     /// <summary>Addresses that had more than one holder, one after the other.</summary>
-    public int Reused => _reuses.Where(o => o.Answer == AnswerKind.Granted).GroupBy(o => o.Address, StringComparer.Ordinal).Count(g => g.Count() > 1);
+    public int ReusedCount => _reuses.Where(o => o.Answer == AnswerKind.Granted).GroupBy(o => o.Address, StringComparer.Ordinal).Count(g => g.Count() > 1);
 
     public void StartUpkeep(int clients)
     {
