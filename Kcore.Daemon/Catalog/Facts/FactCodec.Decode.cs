@@ -56,6 +56,7 @@ internal static partial class FactCodec
         IPAddress? vtep = null;
         bool disabled = false, votes = false, drained = false;
         UInt128 store = 0;
+        ulong diverged = 0;
         int mtu = 0;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
@@ -71,11 +72,12 @@ internal static partial class FactCodec
                 case 7: votes = reader.ReadBoolean(); break;
                 case 12: store = ReadUid(ref reader); break;
                 case 13: drained = reader.ReadBoolean(); break;
+                case 20: diverged = reader.ReadUInt64(); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes, store, drained);
+        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes, store, drained, diverged);
     }
 
     private static ParticipationFact DecodeParticipation(ReadOnlySpan<byte> bytes)
@@ -169,7 +171,7 @@ internal static partial class FactCodec
         string? name = null;
         uint vni = 0;
         IPAddress? next = null;
-        ulong size = 0, used = 0, free = 0;
+        ulong size = 0, used = 0, free = 0, resting = 0;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
@@ -182,11 +184,12 @@ internal static partial class FactCodec
                 case 5: size = reader.ReadUInt64(uint.MaxValue); break;
                 case 6: used = reader.ReadUInt64(uint.MaxValue); break;
                 case 7: free = reader.ReadUInt64(uint.MaxValue); break;
+                case 8: resting = reader.ReadUInt64(uint.MaxValue); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new PoolFact(Need(network), Need(name), vni, next, (long)size, (long)used, (long)free);
+        return new PoolFact(Need(network), Need(name), vni, next, (long)size, (long)used, (long)free, (long)resting);
     }
 
     private static LeaseFact DecodeLease(ReadOnlySpan<byte> bytes)
@@ -196,6 +199,7 @@ internal static partial class FactCodec
         PhysicalAddress? mac = null;
         string? name = null;
         ulong index = 0;
+        bool orphaned = false;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
@@ -208,11 +212,12 @@ internal static partial class FactCodec
                 case 5: node = ReadUid(ref reader); break;
                 case 6: name = reader.ReadString(WireLimits.NameBytes); break;
                 case 7: index = reader.ReadUInt64(); break;
+                case 8: orphaned = reader.ReadBoolean(); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new LeaseFact(Need(attachment), Need(network), Need(address), Need(mac), new NodeId(Need(node)), Need(name), index);
+        return new LeaseFact(Need(attachment), Need(network), Need(address), Need(mac), new NodeId(Need(node)), Need(name), index, orphaned);
     }
 
     private static AdmissionFact DecodeAdmission(ReadOnlySpan<byte> bytes)
@@ -280,6 +285,7 @@ internal static partial class FactCodec
         string? target = null, uplink = null;
         PortRules ports = PortRules.None;
         AddressRanges excluded = AddressRanges.None;
+        AddressReuse reuse = AddressReuse.Never;
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
             switch (reader.ReadUInt64())
@@ -294,6 +300,7 @@ internal static partial class FactCodec
                 case 8: uplink = reader.ReadString(DeviceName.MaxLength); break;
                 case 9: ports = ReadPorts(ref reader); break;
                 case 10: excluded = ReadRanges(ref reader); break;
+                case 12: reuse = (AddressReuse)reader.ReadUInt64(255); break;
                 default: reader.Skip(); break;
             }
         }
@@ -303,7 +310,7 @@ internal static partial class FactCodec
             throw new WireFormatException("not a device name");
         }
 
-        if (prefix is < 8 or > 30 || !Enum.IsDefined(type) || Need(gateway).GetAddressBytes().Length != 4)
+        if (prefix is < 8 or > 30 || !Enum.IsDefined(type) || !Enum.IsDefined(reuse) || (reuse != AddressReuse.Never && type != NetworkType.Vxlan) || Need(gateway).GetAddressBytes().Length != 4)
         {
             throw new WireFormatException("not a network this version knows");
         }
@@ -320,6 +327,7 @@ internal static partial class FactCodec
             Uplink = uplink,
             Ports = ports,
             Excluded = excluded,
+            Reuse = reuse,
         };
         return excluded.Ranges.All(r => spec.Subnet.Contains(AddressRange.ToAddress(r.First)) && spec.Subnet.Contains(AddressRange.ToAddress(r.Last)))
             ? spec

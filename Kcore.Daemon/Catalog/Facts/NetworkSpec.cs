@@ -41,6 +41,9 @@ internal sealed record NetworkSpec
     /// <summary>Addresses of the subnet that guests never get. Only for vxlan.</summary>
     public AddressRanges Excluded { get; init; } = AddressRanges.None;
 
+    /// <summary>Whether an address that was given back is given again. Only for vxlan.</summary>
+    public AddressReuse Reuse { get; init; }
+
     public IPNetwork Subnet
     {
         get
@@ -67,6 +70,8 @@ internal sealed record NetworkSpec
 
     public static string NameOf(NetworkType type) => type.ToString().ToLowerInvariant();
 
+    public static string NameOf(AddressReuse reuse) => reuse.ToString().ToLowerInvariant();
+
     /// <summary>Names of the fields in which two specs differ, as the manifest spells them (behaviour 91).</summary>
     public ImmutableArray<string> DifferencesFrom(NetworkSpec other)
     {
@@ -81,6 +86,7 @@ internal sealed record NetworkSpec
         Compare("uplink", Uplink, other.Uplink);
         Compare("publish", Ports.Text, other.Ports.Text);
         Compare("exclude", Excluded.Text, other.Excluded.Text);
+        Compare("addressReuse", NameOf(Reuse), NameOf(other.Reuse));
         return fields.DrainToImmutable();
 
         void Compare(string field, string? mine, string? theirs)

@@ -55,7 +55,9 @@ internal sealed partial class DataplaneFeed(
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
-        DataplaneIntent? intended = null;
+        DataplaneIntent? intended = null, last = null;
+        (CatalogSnapshot, Underlay, AttachmentSet, HostSights) builtFrom = default;
+        (CatalogSnapshot, Underlay, AttachmentSet, ReconcileStatus, ServiceStatus, long, bool, UInt128, Duty) stated = default;
         while (true)
         {
             (Underlay link, long linkRevision) = underlay.Read();
@@ -72,9 +74,23 @@ internal sealed partial class DataplaneFeed(
             bool empties = IsCleared || phase == ClusterPhase.Left;
             if (empties || phase == ClusterPhase.Member)
             {
-                DataplaneIntent intent = empties
-                    ? IntentBuilder.Nothing(self, link, gatewayInterface)
-                    : IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members), UnderlayWatch.MtuOf, seen);
+                DataplaneIntent intent;
+                string? heldBack = gate.HeldBack(facts.Gossip.Members);
+                if (empties)
+                {
+                    intent = IntentBuilder.Nothing(self, link, gatewayInterface);
+                    last = null;
+                }
+                else if (last is not null && builtFrom == (facts, link, wanted, seen))
+                {
+                    intent = last = IntentBuilder.Renew(last, self, link, facts, wanted, heldBack, UnderlayWatch.MtuOf);
+                }
+                else
+                {
+                    intent = last = IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, heldBack, UnderlayWatch.MtuOf, seen);
+                    builtFrom = (facts, link, wanted, seen);
+                }
+
                 if (intended is null || !IntentComparison.Same(intent, intended))
                 {
                     intended = intent;
@@ -83,9 +99,15 @@ internal sealed partial class DataplaneFeed(
                 }
             }
 
-            if (!empties && phase == ClusterPhase.Member)
+            // What was found to be stated already is stated as long as nothing it follows from changes.
+            var basis = (facts, link, wanted, state, beside, refusalRevision, ledger.Votes, ledger.Store, identity.Duty);
+            if (empties || phase != ClusterPhase.Member)
             {
-                await StateAsync(link, facts, wanted, state, beside, stoppingToken);
+                stated = default;
+            }
+            else if (basis != stated)
+            {
+                stated = await StateAsync(link, facts, wanted, state, beside, stoppingToken) ? basis : default;
             }
 
             // What did not happen must not stay registered: this comes by once a second for as long as the daemon lives.
@@ -104,18 +126,19 @@ internal sealed partial class DataplaneFeed(
         }
     }
 
-    private async Task StateAsync(Underlay link, CatalogSnapshot facts, AttachmentSet wanted, ReconcileStatus state, ServiceStatus beside, CancellationToken token)
+    /// <summary>Whether nothing was left to state.</summary>
+    private async Task<bool> StateAsync(Underlay link, CatalogSnapshot facts, AttachmentSet wanted, ReconcileStatus state, ServiceStatus beside, CancellationToken token)
     {
         // Until the kernel was looked at once, nothing is known that would be worth taking back what we stated before.
         if (ReferenceEquals(state, ReconcileStatus.None))
         {
-            return;
+            return false;
         }
 
-        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving);
+        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving, ledger.DivergedAt);
         if (writes.IsEmpty)
         {
-            return;
+            return true;
         }
 
         try
@@ -126,6 +149,8 @@ internal sealed partial class DataplaneFeed(
         {
             Log.NotStated(logger, e.Message);
         }
+
+        return false;
     }
 
     private static partial class Log

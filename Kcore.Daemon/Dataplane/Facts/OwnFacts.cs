@@ -25,9 +25,10 @@ internal static class OwnFacts
         bool votes,
         UInt128 store,
         ServiceStatus? services = null,
-        bool drained = false)
+        bool drained = false,
+        ulong divergedAt = 0)
     {
-        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes, store, services ?? ServiceStatus.None, drained);
+        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes, store, services ?? ServiceStatus.None, drained, divergedAt);
         ImmutableArray<LocalWrite>.Builder writes = ImmutableArray.CreateBuilder<LocalWrite>();
         foreach (CatalogEntry entry in catalog.Gossip.Entries.Where(e => e.Origin == self.Id))
         {
@@ -60,11 +61,12 @@ internal static class OwnFacts
         bool votes,
         UInt128 store,
         ServiceStatus services,
-        bool drained)
+        bool drained,
+        ulong divergedAt)
     {
         var wanted = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
         Add(FactKeys.Node, FactKind.Node, FactCodec.Encode(new NodeFact(
-            self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes, store, drained)));
+            self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes, store, drained, divergedAt)));
         foreach (Network network in catalog.View.AllNetworks.Where(n =>
             n.Home is null ? !self.VxlanDisabled && IntentBuilder.IsMaterialised(n) : LocalIntents.IsHere(n, self)))
         {

@@ -212,7 +212,8 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
                     lease.Mac,
                     new NodeId(Uid.FromGuid(lease.NodeUid)),
                     lease.NicName,
-                    lease.Index)), lease.Index);
+                    lease.Index,
+                    lease.Orphaned)), lease.ChangedIndex);
                 PutPool(lease.Network);
                 break;
             case ReplicatedChange.LeaseRemoved lease:
@@ -243,6 +244,14 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
             case ReplicatedChange.Dissolved dissolved:
                 Put(FactKeys.Dissolved, FactKind.Dissolved, FactCodec.Encode(new DissolvedFact(Uid.FromGuid(dissolved.Target))), dissolved.Index);
                 break;
+            case ReplicatedChange.StateDiffers differs:
+                events.Add(
+                    "StateDiverged",
+                    $"the state of this node at log index {differs.Index} is not the leader's; nothing repairs it, see kctl cluster status",
+                    null,
+                    null,
+                    ("index", $"{differs.Index}"), ("own", $"{differs.Own:x32}"), ("leader", $"{differs.Leaders:x32}"));
+                break;
             case ReplicatedChange.Founded:
                 break;
             default:
@@ -261,7 +270,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
             if (state.Statistics(network) is { } now && _pools.TryGetValue(network, out (string Name, uint Vni) pool))
             {
                 Put(FactKeys.Pool(Uid.FromGuid(network.Value)), FactKind.Pool, FactCodec.Encode(new PoolFact(
-                    Uid.FromGuid(network.Value), pool.Name, pool.Vni, now.Next, now.Size, now.Used, now.Free)), now.ChangedIndex);
+                    Uid.FromGuid(network.Value), pool.Name, pool.Vni, now.Next, now.Size, now.Used, now.Free, now.Resting)), now.ChangedIndex);
             }
         }
     }
