@@ -39,6 +39,9 @@ public sealed record CreateNetworkRequest
     /// </summary>
     public ImmutableArray<string>? Exclude { get; init; }
 
+    /// <summary><c>none</c> or <c>wireguard</c>; null means <c>none</c>. Only for <c>vxlan</c>.</summary>
+    public string? Encryption { get; init; }
+
     /// <summary>Ports that go to the network's only NIC, unchanged. Only for <c>nat</c>.</summary>
     public ImmutableArray<int>? AllowedTcpPorts { get; init; }
 
@@ -110,6 +113,9 @@ public sealed record NetworkDetail
     public int? Vni { get; init; }
 
     public string? VxlanDevice { get; init; }
+
+    /// <summary><c>none</c> or <c>wireguard</c>; overlays only.</summary>
+    public string? Encryption { get; init; }
 
     /// <summary>MTU of bridge and guests on the serving node, bytes.</summary>
     public int? Mtu { get; init; }

@@ -12,7 +12,7 @@ using Kcore.Gossip;
 namespace Kcore.Daemon.Api;
 
 /// <summary>Nodes as <c>kctl</c> shows them, from the local replica.</summary>
-internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, DataplaneReports kernel, Published<HostSights> hosts)
+internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, DataplaneReports kernel, Published<HostSights> hosts, MeshReports mesh)
 {
     public ImmutableArray<NodeSummary> List()
     {
@@ -40,6 +40,9 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
             Incarnation = member.Incarnation,
             GossipPort = member.Endpoint.Port,
             RaftPort = member.RaftPort,
+            WireguardKey = fact?.Wireguard?.Key.ToString(),
+            MeshAddress = now.View.Mesh.GetValueOrDefault(member.Id)?.ToString(),
+            LastHandshake = mesh.LastHandshake(member.Id, fact),
             Networks =
             [
                 .. now.View.AllNetworks.SelectMany(n => now.View.ParticipantsOf(n.Uid)

@@ -73,6 +73,10 @@ public static class CommandCodec
                 writer.Id(release.Attachment.Value);
                 writer.Id(release.NodeUid);
                 break;
+            case ReplicatedCommand.JoinMesh join:
+                writer.U8(16);
+                writer.Id(join.NodeUid);
+                break;
             default:
                 throw new ArgumentException($"{command} has no encoding.", nameof(command));
         }
@@ -108,6 +112,7 @@ public static class CommandCodec
 
             // 3 was a removal that said nothing of leases; no version wrote one.
             9 => new ReplicatedCommand.NodeRemove(reader.Id(), reader.Flag()),
+            16 => new ReplicatedCommand.JoinMesh(reader.Id()),
             _ => null,
         };
         if (read is null || !reader.IsAtValidEnd)

@@ -76,6 +76,11 @@ public abstract record ReplicatedCommand
         Guid NodeUid,
         IPAddress? Wanted) : ReplicatedCommand;
 
+    /// <summary>
+    /// Gives an admitted node its address in the encrypted mesh, for as long as it is a node of the cluster. Repeating is success.
+    /// </summary>
+    public sealed record JoinMesh(Guid NodeUid) : ReplicatedCommand;
+
     /// <summary>Ends a lease for good: neither its address nor its attachment id is ever granted again. Repeating is success.</summary>
     public sealed record Release(AttachmentId Attachment, Guid NodeUid) : ReplicatedCommand;
 }

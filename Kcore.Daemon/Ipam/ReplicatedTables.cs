@@ -31,7 +31,10 @@ internal sealed record RemovedNode(Guid NodeUid, string Name, ulong Index);
 /// </summary>
 internal sealed class ReplicatedTables
 {
-    private const byte Version = 3;
+    private const byte Version = 4;
+
+    // Without the mesh.
+    private const byte MeshlessVersion = 3;
 
     // Of removed nodes it has the uid alone. No version of that time removed one.
     private const byte NamelessVersion = 2;
@@ -67,6 +70,8 @@ internal sealed class ReplicatedTables
 
     /// <summary>Attachments that were released, with their network: a late duplicate must not be granted anew.</summary>
     public SortedDictionary<AttachmentId, NetworkUid> Retired { get; } = [];
+
+    public MeshTable Mesh { get; } = new();
 
     public byte[] Encode()
     {
@@ -133,6 +138,7 @@ internal sealed class ReplicatedTables
             writer.Id(network.Value);
         }
 
+        Mesh.Write(writer);
         return writer.ToArray();
     }
 
@@ -142,7 +148,7 @@ internal sealed class ReplicatedTables
         var reader = new FieldReader(bytes);
         var tables = new ReplicatedTables();
         byte version = reader.U8();
-        bool isConsistent = version is Version or NamelessVersion or UndatedVersion && tables.TryRead(ref reader, version);
+        bool isConsistent = version is Version or MeshlessVersion or NamelessVersion or UndatedVersion && tables.TryRead(ref reader, version);
         return isConsistent && reader.IsAtValidEnd
             ? tables
             : throw new InvalidDataException("The bytes are no snapshot of the replicated state.");
@@ -150,7 +156,7 @@ internal sealed class ReplicatedTables
 
     private bool TryRead(ref FieldReader reader, byte version)
     {
-        bool isDated = version != UndatedVersion, isNamed = version == Version;
+        bool isDated = version != UndatedVersion, isNamed = version >= MeshlessVersion;
         ClusterId = reader.Id();
         Epoch = reader.U32();
         AppliedIndex = isDated ? reader.U64() : 0;
@@ -198,7 +204,7 @@ internal sealed class ReplicatedTables
             Retired[new AttachmentId(reader.Id())] = new NetworkUid(reader.Id());
         }
 
-        return true;
+        return version < Version || Mesh.TryRead(ref reader, Nodes.ContainsKey);
     }
 
     private bool TryReadPool(ref FieldReader reader, bool isDated)

@@ -24,7 +24,7 @@ _kctl() {
         describe:) words='network node' ;;
         delete:) words='network' ;;
         attach:|detach:) words='nic' ;;
-        node:) words='drain leave remove reset' ;;
+        node:) words='drain leave remove reset rotate-wireguard-key' ;;
         node:drain) words='--undo' ;;
         node:leave) words='--force' ;;
         node:remove) words="--force $(kctl get nodes -o name 2>/dev/null)" ;;
@@ -33,7 +33,7 @@ _kctl() {
         cluster:transfer-leader) words=$(kctl get nodes -o name 2>/dev/null) ;;
         cluster:rotate-key) words='--retire-after' ;;
         completion:) words='bash zsh fish' ;;
-        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --exclude --wait --timeout' ;;
+        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --exclude --encryption --wait --timeout' ;;
         get:network*) words='--all' ;;
         get:nic*|get:ip*) words='--network' ;;
         describe:network*|delete:network*) words="--target-node $(kctl get networks -o name 2>/dev/null)" ;;

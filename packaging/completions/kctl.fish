@@ -19,7 +19,7 @@ complete -c kctl -n '__kctl_bare describe' -a 'network node'
 complete -c kctl -n '__kctl_bare delete' -a network
 complete -c kctl -n '__kctl_bare attach' -a nic
 complete -c kctl -n '__kctl_bare detach' -a nic
-complete -c kctl -n '__kctl_bare node' -a 'drain leave remove reset'
+complete -c kctl -n '__kctl_bare node' -a 'drain leave remove reset rotate-wireguard-key'
 complete -c kctl -n '__kctl_kind node drain' -l undo
 for what in leave remove reset
     complete -c kctl -n "__kctl_kind node $what" -l force
@@ -34,6 +34,7 @@ for flag in external-ip gateway-ip internal-netmask vlan-id uplink publish exclu
     complete -c kctl -n '__kctl_kind create network' -l $flag -x
 end
 complete -c kctl -n '__kctl_kind create network' -l type -x -a 'nat bridge vxlan'
+complete -c kctl -n '__kctl_kind create network' -l encryption -x -a 'none wireguard'
 complete -c kctl -n '__kctl_kind create network' -l enable-outbound-nat
 complete -c kctl -n '__kctl_kind create network' -l no-outbound-nat
 complete -c kctl -n '__kctl_kind create network' -l wait

@@ -37,6 +37,7 @@ internal static partial class FactCodec
                 FactKind.Lease => DecodeLease(entry.Value.Span),
                 FactKind.Admission => DecodeAdmission(entry.Value.Span),
                 FactKind.Removal => DecodeRemoval(entry.Value.Span),
+                FactKind.Mesh => DecodeMesh(entry.Value.Span),
                 FactKind.Dissolved => DecodeDissolved(entry.Value.Span),
                 _ => null,
             };
@@ -57,6 +58,8 @@ internal static partial class FactCodec
         bool disabled = false, votes = false, drained = false;
         UInt128 store = 0;
         int mtu = 0;
+        WireguardKey? key = null;
+        ushort port = 0;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
@@ -71,12 +74,20 @@ internal static partial class FactCodec
                 case 7: votes = reader.ReadBoolean(); break;
                 case 12: store = ReadUid(ref reader); break;
                 case 13: drained = reader.ReadBoolean(); break;
+                case 16: key = ReadKey(ref reader); break;
+                case 17: port = reader.ReadUInt16(); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes, store, drained);
+        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes, store, drained)
+        {
+            Wireguard = key is null || port == 0 ? null : new WireguardEndpoint(key, port),
+        };
     }
+
+    private static WireguardKey ReadKey(ref MessagePackReader reader) =>
+        WireguardKey.TryFrom(reader.ReadBinary(WireguardKey.ByteCount)) ?? throw new WireFormatException("not a WireGuard key");
 
     private static ParticipationFact DecodeParticipation(ReadOnlySpan<byte> bytes)
     {
@@ -252,6 +263,26 @@ internal static partial class FactCodec
         return new RemovalFact(new NodeId(Need(node)), Need(name));
     }
 
+    private static MeshFact DecodeMesh(ReadOnlySpan<byte> bytes)
+    {
+        UInt128? node = null;
+        IPAddress? address = null;
+        var reader = new MessagePackReader(bytes);
+        for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
+        {
+            switch (reader.ReadUInt64())
+            {
+                case 1: node = ReadUid(ref reader); break;
+                case 2: address = ReadAddress(ref reader); break;
+                default: reader.Skip(); break;
+            }
+        }
+
+        return MeshPool.Contains(Need(address))
+            ? new MeshFact(new NodeId(Need(node)), address!)
+            : throw new WireFormatException("not an address of the mesh");
+    }
+
     private static DissolvedFact DecodeDissolved(ReadOnlySpan<byte> bytes)
     {
         UInt128? target = null;
@@ -280,6 +311,7 @@ internal static partial class FactCodec
         string? target = null, uplink = null;
         PortRules ports = PortRules.None;
         AddressRanges excluded = AddressRanges.None;
+        Encryption encryption = Encryption.None;
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
             switch (reader.ReadUInt64())
@@ -294,6 +326,7 @@ internal static partial class FactCodec
                 case 8: uplink = reader.ReadString(DeviceName.MaxLength); break;
                 case 9: ports = ReadPorts(ref reader); break;
                 case 10: excluded = ReadRanges(ref reader); break;
+                case 11: encryption = (Encryption)reader.ReadUInt64(255); break;
                 default: reader.Skip(); break;
             }
         }
@@ -301,6 +334,12 @@ internal static partial class FactCodec
         if (uplink is not null && !DeviceName.IsUsable(uplink))
         {
             throw new WireFormatException("not a device name");
+        }
+
+        // An encryption this version cannot do must not become none.
+        if (!Enum.IsDefined(encryption) || (encryption != Encryption.None && type != NetworkType.Vxlan))
+        {
+            throw new WireFormatException("not an encryption this version knows");
         }
 
         if (prefix is < 8 or > 30 || !Enum.IsDefined(type) || Need(gateway).GetAddressBytes().Length != 4)
@@ -320,6 +359,7 @@ internal static partial class FactCodec
             Uplink = uplink,
             Ports = ports,
             Excluded = excluded,
+            Encryption = encryption,
         };
         return excluded.Ranges.All(r => spec.Subnet.Contains(AddressRange.ToAddress(r.First)) && spec.Subnet.Contains(AddressRange.ToAddress(r.Last)))
             ? spec

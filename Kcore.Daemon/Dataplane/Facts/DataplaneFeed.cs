@@ -5,6 +5,7 @@ using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Daemon.Dataplane.Hosts;
+using Kcore.Daemon.Dataplane.Mesh;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Reconciliation;
@@ -35,6 +36,8 @@ internal sealed partial class DataplaneFeed(
     DataplaneReports reports,
     Published<ServiceStatus> services,
     Published<HostSights> hosts,
+    MeshKeys keys,
+    Published<MeshStatus> mesh,
     NodeIdentity identity,
     TimeProvider time,
     ILogger logger)
@@ -64,6 +67,8 @@ internal sealed partial class DataplaneFeed(
             (ReconcileStatus state, long stateRevision) = reports.Status.Read();
             (ServiceStatus beside, long besideRevision) = services.Read();
             (HostSights seen, long seenRevision) = hosts.Read();
+            (MeshKeys.Holding key, long keyRevision) = keys.Current.Read();
+            (MeshStatus secret, long secretRevision) = mesh.Read();
             long refusalRevision = leases.RefusalsChanged.Read().Revision;
 
             // Before the node is in a cluster it does not know what it should be; what is in the kernel stays.
@@ -85,7 +90,13 @@ internal sealed partial class DataplaneFeed(
 
             if (!empties && phase == ClusterPhase.Member)
             {
-                await StateAsync(link, facts, wanted, state, beside, stoppingToken);
+                if (!self.VxlanDisabled && facts.View.Networks.Values.Any(n => IntentBuilder.IsMaterialised(n) && IntentBuilder.IsEncrypted(n)))
+                {
+                    keys.Ensure();
+                    key = keys.Current.Current;
+                }
+
+                await StateAsync(link, facts, wanted, state, beside, key, secret, stoppingToken);
             }
 
             // What did not happen must not stay registered: this comes by once a second for as long as the daemon lives.
@@ -97,6 +108,8 @@ internal sealed partial class DataplaneFeed(
                 reports.Status.ChangedSince(stateRevision, woken.Token),
                 services.ChangedSince(besideRevision, woken.Token),
                 hosts.ChangedSince(seenRevision, woken.Token),
+                keys.Current.ChangedSince(keyRevision, woken.Token),
+                mesh.ChangedSince(secretRevision, woken.Token),
                 leases.RefusalsChanged.ChangedSince(refusalRevision, woken.Token),
                 Task.Delay(Recheck, time, woken.Token));
             await woken.CancelAsync();
@@ -104,7 +117,7 @@ internal sealed partial class DataplaneFeed(
         }
     }
 
-    private async Task StateAsync(Underlay link, CatalogSnapshot facts, AttachmentSet wanted, ReconcileStatus state, ServiceStatus beside, CancellationToken token)
+    private async Task StateAsync(Underlay link, CatalogSnapshot facts, AttachmentSet wanted, ReconcileStatus state, ServiceStatus beside, MeshKeys.Holding key, MeshStatus secret, CancellationToken token)
     {
         // Until the kernel was looked at once, nothing is known that would be worth taking back what we stated before.
         if (ReferenceEquals(state, ReconcileStatus.None))
@@ -112,7 +125,8 @@ internal sealed partial class DataplaneFeed(
             return;
         }
 
-        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving);
+        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving,
+            key.Key?.Public, key.Failure is { } failure ? secret with { IsUp = false, Failure = failure } : secret);
         if (writes.IsEmpty)
         {
             return;

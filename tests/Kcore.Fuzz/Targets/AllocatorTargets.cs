@@ -19,6 +19,7 @@ internal static class AllocatorTargets
         new ReplicatedCommand.Allocate(new AttachmentId(Uid(5)), new NetworkUid(Uid(3)), "web-02", Mac(2), RaftTargets.Id(2).NodeUid, new IPAddress([10, 88, 0, 9])),
         new ReplicatedCommand.Release(new AttachmentId(Uid(4)), RaftTargets.Id(2).NodeUid),
         new ReplicatedCommand.NodeRemove(RaftTargets.Id(2).NodeUid, ReleaseLeases: true),
+        new ReplicatedCommand.JoinMesh(RaftTargets.Id(2).NodeUid),
         new ReplicatedCommand.DeletePool(new NetworkUid(Uid(6))),
         new ReplicatedCommand.Dissolve(Uid(7)),
     ];
