@@ -3,7 +3,7 @@ namespace Kcore.Gossip;
 /// <summary>Times and sizes of the protocol. The defaults are for a LAN of 3 to some thousand nodes.</summary>
 public sealed record GossipOptions
 {
-    /// <summary>A crash is known in some four seconds; hosts that stand still for less than 2.5 s are not declared dead.</summary>
+    /// <summary>A crash is known in some three seconds; hosts that stand still for less than 2.5 s are not declared dead.</summary>
     public static GossipOptions Lan { get; } = new();
 
     /// <summary>
@@ -15,7 +15,10 @@ public sealed record GossipOptions
     /// <summary>One probe per period, whatever the size; detection time grows linearly with it.</summary>
     public TimeSpan ProbePeriod { get; init; } = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Least time between suspicion and death, for up to ten members; one second more per further power of ten.</summary>
+    /// <summary>
+    /// Least silence before death, for up to ten members; one second more per further power of ten. It begins when the first
+    /// accuser's own pings have gone unanswered.
+    /// </summary>
     public TimeSpan SuspicionMin { get; init; } = TimeSpan.FromSeconds(2.5);
 
     /// <summary>The suspicion lasts at most this many times its minimum when no witness confirms it.</summary>

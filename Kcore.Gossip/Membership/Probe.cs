@@ -15,7 +15,6 @@ internal sealed class Probe
     private static readonly TimeSpan SpacingMin = TimeSpan.FromMilliseconds(20);
     private readonly TimeSpan _spacing;
     private readonly TimeSpan _started;
-    private readonly TimeSpan _helpersDue;
 
     public Probe(NodeId target, uint incarnation, ulong sequence, TimeSpan started, TimeSpan period, TimeSpan roundTrip)
     {
@@ -23,7 +22,7 @@ internal sealed class Probe
         Incarnation = incarnation;
         Sequence = sequence;
         _started = started;
-        _helpersDue = started + (period * HelpersAt);
+        DirectEnd = started + (period * HelpersAt);
         Verdict = started + period;
         TimeSpan spacing = roundTrip == TimeSpan.Zero ? SecondPing : Turn.Later(2 * roundTrip, SpacingMin);
         // The third goes at three times the spacing and must be answered before helpers are asked.
@@ -37,6 +36,9 @@ internal sealed class Probe
     public ulong Sequence { get; }
 
     public TimeSpan Verdict { get; }
+
+    /// <summary>Until then our own pings may be answered; then helpers are asked.</summary>
+    public TimeSpan DirectEnd { get; }
 
     public int PingsSent { get; set; }
 
@@ -61,7 +63,7 @@ internal sealed class Probe
         _ => TimeSpan.MaxValue,
     };
 
-    public TimeSpan HelpersDue => HelpersAsked ? TimeSpan.MaxValue : _helpersDue;
+    public TimeSpan HelpersDue => HelpersAsked ? TimeSpan.MaxValue : DirectEnd;
 
     public TimeSpan NextEvent => Turn.Sooner(Turn.Sooner(NextPing, HelpersDue), Verdict);
 }

@@ -148,7 +148,9 @@ internal sealed class Prober
 
         if (_members.Find(probe.Target) is { IsActive: true } member && member.Incarnation == probe.Incarnation)
         {
-            _suspicions.Raise(member, probe.Nacks);
+            // Probes that our own bad health has stretched shorten nothing.
+            TimeSpan askingHelpers = _turn.Options.ProbePeriod * (1 - Probe.HelpersAt);
+            _suspicions.Raise(member, probe.Nacks, Turn.Later(probe.DirectEnd, _turn.Now - askingHelpers));
         }
     }
 }

@@ -99,6 +99,9 @@ internal sealed class Suspicion
         return Math.Min(Witnesses, Wanted) > before;
     }
 
+    /// <summary>The silence counts from its beginning, not from when the helpers were done: asking them costs no time.</summary>
+    public void BeginAt(TimeSpan silentSince) => _started = Turn.Sooner(_started, silentSince);
+
     /// <summary>We were stopped: the subject may have answered meanwhile. Gives it up to half its minimum more.</summary>
     public void Extend(TimeSpan stall) => _started += Turn.Sooner(stall, _min / 2);
 

@@ -25,12 +25,17 @@ internal sealed class Suspicions(
     }
 
     /// <summary>Our own probe of the member has failed; these helpers could not reach it either.</summary>
-    public void Raise(Member member, IEnumerable<NodeId> helpers)
+    /// <param name="silentSince">When the member ought to have answered the last of our own pings.</param>
+    public void Raise(Member member, IEnumerable<NodeId> helpers, TimeSpan silentSince)
     {
         var accusation = new Accusation(members.Self.Id, [.. helpers.Take(Accusation.MaxWitnesses)]);
         if (member.Status == MemberStatus.Alive)
         {
             roster.Declare(member, MemberStatus.Suspect, accusation);
+            if (_open.TryGetValue(member.Id, out Suspicion? raised))
+            {
+                raised.BeginAt(silentSince);
+            }
         }
         else
         {

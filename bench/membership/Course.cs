@@ -137,10 +137,14 @@ internal sealed class Course(IAgents agents, NodeLan lan, Options options, Resul
         string subject = agents.SubjectOf(leaver);
         int[] others = [.. Enumerable.Range(0, N).Where(i => i != leaver)];
         long asked = Stopwatch.GetTimestamp();
-        if (await agents.LeaveAsync(leaver)
-            && await agents.Sightings.WaitAsync(() => others.All(o => Of(o).Standing == Standing.Left), Patience))
+        agents.Leave(leaver);
+        if (await agents.Sightings.WaitAsync(() => others.All(o => Of(o).Standing == Standing.Left), Patience))
         {
             Add("graceful leave known by all, s", Seconds(asked, others.Max(o => Of(o).At)));
+        }
+        else
+        {
+            results.Note($"N = {N}, {agents.Name}: a leave was not known by all within {Patience.TotalSeconds} s");
         }
 
         (Standing Standing, long At) Of(int agent) => agents.Sightings.Of(agents.SpeakerOf(agent), subject);

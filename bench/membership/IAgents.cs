@@ -24,8 +24,8 @@ internal interface IAgents : IAsyncDisposable
     /// <summary>Kills the process (SIGKILL) and returns when it is gone.</summary>
     Task KillAsync(int agent);
 
-    /// <summary>False when there is no command for it; else the agent has begun to leave when the call returns.</summary>
-    Task<bool> LeaveAsync(int agent);
+    /// <summary>Asks the agent to leave; it has not left yet when this returns.</summary>
+    void Leave(int agent);
 
     int PidOf(int agent);
 

@@ -18,6 +18,7 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
     private readonly Dictionary<int, string> _ids = [];
     private readonly Dictionary<int, long> _sequence = [];
     private readonly Dictionary<int, (CancellationTokenSource Stop, Task Reading)> _readers = [];
+    private Task _leaving = Task.CompletedTask;
     private int _network;
 
     public string Name => "kcored";
@@ -79,8 +80,7 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
         await StopReadingAsync(agent);
     }
 
-    /// <summary>There is no command for it yet.</summary>
-    public Task<bool> LeaveAsync(int agent) => Task.FromResult(false);
+    public void Leave(int agent) => _leaving = LeaveAsync(agent);
 
     public int PidOf(int agent) => lan.Nodes[agent].Pid;
 
@@ -169,6 +169,7 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
 
     public async ValueTask DisposeAsync()
     {
+        await _leaving;
         foreach (int agent in _readers.Keys.ToArray())
         {
             if (lan.Nodes[agent].IsRunning)
@@ -183,6 +184,12 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
         {
             client.Dispose();
         }
+    }
+
+    private async Task LeaveAsync(int agent)
+    {
+        using HttpResponseMessage answer = await Client(agent).PostAsJsonAsync(Routes.Leave, new LeaveRequest(), ApiJson.Default.LeaveRequest);
+        answer.EnsureSuccessStatusCode();
     }
 
     private async Task StopReadingAsync(int agent)

@@ -53,13 +53,11 @@ internal sealed partial class SerfAgents(NodeLan lan) : IAgents
         await _readers[agent];
     }
 
-    public async Task<bool> LeaveAsync(int agent)
+    public void Leave(int agent)
     {
         // The command answers when the agent has gone; the clock of the course runs from its start.
         Process leave = Process.Start(new ProcessStartInfo("ip", ["netns", "exec", lan.Nodes[agent].Namespace, "serf", "leave"]) { RedirectStandardOutput = true, UseShellExecute = false })!;
-        await Task.CompletedTask;
         _readers[agent] = Task.WhenAll(_readers[agent], leave.WaitForExitAsync());
-        return true;
     }
 
     public int PidOf(int agent) => _processes[agent].Id;

@@ -389,7 +389,7 @@ public sealed partial class GossipCluster
                 return;
             case GossipEffect.OpenStream open:
                 Connect(node, open);
-                return;
+                break;
             case GossipEffect.Respond respond:
                 Respond(node, respond);
                 return;

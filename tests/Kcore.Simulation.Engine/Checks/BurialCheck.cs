@@ -13,6 +13,7 @@ public sealed class BurialCheck : ClusterCheck
     private readonly TimeSpan _window;
     private readonly double _tolerableLoss;
     private readonly Dictionary<int, Dictionary<NodeId, TimeSpan>> _heard = [];
+    private readonly Dictionary<(int Node, long Stream), NodeId> _asked = [];
 
     public BurialCheck(GossipCluster cluster, GossipOptions options, double tolerableLoss)
         : base(cluster)
@@ -37,11 +38,19 @@ public sealed class BurialCheck : ClusterCheck
             case GossipInput.StreamRequest request:
                 _heard[node.Index][request.From] = Cluster.Now;
                 break;
+            case GossipInput.StreamReply reply when _asked.TryGetValue((node.Index, reply.Stream), out NodeId peer):
+                _heard[node.Index][peer] = Cluster.Now;
+                break;
         }
     }
 
     public override void OnEffect(SimulatedNode node, GossipEffect effect)
     {
+        if (effect is GossipEffect.OpenStream open)
+        {
+            _asked[(node.Index, open.Stream)] = open.To;
+        }
+
         if (effect is not GossipEffect.MemberChanged { After: { Status: MemberStatus.Dead } after } changed || changed.Accuser != node.Id)
         {
             return;
