@@ -120,6 +120,13 @@ internal static class OwnFacts
     /// <summary>An encrypted overlay is as good as the mesh: nothing of it goes any other way.</summary>
     public static (ObjectState State, string? Reason) StateOf(Network network, NodeId self, CatalogSnapshot catalog, ReconcileStatus kernel, MeshStatus mesh)
     {
+        // Nobody has looked at the mesh since the start: what was said of it before is the best there is.
+        if (ReferenceEquals(mesh, MeshStatus.None)
+            && catalog.View.ParticipantsOf(network.Uid).FirstOrDefault(p => p.Node == self).Fact is { } stated)
+        {
+            return (stated.State, stated.Reason);
+        }
+
         if (!catalog.View.Mesh.ContainsKey(self))
         {
             return (ObjectState.Pending, mesh.Failure is { } none ? Shortened(none) : "waits for an address in the encrypted mesh, which the cluster's log gives");

@@ -69,7 +69,7 @@ public sealed class MeshFactsTests
 
         Assert.Empty(intent.Overlays[0].Peers);
         Assert.Empty(intent.Overlays[0].RemoteNics);
-        Assert.Equal(["node-b", "node-c"], intent.Overlays[0].WithoutKey);
+        Assert.Equal(["node-b", "node-c"], intent.Overlays[0].WithoutKey.ToArray());
         Assert.Empty(intent.Mesh!.Peers);
     }
 
@@ -112,10 +112,14 @@ public sealed class MeshFactsTests
         (ObjectState state, string? reason) = State(Up, all);
         Assert.Equal(ObjectState.Ready, state);
         Assert.Contains("node-c", reason, StringComparison.Ordinal);
-        Assert.Equal(ObjectState.Pending, State(MeshStatus.None, all).State);
+        Assert.Equal(ObjectState.Pending, State(MeshStatus.None with { IsUp = false }, all).State);
         Assert.Equal((ObjectState.Failed, "no wireguard-go"), State(MeshStatus.None with { Failure = "no wireguard-go" }, all));
         Assert.Equal(ObjectState.Pending, State(Up, [Keyed(A)]).State);
     }
+
+    [Fact]
+    public void B023_After_a_restart_what_was_said_of_the_mesh_holds_until_somebody_has_looked() =>
+        Assert.Equal((ObjectState.Ready, null), State(MeshStatus.None, [Keyed(A), Keyed(B), Keyed(C), Inside(A), Inside(B), Inside(C)]));
 
     [Fact]
     public void The_public_key_is_told_with_the_node_once_there_is_one()

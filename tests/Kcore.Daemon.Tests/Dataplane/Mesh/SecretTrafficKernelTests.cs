@@ -47,8 +47,8 @@ public sealed partial class SecretTrafficKernelTests
         LabNode a = lab.AddNode(1);
         lab.AddNode(2);
         KernelLab.In(lab.Underlay, "nft add table bridge watch");
-        KernelLab.In(lab.Underlay, "nft add chain bridge watch all { type filter hook prerouting priority 0 ; }");
-        KernelLab.In(lab.Underlay, "nft add rule bridge watch all udp dport 4789 counter");
+        KernelLab.In(lab.Underlay, "nft add chain bridge watch pass { type filter hook prerouting priority 0 ; }");
+        KernelLab.In(lab.Underlay, "nft add rule bridge watch pass udp dport 4789 counter");
 
         // Somebody gives the address of the mesh to the card: now routes lead out, and only the filter is in the way.
         KernelLab.Ip(a.Namespace, $"addr add {Own}/18 dev eth0");
@@ -57,7 +57,7 @@ public sealed partial class SecretTrafficKernelTests
         await a.ConvergeAsync(Intent(a, encrypted));
         KernelLab.TryRun("ip", $"netns exec {a.Namespace} ping -c 3 -i 0.1 -W 1 10.88.0.77");
 
-        string seen = KernelLab.In(lab.Underlay, "nft list chain bridge watch all");
+        string seen = KernelLab.In(lab.Underlay, "nft list chain bridge watch pass");
         long packets = long.Parse(Packets().Match(seen).Groups["n"].ValueSpan, System.Globalization.CultureInfo.InvariantCulture);
         Assert.True(encrypted ? packets == 0 : packets > 0, seen);
     }
