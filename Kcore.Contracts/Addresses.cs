@@ -20,8 +20,17 @@ public sealed record NetworkAddresses
 
     public required long Used { get; init; }
 
-    /// <summary>Addresses that may still be given; those of an overlay are used once, so it may be less than size − used.</summary>
+    /// <summary>Addresses that may be given now; those of an overlay may be used once or rest first, so it may be less than size − used.</summary>
     public required long Free { get; init; }
+
+    /// <summary>Addresses that were given back and are given again later.</summary>
+    public long Resting { get; init; }
+
+    /// <summary>Addresses whose lease has lost its NIC.</summary>
+    public long Orphaned { get; init; }
+
+    /// <summary><c>never</c> or <c>quarantine</c>; overlays only.</summary>
+    public string? AddressReuse { get; init; }
 
     /// <summary>The address the next NIC gets; null when none is left.</summary>
     public string? Next { get; init; }
@@ -39,7 +48,8 @@ public sealed record ReservedRange(string First, string Last, string Reason);
 
 /// <summary>One address of one NIC.</summary>
 /// <param name="State">
-/// <c>held</c>, or <c>orphaned</c>: the node left, was removed or is forgotten, and nobody else may release the address.
+/// <c>held</c>, or <c>orphaned</c>: its NIC is known nowhere any more, or on a <c>nat</c> network its node is not; held until
+/// the NIC comes back or an operator releases it.
 /// </param>
 /// <param name="AttachmentId">128 bits, hexadecimal.</param>
 public sealed record AddressLease(string Address, string Nic, string Node, string NodeId, string Mac, string State, string AttachmentId);

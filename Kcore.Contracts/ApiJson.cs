@@ -14,6 +14,8 @@ namespace Kcore.Contracts;
 [JsonSerializable(typeof(ImmutableArray<NetworkSummary>))]
 [JsonSerializable(typeof(NetworkDetail))]
 [JsonSerializable(typeof(NetworkAddresses))]
+[JsonSerializable(typeof(ReleaseOrphansRequest))]
+[JsonSerializable(typeof(ReleasedOrphans))]
 [JsonSerializable(typeof(AttachNicRequest))]
 [JsonSerializable(typeof(NicInfo))]
 [JsonSerializable(typeof(ImmutableArray<NicInfo>))]

@@ -48,6 +48,9 @@ public sealed record ClusterReport
     /// <summary>Nodes without a part in the log.</summary>
     public required ImmutableArray<string> Observers { get; init; }
 
+    /// <summary>The log index at which this node last compared its state with the leader's; null before the first time.</summary>
+    public ulong? StateComparedAt { get; init; }
+
     /// <summary>Empty when all is well; otherwise <c>kctl cluster status</c> exits with 9.</summary>
     public required ImmutableArray<string> Degraded { get; init; }
 }

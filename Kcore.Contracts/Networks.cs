@@ -42,12 +42,29 @@ public sealed record CreateNetworkRequest
     /// <summary><c>none</c> or <c>wireguard</c>; null means <c>none</c>. Only for <c>vxlan</c>.</summary>
     public string? Encryption { get; init; }
 
+    /// <summary>
+    /// <c>never</c> or <c>quarantine</c>: whether an address that was given back is given again, once all others were and
+    /// ten minutes have passed. Null means <c>never</c>. Only for <c>vxlan</c>.
+    /// </summary>
+    public string? AddressReuse { get; init; }
+
     /// <summary>Ports that go to the network's only NIC, unchanged. Only for <c>nat</c>.</summary>
     public ImmutableArray<int>? AllowedTcpPorts { get; init; }
 
     /// <inheritdoc cref="AllowedTcpPorts"/>
     public ImmutableArray<int>? AllowedUdpPorts { get; init; }
 }
+
+/// <summary>What <c>kctl network release-orphans</c> asks for.</summary>
+public sealed record ReleaseOrphansRequest
+{
+    /// <summary>Only this address; null for all orphaned ones of the network.</summary>
+    public string? Address { get; init; }
+}
+
+/// <summary>What became of the orphaned addresses of a network.</summary>
+/// <param name="Released">The addresses whose leases ended, ascending.</param>
+public sealed record ReleasedOrphans(string Network, ImmutableArray<string> Released);
 
 /// <summary>Outcome of a write: what happened to which object, seen from the node that served it.</summary>
 /// <param name="Verb">What was done: <c>created</c>, <c>unchanged</c>, <c>deleted</c>, <c>drained</c>, <c>left</c>, <c>removed</c>, <c>reset</c> and so on.</param>
@@ -120,6 +137,9 @@ public sealed record NetworkDetail
     /// <summary>MTU of bridge and guests on the serving node, bytes.</summary>
     public int? Mtu { get; init; }
 
+    /// <summary><c>never</c> or <c>quarantine</c>; overlays only.</summary>
+    public string? AddressReuse { get; init; }
+
     /// <summary>Null until the address pool is committed.</summary>
     public PoolUsage? Addresses { get; init; }
 
@@ -130,9 +150,11 @@ public sealed record NetworkDetail
 }
 
 /// <param name="Next">The address the next allocation gets; null when none is left.</param>
-public sealed record PoolUsage(long Size, long Used, long Free, string? Next);
+/// <param name="Resting">Addresses that were given back and are given again later.</param>
+public sealed record PoolUsage(long Size, long Used, long Free, string? Next, long Resting = 0);
 
 /// <param name="State"><c>Ready</c>, <c>Pending</c> or <c>Failed</c>, as that node says of itself.</param>
 /// <param name="Health">Membership's view of the node: <c>alive</c>, <c>suspect</c>, <c>dead</c> or <c>left</c>.</param>
 /// <param name="External">Address the guests of a <c>nat</c> network appear under on this node.</param>
-public sealed record NetworkNode(string Node, string NodeId, string? Vtep, string State, string? Reason, string Health, string? External = null);
+/// <param name="Warning">What is wrong with the path of tunnel packets from the serving node to this one.</param>
+public sealed record NetworkNode(string Node, string NodeId, string? Vtep, string State, string? Reason, string Health, string? External = null, string? Warning = null);

@@ -35,6 +35,12 @@ public sealed record NodeDetail
     /// </summary>
     public string? Host { get; init; }
 
+    /// <summary>
+    /// Whether tunnel packets (UDP 4789) of the serving node get to this one and back, and how large they may be. Null for the
+    /// serving node, and for nodes it shares no ready overlay with.
+    /// </summary>
+    public NodePath? Path { get; init; }
+
     public required uint Epoch { get; init; }
 
     public required uint Incarnation { get; init; }
@@ -57,5 +63,10 @@ public sealed record NodeDetail
     /// <summary>What an operator should look at, each with what to do.</summary>
     public required ImmutableArray<string> Warnings { get; init; }
 }
+
+/// <param name="State"><c>works</c>, <c>too-small</c> (large packets do not pass), <c>broken</c> (none do) or <c>unknown</c> (not told yet).</param>
+/// <param name="Bytes">The largest IPv4 packet overlays of the serving node send there.</param>
+/// <param name="Passes">The largest one that was answered; only when it is too small.</param>
+public sealed record NodePath(string State, int Bytes, int? Passes = null);
 
 public sealed record NodeNetwork(string Network, string State, string? Reason);

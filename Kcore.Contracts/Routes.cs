@@ -13,6 +13,8 @@ namespace Kcore.Contracts;
 /// <item><c>POST /v1/networks</c> <see cref="CreateNetworkRequest"/> → <see cref="ChangeReceipt"/></item>
 /// <item><c>GET /v1/networks/{name}[?targetNode=N]</c> → <see cref="NetworkDetail"/></item>
 /// <item><c>DELETE /v1/networks/{name}[?targetNode=N]</c> → <see cref="ChangeReceipt"/></item>
+/// <item><c>POST /v1/networks/{name}/reclaim</c> → <see cref="ChangeReceipt"/></item>
+/// <item><c>POST /v1/networks/{name}/release-orphans</c> <see cref="ReleaseOrphansRequest"/> → <see cref="ReleasedOrphans"/></item>
 /// <item><c>GET /v1/nodes</c> → array of <see cref="NodeSummary"/>; <c>GET /v1/nodes/{nameOrId}</c> → <see cref="NodeDetail"/></item>
 /// <item><c>DELETE /v1/nodes/{nameOrId}[?force=true]</c> removes a node for good → <see cref="ChangeReceipt"/></item>
 /// <item><c>POST /v1/node/drain</c> <see cref="DrainRequest"/>, <c>POST /v1/node/leave</c> <see cref="LeaveRequest"/>, <c>POST /v1/node/reset</c> <see cref="ResetRequest"/>: the serving node → <see cref="ChangeReceipt"/></item>
@@ -38,6 +40,12 @@ public static class Routes
     public const string TransferLeader = "/v1/cluster/transfer-leader";
     public const string Digest = "/v1/digest";
     public const string Networks = "/v1/networks";
+    /// <summary>Below the path of a network.</summary>
+    public const string Reclaim = "/reclaim";
+
+    /// <summary>Below the path of a network.</summary>
+    public const string ReleaseOrphans = "/release-orphans";
+
     public const string Nodes = "/v1/nodes";
     public const string Drain = "/v1/node/drain";
     public const string Leave = "/v1/node/leave";

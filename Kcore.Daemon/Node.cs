@@ -18,12 +18,14 @@ using Kcore.Daemon.Dataplane.Facts;
 using Kcore.Daemon.Dataplane.Hosts;
 using Kcore.Daemon.Dataplane.Mesh;
 using Kcore.Daemon.Dataplane.Nics;
+using Kcore.Daemon.Dataplane.Paths;
 using Kcore.Daemon.Dhcp;
 using Kcore.Daemon.Dhcp.Supervision;
 using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Ipam.Pools;
+using Kcore.Daemon.Ipam.Upkeep;
 using Kcore.Daemon.Ipam.Removal;
 using Kcore.Daemon.Ipam.Voters;
 using Kcore.Daemon.Reconciliation;
@@ -123,8 +125,9 @@ internal static class Node
         ledger.Connect(cluster, catalog, proposals);
         var streams = new LedgerStreams(ledger, time);
 
-        var leases = new LeaseLoop(attachments, proposals, catalog, time, logger);
+        var leases = new LeaseLoop(attachments, proposals, ledger, catalog, time, logger);
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
+        var upkeep = new UpkeepLoop(ledger, catalog, proposals, events, time, logger);
         var stores = new StoreLoop(self, cluster, catalog, ledger, proposals, time, NewRandom(), logger);
         var voters = new VoterLoop(ledger, catalog, new VoterRules(), time, logger);
         var removals = new RemovalLoop(self, cluster, catalog, ledger, time, logger);
@@ -139,6 +142,7 @@ internal static class Node
             UplinkJournal.Open(Path.Combine(data, "uplinks.json")),
             reports, time, NewRandom(), log.Factory.CreateLogger<DataplaneLoop>());
         var hosts = new HostProber(self, catalog, events, time, logger);
+        var paths = new PathProber(self, underlay.Current, catalog, cluster.State, ring, events, NewRandom(), time, logger);
         var feed = new DataplaneFeed(
             self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, services, hosts.Sights, meshKeys, mesh, identity, time, logger);
         var dhcp = new DhcpLoop(
@@ -176,13 +180,14 @@ internal static class Node
         var endpoints = new ApiEndpoints(
             networks,
             nics,
-            new NetworkReports(self, catalog, underlay.Current, options.Dataplane.GatewayInterface),
+            new NetworkReports(self, catalog, underlay.Current, paths.Sights, options.Dataplane.GatewayInterface),
+            new AddressDecisions(self, catalog, proposals, events),
             catalog,
-            new NodeReports(self, catalog, underlay.Current, reports, hosts.Sights, meshReports),
+            new NodeReports(self, catalog, underlay.Current, reports, hosts.Sights, paths.Sights, meshReports),
             statuses,
             clusterReports,
             plans,
-            new DoctorReports(statuses, plans, reports),
+            new DoctorReports(statuses, plans, reports, catalog, underlay.Current, paths.Sights),
             departures,
             new NodeRemovals(self, catalog, proposals, quorum, route, time),
             new KeyReports(keyLoop, peerKeys, cluster, new RingFingerprints(ring), catalog, self),
@@ -217,11 +222,13 @@ internal static class Node
             catalog.RunAsync(token),
             leases.RunAsync(token),
             pools.RunAsync(token),
+            upkeep.RunAsync(token),
             stores.RunAsync(token),
             voters.RunAsync(token),
             removals.RunAsync(token),
             kernel.RunAsync(token),
             hosts.RunAsync(token),
+            paths.RunAsync(token),
             feed.RunAsync(token),
             dhcp.RunAsync(token),
             meshLoop.RunAsync(token),

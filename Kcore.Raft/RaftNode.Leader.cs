@@ -35,6 +35,7 @@ public sealed partial class RaftNode
     private readonly SortedDictionary<MemberId, PeerProgress> _progress = [];
     private int _heartbeatElapsed;
     private long _uncommittedBytes;
+    private bool _hasUnfed;
 
     // The newest snapshot as it is sent; a member that is being fed an older one keeps that.
     private OutgoingSnapshot? _outgoing;
@@ -86,7 +87,9 @@ public sealed partial class RaftNode
 
         AppendOwn(entry);
         index = entry.Index;
-        FeedAll();
+
+        // Not fed yet: what is proposed in one go leaves in one message and does not fill the window one by one.
+        _hasUnfed = true;
         return ProposeOutcome.Appended;
     }
 
@@ -150,7 +153,8 @@ public sealed partial class RaftNode
             progress.Tick(_options.ElectionTicks);
         }
 
-        if (++_heartbeatElapsed >= _options.HeartbeatTicks)
+        // A round of reads is asked again every tick: what was lost keeps somebody waiting.
+        if (++_heartbeatElapsed >= _options.HeartbeatTicks || _readsInRound.Count > 0)
         {
             _heartbeatElapsed = 0;
             SendHeartbeats();
@@ -158,6 +162,10 @@ public sealed partial class RaftNode
             {
                 HandOver();
             }
+        }
+        else
+        {
+            TellCommitted();
         }
 
         TickTransfer();
@@ -167,14 +175,47 @@ public sealed partial class RaftNode
     {
         foreach ((MemberId member, PeerProgress progress) in _progress)
         {
-            SendNow(new RaftMessage.Heartbeat(Math.Min(progress.Match, _log.Committed))
+            SendHeartbeat(member, progress);
+        }
+    }
+
+    private void SendHeartbeat(MemberId member, PeerProgress progress)
+    {
+        ulong commit = TellableTo(progress);
+        progress.Told(commit);
+        SendNow(new RaftMessage.Heartbeat(commit)
+        {
+            Group = Group,
+            From = Self,
+            To = member,
+            Term = Term,
+            Round = _readRound,
+        });
+    }
+
+    // What a commit changes at a follower waits for the next append that tells it anyway, and for a tick at most: a message
+    // of its own, with its answer, would cost every follower as much again as the entry did. A lost one is made good by
+    // the heartbeat, which tells it in any case.
+    private void TellCommitted()
+    {
+        foreach ((MemberId member, PeerProgress progress) in _progress)
+        {
+            if (progress.ToldCommit < TellableTo(progress))
             {
-                Group = Group,
-                From = Self,
-                To = member,
-                Term = Term,
-                Round = _readRound,
-            });
+                SendHeartbeat(member, progress);
+            }
+        }
+    }
+
+    // What the member was not seen to hold it could not commit.
+    private ulong TellableTo(PeerProgress progress) => Math.Min(progress.Match, _log.Committed);
+
+    // Somebody at that member waits for a read until it knows that this much is committed.
+    private void TellAwaited(MemberId member, PeerProgress progress)
+    {
+        if (progress.ToldCommit < Math.Min(progress.AwaitedCommit, TellableTo(progress)))
+        {
+            SendHeartbeat(member, progress);
         }
     }
 
@@ -232,6 +273,11 @@ public sealed partial class RaftNode
             Feed(reply.From, progress);
         }
 
+        if (Role == RaftRole.Leader)
+        {
+            TellAwaited(reply.From, progress);
+        }
+
         if (reply.From == TransferTarget)
         {
             ContinueTransfer();
@@ -263,24 +309,37 @@ public sealed partial class RaftNode
             return false;
         }
 
+        bool isUrgent = false;
         for (ulong index = before + 1; index <= candidate; index++)
         {
-            _uncommittedBytes -= _log[index].Cost;
+            RaftEntry entry = _log[index];
+            _uncommittedBytes -= entry.Cost;
+            isUrgent |= entry.Kind == RaftEntryKind.Configuration;
         }
 
         _log.CommitTo(candidate);
-        FeedAll(isCommitNews: true);
+        FeedAll(isUrgent);
         AfterCommit();
         return true;
     }
 
-    private void FeedAll(bool isCommitNews = false)
+    private void FeedProposed()
+    {
+        if (_hasUnfed && Role == RaftRole.Leader)
+        {
+            FeedAll();
+        }
+
+        _hasUnfed = false;
+    }
+
+    private void FeedAll(bool isUrgent = false)
     {
         foreach ((MemberId member, PeerProgress progress) in _progress)
         {
-            if (!Feed(member, progress) && isCommitNews && progress.State == FeedState.Replicate)
+            if (!Feed(member, progress) && isUrgent && progress.State == FeedState.Replicate)
             {
-                // Followers apply as soon as they know; waiting for the heartbeat would cost up to a tick.
+                // Who left, or may lead from now on, is to learn it before anything happens to this leader.
                 Send(member, progress, []);
             }
         }
@@ -339,6 +398,11 @@ public sealed partial class RaftNode
             To = member,
             Term = Term,
         });
-        progress.Sent(previous + (ulong)entries.Length, !entries.IsEmpty);
+        ulong last = previous + (ulong)entries.Length;
+        progress.Sent(last, !entries.IsEmpty);
+        if (progress.State == FeedState.Replicate)
+        {
+            progress.Told(Math.Min(last, _log.Committed));
+        }
     }
 }

@@ -102,6 +102,11 @@ public sealed partial class RaftNode
             else
             {
                 SendNow(new RaftMessage.ReadReply(session, token, _readIndex) { Group = Group, From = Self, To = asker, Term = Term });
+                if (_progress.TryGetValue(asker, out PeerProgress? progress))
+                {
+                    progress.AwaitedCommit = _readIndex;
+                    TellAwaited(asker, progress);
+                }
             }
         }
 

@@ -36,6 +36,7 @@ public sealed partial class RaftNode
     /// </summary>
     public Ready TakeReady()
     {
+        FeedProposed();
         StartReadRound();
         StorageBatch? batch = null;
         if (_writing is null && HasUnwritten && Fault == RaftFault.None)

@@ -3,8 +3,11 @@ namespace Kcore.Raft;
 /// <summary>The core's numbers; times are in ticks.</summary>
 public sealed record RaftOptions
 {
-    /// <summary>Ticks between a leader's heartbeats.</summary>
-    public int HeartbeatTicks { get; init; } = 1;
+    /// <summary>
+    /// Ticks between a leader's heartbeats. Three fit into the shortest wait for an election; what a follower is to learn
+    /// of a commit does not wait for them. Elections begin no later for it: they count from the last sign of the leader.
+    /// </summary>
+    public int HeartbeatTicks { get; init; } = 3;
 
     /// <summary>
     /// Ticks without a leader before an election, at least; each wait is drawn from here up to twice this. Also how long

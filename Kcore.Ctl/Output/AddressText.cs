@@ -17,8 +17,18 @@ internal static class AddressText
         ImmutableArray<AddressLease> leases = [.. addresses.Leases.OrEmpty().Where(l => l is not null)];
         labels.Add("Used", $"{addresses.Used} of {addresses.Size}")
             .Add("Free", $"{addresses.Free}")
-            .Add("Next", addresses.Next ?? "none left")
-            .Add("Reserved", string.Join(", ", addresses.Reserved.OrEmpty().Where(r => r is not null).Select(Reserved)));
+            .Add("Next", addresses.Next ?? "none left");
+        if (addresses.AddressReuse is { } reuse)
+        {
+            labels.Add("Address reuse", reuse);
+        }
+
+        if (addresses.Resting > 0)
+        {
+            labels.Add("Resting", $"{addresses.Resting}");
+        }
+
+        labels.Add("Reserved", string.Join(", ", addresses.Reserved.OrEmpty().Where(r => r is not null).Select(Reserved)));
         if (leases.Count(l => l.State == "orphaned") is > 0 and var orphaned)
         {
             labels.Add("Orphaned", $"{orphaned}");

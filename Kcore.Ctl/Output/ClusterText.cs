@@ -23,7 +23,7 @@ internal static class ClusterText
             .Indent(degraded)
             .Add("Cluster", $"{report.ClusterId ?? "none"} epoch {report.Epoch}")
             .Add("Leader", $"{report.Leader ?? "unknown"}, term {report.Term}")
-            .Add("Log", $"commit {report.Commit}, applied {report.Applied}, last {report.Last}")
+            .Add("Log", $"commit {report.Commit}, applied {report.Applied}, last {report.Last}{(report.StateComparedAt is { } compared ? $", state compared at {compared}" : "")}")
             .Add("Quorum", Quorum(report, voters.Length))
             .Add("Source", report.Source == "leader" ? "the leader" : $"{report.Node} alone: the leader does not answer")
             .Add("Observers", observers.IsEmpty ? "(none)" : string.Join(", ", observers))

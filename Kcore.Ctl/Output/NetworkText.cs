@@ -75,6 +75,15 @@ internal static class NetworkText
             labels.Add("Next address", pool.Next ?? "none left")
                 .Add("Used addresses", $"{pool.Used} of {pool.Size}")
                 .Add("Free addresses", $"{pool.Free}");
+            if (network.AddressReuse is { } reuse)
+            {
+                labels.Add("Address reuse", reuse);
+            }
+
+            if (pool.Resting > 0)
+            {
+                labels.Add("Resting addresses", $"{pool.Resting}");
+            }
         }
 
         ImmutableArray<NetworkNode> nodes = network.Nodes.OrEmpty();
@@ -94,7 +103,8 @@ internal static class NetworkText
             : "";
         string health = node.Health == "alive" ? "" : $", node is {node.Health}";
         string reason = node.Reason is null ? "" : $": {node.Reason}";
-        return $"{node.Node}{place} {node.State}{health}{reason}";
+        string warning = node.Warning is null ? "" : $"; {node.Warning}";
+        return $"{node.Node}{place} {node.State}{health}{reason}{warning}";
     }
 
     private static ImmutableArray<string> Row(NetworkSummary n, bool wide)

@@ -26,6 +26,7 @@ internal static class NodeText
             .Add("Address", node.AddressReason is null ? summary.Address : $"{summary.Address} ({node.AddressReason})")
             .Add("Status", StatusOf(summary))
             .Add("Host", HostText(node.Host))
+            .Add("Path", PathText(node.Path))
             .Add("Role", summary.Role)
             .Add("Version", summary.Version)
             .Add("VXLAN", summary.VxlanDisabled ? "disabled" : "enabled")
@@ -56,6 +57,14 @@ internal static class NodeText
         "silent" => "silent: does not answer ICMP echo",
         "mute" => "never answered ICMP echo",
         _ => host ?? "-",
+    };
+
+    private static string PathText(NodePath? path) => path?.State switch
+    {
+        "works" => $"UDP 4789 passes, with packets of {path.Bytes} bytes",
+        "too-small" => $"UDP 4789 passes, with packets of at most {path.Passes} of {path.Bytes} bytes",
+        "broken" => "UDP 4789 does not pass",
+        _ => path?.State ?? "-",
     };
 
     private static ImmutableArray<string> Row(NodeSummary n, bool wide)

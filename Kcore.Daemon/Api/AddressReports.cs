@@ -51,18 +51,22 @@ internal static class AddressReports
                 ErrorCode.Unavailable, $"network '{network.Name}' has no addresses yet: its pool waits for a quorum of the voters", next: "kctl status");
         }
 
-        HashSet<NodeId> admitted = [.. now.View.Admissions.Select(a => a.Node)];
+        LeaseFact[] leases = [.. now.View.Leases.Values.Where(l => l.Network == network.Uid)];
         return Report(
             network,
-            new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString()),
-            now.View.Leases.Values.Where(l => l.Network == network.Uid).Select(l => (l.Address, new AddressLease(
+            new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString(), pool.Resting),
+            leases.Select(l => (l.Address, new AddressLease(
                 l.Address.ToString(),
                 l.NicName,
                 now.NameOf(l.Node),
                 l.Node.ToString(),
                 DerivedNames.MacText(l.Mac),
-                admitted.Contains(l.Node) && IsMember(l.Node, now) ? "held" : "orphaned",
-                FactKeys.Hex(l.AttachmentId)))));
+                l.Orphaned ? "orphaned" : "held",
+                FactKeys.Hex(l.AttachmentId))))) with
+        {
+            AddressReuse = NetworkSpec.NameOf(network.Spec.Reuse),
+            Orphaned = leases.Count(l => l.Orphaned),
+        };
     }
 
     /// <summary>A nat network has no pool: its node gives the addresses and states them with the NICs.</summary>
@@ -80,7 +84,7 @@ internal static class AddressReports
                 DerivedNames.MacText(n.Fact.Mac),
                 IsMember(n.Node, now) ? "held" : "orphaned",
                 FactKeys.Hex(n.Fact.AttachmentId)))));
-        return addresses with { DhcpRange = $"{range.First} - {range.Last}" };
+        return addresses with { DhcpRange = $"{range.First} - {range.Last}", Orphaned = addresses.Leases.Count(l => l.State == "orphaned") };
     }
 
     /// <summary>How full the range of a nat network is, counted from the NICs its node states.</summary>
@@ -99,6 +103,7 @@ internal static class AddressReports
         Size = usage.Size,
         Used = usage.Used,
         Free = usage.Free,
+        Resting = usage.Resting,
         Next = usage.Next,
         Reserved = [.. Reserved(network.Spec)],
         Leases = [.. leases.OrderBy(l => l.Address.GetAddressBytes(), ByLengthThenBytes).ThenBy(l => l.Lease.AttachmentId, StringComparer.Ordinal).Select(l => l.Lease)],

@@ -18,6 +18,7 @@ internal sealed class ApiEndpoints(
     NetworkService networks,
     NicService nics,
     NetworkReports networkReports,
+    AddressDecisions addresses,
     CatalogHub catalog,
     NodeReports nodeReports,
     StatusReports status,
@@ -76,6 +77,16 @@ internal sealed class ApiEndpoints(
             context,
             await networks.DeleteAsync(Value(context, "name"), context.Request.Query["targetNode"], context.RequestAborted),
             ApiJson.Default.ChangeReceipt));
+
+        routes.MapPost(Routes.Networks + "/{name}" + Routes.Reclaim, async context => await Reply(
+            context,
+            await addresses.ReclaimAsync(Value(context, "name"), context.RequestAborted),
+            ApiJson.Default.ChangeReceipt));
+        routes.MapPost(Routes.Networks + "/{name}" + Routes.ReleaseOrphans, async context =>
+        {
+            ReleaseOrphansRequest request = await Body(context, ApiJson.Default.ReleaseOrphansRequest);
+            await Reply(context, await addresses.ReleaseOrphansAsync(Value(context, "name"), request, context.RequestAborted), ApiJson.Default.ReleasedOrphans);
+        });
 
         routes.MapGet(Routes.Ips, context => Reply(context, AddressReports.Report(context.Request.Query["network"], catalog.Current.Current, self.Id), ApiJson.Default.NetworkAddresses));
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Kcore.Contracts;
 using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Consensus;
 using Kcore.Daemon.Cluster.Founding;
@@ -62,7 +63,8 @@ internal sealed class ClusterReports(LocalNode self, ClusterLoop cluster, Catalo
             Voters = voters,
             Learners = learners,
             Observers = observers,
-            Degraded = [.. Degraded(told, isQuorate, voters)],
+            StateComparedAt = ledger.Open?.State.Comparison?.Index,
+            Degraded = [.. Degraded(told, isQuorate, voters, now)],
         };
     }
 
@@ -162,7 +164,7 @@ internal sealed class ClusterReports(LocalNode self, ClusterLoop cluster, Catalo
 
     private static string? NameOf(MemberId member, CatalogSnapshot now) => member.IsNone ? null : now.NameOf(new NodeId(Uid.FromGuid(member.NodeUid)));
 
-    private IEnumerable<string> Degraded(LogSummary? told, bool isQuorate, ImmutableArray<ClusterMember> voters)
+    private IEnumerable<string> Degraded(LogSummary? told, bool isQuorate, ImmutableArray<ClusterMember> voters, CatalogSnapshot now)
     {
         if (cluster.State.Current.Phase != ClusterPhase.Member)
         {
@@ -173,6 +175,11 @@ internal sealed class ClusterReports(LocalNode self, ClusterLoop cluster, Catalo
         if (!isQuorate)
         {
             yield return "no quorum: no new addresses; what exists keeps working";
+        }
+
+        foreach ((NodeId node, NodeFact fact) in now.View.Nodes.Where(n => n.Value.DivergedAt != 0).OrderBy(n => n.Key))
+        {
+            yield return $"the state of node {now.NameOf(node)} was not the leader's at log index {fact.DivergedAt}: addresses it gives out as leader may be wrong; stop kcored there and report this";
         }
 
         foreach (ClusterMember voter in voters.Where(v => told is null ? v.Health is not "alive" and not "suspect" : v.State != "ok"))

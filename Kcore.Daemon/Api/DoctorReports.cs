@@ -1,13 +1,20 @@
 using System.Collections.Immutable;
 using Kcore.Contracts;
 using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Facts;
+using Kcore.Daemon.Dataplane.Paths;
+using Kcore.Daemon.Reconciliation;
 
 namespace Kcore.Daemon.Api;
 
-/// <summary>Goes through what this node knows of itself and says what is wrong and what to do. It sends nothing.</summary>
-internal sealed class DoctorReports(StatusReports statuses, PlanReports plans, DataplaneReports kernel)
+/// <summary>
+/// Goes through what this node knows of itself, and of the paths to its peers, and says what is wrong and what to do. It sends
+/// nothing: the paths are probed all the time.
+/// </summary>
+internal sealed class DoctorReports(
+    StatusReports statuses, PlanReports plans, DataplaneReports kernel, CatalogHub catalog, Published<Underlay> underlay, Published<PathSights> paths)
 {
     public async Task<DoctorReport> ReportAsync(CancellationToken token)
     {
@@ -22,11 +29,34 @@ internal sealed class DoctorReports(StatusReports statuses, PlanReports plans, D
             Failed("networks", status.Dataplane.Refusals, "kctl plan"),
             await DriftAsync(token),
             Failed("firewall", [.. pass.Blocks.Select(b => b.ToString())], "the command of each finding, made to last in the firewall's own configuration"),
+            Paths(),
             Failed("fights", [.. kernel.Fights.Select(f => f.ToString())], "tell that program to leave kbr-*, kb-*, vxlan1*, tap-*, kv-* and the tables kcore alone"),
             Warning("spoofing", [.. pass.Drops.Select(d => $"NIC {d.Nic} on {d.Network}: {d.Count.Packets} frames dropped ({d.Reason.ToString().ToLowerInvariant()})")], "kctl get nics -o wide; a guest that may do so is attached with --allow-spoofing"),
             Warning("host", pass.Advisories, null),
         ];
         return new DoctorReport(status.Node, checks.All(c => c.Result != "failed"), checks);
+    }
+
+    /// <summary>One finding for each peer, with what helps there.</summary>
+    private DoctorCheck Paths()
+    {
+        PathSights sights = paths.Current;
+        if (sights.Obstacle is { } obstacle)
+        {
+            return Warning("paths", [obstacle], "the service needs CAP_NET_RAW, and an IPv4 address to advertise");
+        }
+
+        CatalogSnapshot now = catalog.Current.Current;
+        Underlay link = underlay.Current;
+        return Failed(
+            "paths",
+            [
+                .. sights.Paths.OrderBy(p => p.Key)
+                    .Select(p => PathFinding.Of(now.NameOf(p.Key), p.Value, link))
+                    .OfType<PathFinding>()
+                    .Select(f => f.ToString()),
+            ],
+            "kctl describe node NODE; looked at again twice a minute");
     }
 
     private async Task<DoctorCheck> DriftAsync(CancellationToken token)

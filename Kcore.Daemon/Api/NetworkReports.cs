@@ -10,13 +10,14 @@ using Kcore.Daemon.Catalog.View;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Daemon.Dataplane.Mesh;
+using Kcore.Daemon.Dataplane.Paths;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Gossip;
 
 namespace Kcore.Daemon.Api;
 
 /// <summary>Networks as <c>kctl</c> shows them, from the local replica.</summary>
-internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, string? gatewayInterface)
+internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, Published<PathSights> paths, string? gatewayInterface)
 {
     /// <summary>One row per name: networks of single nodes that share it are told apart by describe.</summary>
     /// <param name="all">Also the network every node has of its own (A7).</param>
@@ -81,7 +82,10 @@ internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Publish
             VxlanDevice = overlay ? DerivedNames.VxlanDevice(vni) : null,
             Encryption = overlay ? spec.EncryptionName : null,
             Mtu = Mtu(network, parent, link, now),
-            Addresses = spec.Type == NetworkType.Nat ? AddressReports.LocalUsage(network, now) : pool is null ? null : new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString()),
+            AddressReuse = overlay ? NetworkSpec.NameOf(spec.Reuse) : null,
+            Addresses = spec.Type == NetworkType.Nat ? AddressReports.LocalUsage(network, now)
+                : pool is null ? null
+                : new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString(), pool.Resting),
             Nodes =
             [
                 .. (string.IsNullOrWhiteSpace(targetNode) ? copies : [network])
@@ -109,7 +113,7 @@ internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Publish
         _ => null,
     };
 
-    private static NetworkNode Describe(Network network, NodeId node, ParticipationFact fact, CatalogSnapshot now) => new(
+    private NetworkNode Describe(Network network, NodeId node, ParticipationFact fact, CatalogSnapshot now) => new(
         now.NameOf(node),
         node.ToString(),
         network.Home is not null ? null
@@ -118,7 +122,8 @@ internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Publish
         fact.State.ToString(),
         fact.Reason,
         now.Gossip.Members.Find(node)?.Status.ToString().ToLowerInvariant() ?? "unknown",
-        network.Home is not null && network.Spec.Type == NetworkType.Nat ? LocalPlace.ExternalOf(network.Spec, node, now.View)?.ToString() : null);
+        network.Home is not null && network.Spec.Type == NetworkType.Nat ? LocalPlace.ExternalOf(network.Spec, node, now.View)?.ToString() : null,
+        network.Home is null && paths.Current.Of(node) is { } sight ? PathFinding.Of(now.NameOf(node), sight, underlay.Current)?.What : null);
 
     /// <summary>Configured members, healthy or not (A21); disabled ones and those that left take no part (behaviour 53).</summary>
     private static IEnumerable<(NodeId Node, ParticipationFact Fact)> Members(Network network, CatalogSnapshot now) =>

@@ -6,13 +6,14 @@ using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Facts;
 using Kcore.Daemon.Dataplane.Hosts;
+using Kcore.Daemon.Dataplane.Paths;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Gossip;
 
 namespace Kcore.Daemon.Api;
 
 /// <summary>Nodes as <c>kctl</c> shows them, from the local replica.</summary>
-internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, DataplaneReports kernel, Published<HostSights> hosts, MeshReports mesh)
+internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, DataplaneReports kernel, Published<HostSights> hosts, Published<PathSights> paths, MeshReports mesh)
 {
     public ImmutableArray<NodeSummary> List()
     {
@@ -36,6 +37,7 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
             UnderlayInterface = fact?.UnderlayInterface,
             UnderlayMtu = fact?.UnderlayMtu,
             Host = isSelf ? null : TextOf(hosts.Current.Of(member.Id)),
+            Path = paths.Current.Of(member.Id) is { } path ? new NodePath(TextOf(path.State), path.Full, path.Passes) : null,
             Epoch = member.Epoch,
             Incarnation = member.Incarnation,
             GossipPort = member.Endpoint.Port,
@@ -50,8 +52,8 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
                     .Select(p => new NodeNetwork(n.Name, p.Fact.State.ToString(), p.Fact.Reason))),
             ],
             Warnings = isSelf
-                ? [.. new[] { state.Error, hosts.Current.Obstacle }.OfType<string>(), .. state.Warnings, .. kernel.Fights.Select(f => f.ToString())]
-                : [.. WarningsOf(member, hosts.Current.Of(member.Id))],
+                ? [.. new[] { state.Error, hosts.Current.Obstacle, paths.Current.Obstacle }.OfType<string>(), .. state.Warnings, .. kernel.Fights.Select(f => f.ToString())]
+                : [.. WarningsOf(member, hosts.Current.Of(member.Id)), .. PathWarnings(member)],
         };
     }
 
@@ -62,6 +64,22 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
         HostState.Silent => "silent",
         _ => "unknown",
     };
+
+    private static string TextOf(PathState state) => state switch
+    {
+        PathState.Works => "works",
+        PathState.TooSmall => "too-small",
+        PathState.Broken => "broken",
+        _ => "unknown",
+    };
+
+    private IEnumerable<string> PathWarnings(Member member)
+    {
+        if (paths.Current.Of(member.Id) is { } sight && PathFinding.Of(member.Name, sight, underlay.Current) is { } finding)
+        {
+            yield return finding.ToString();
+        }
+    }
 
     private static IEnumerable<string> WarningsOf(Member member, HostState host)
     {

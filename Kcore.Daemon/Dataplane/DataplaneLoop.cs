@@ -47,6 +47,8 @@ internal sealed partial class DataplaneLoop(
     private readonly FightTracker _fights = new();
     private readonly long _start = time.GetTimestamp();
 
+    private (DataplaneIntent Intent, DesiredState Desired)? _derived;
+
     // What the last pass could not do: when it can be done later, that is no drift.
     private FrozenSet<(string Overlay, string? Nic)> _unsettled = [];
     private volatile ReconcileStatus _status = ReconcileStatus.None;
@@ -173,7 +175,7 @@ internal sealed partial class DataplaneLoop(
                 {
                     bool full = inputs.Everything || fullAt <= now;
                     bool foreign = full || foreignAt <= now;
-                    TimeSpan wait = await PassAsync(pass, intent, inputs, full, foreign, stoppingToken);
+                    TimeSpan wait = await PassAsync(pass, intent, Desired(intent), inputs, full, foreign, stoppingToken);
                     passed = now = time.GetElapsedTime(_start);
                     (foreignAt, foreignRead) = foreign ? (null, now) : (foreignAt, foreignRead);
                     fullAt = full ? now + (_fullPass * (0.9 + (0.2 * random.NextDouble()))) : fullAt;
@@ -230,9 +232,20 @@ internal sealed partial class DataplaneLoop(
         }
     }
 
+    /// <summary>What an intent means does not change, and the kernel is compared with it far more often than a new one comes.</summary>
+    private DesiredState Desired(DataplaneIntent intent)
+    {
+        if (!ReferenceEquals(intent, _derived?.Intent))
+        {
+            _derived = (intent, DesiredStateBuilder.From(intent));
+        }
+
+        return _derived!.Value.Desired;
+    }
+
     /// <summary>Returns how long until the next look is needed, the periodic one aside.</summary>
     private async Task<TimeSpan> PassAsync(
-        DataplanePass pass, DataplaneIntent intent, InputSnapshot inputs, bool full, bool foreign, CancellationToken cancellationToken)
+        DataplanePass pass, DataplaneIntent intent, DesiredState desired, InputSnapshot inputs, bool full, bool foreign, CancellationToken cancellationToken)
     {
         bool first = ReferenceEquals(_status, ReconcileStatus.None);
         long started = time.GetTimestamp();
@@ -243,7 +256,7 @@ internal sealed partial class DataplaneLoop(
             bool drift = inputs.Intent is null && !first;
             List<(StepResult Step, int Count)> made = [];
             PassResult result = await pass.RunAsync(
-                DesiredStateBuilder.From(intent),
+                desired,
                 readNft: full || inputs.NftChanged,
                 readForeign: foreign,
                 step => inputs.Intent is null ? _fights.AllowedAt(Key(step), now) : now,
@@ -310,7 +323,7 @@ internal sealed partial class DataplaneLoop(
         return line.Object == "nft" ? $"nft {line.Device}" : $"{line.Object} {line.Device} {line.Detail}";
     }
 
-    private static async Task AnswerAsync(
+    private async Task AnswerAsync(
         DataplanePass pass, DataplaneIntent? intent, InputSnapshot inputs, CancellationToken cancellationToken)
     {
         if (inputs.PlanRequests.Count == 0)
@@ -326,7 +339,7 @@ internal sealed partial class DataplaneLoop(
 
         try
         {
-            DataplanePlan plan = await pass.PlanAsync(DesiredStateBuilder.From(intent), cancellationToken);
+            DataplanePlan plan = await pass.PlanAsync(Desired(intent), cancellationToken);
             PlanReport report = new(plan, PlanRenderer.Lines(plan), PlanRenderer.Text(plan));
             foreach (TaskCompletionSource<PlanReport> request in inputs.PlanRequests)
             {

@@ -1,10 +1,12 @@
 using System.Net;
+using Kcore.Daemon.Catalog.Facts;
 
 namespace Kcore.Daemon.Ipam;
 
 /// <summary>
-/// The addresses of one overlay. An address is granted once in the life of the pool: the cursor only moves forward, and
-/// what was granted ahead of it on request is remembered until the cursor has passed.
+/// The addresses of one overlay. The cursor only moves forward, and what was granted ahead of it on request is remembered
+/// until the cursor has passed: so an address is granted once in the life of the pool, unless the pool was made, or told,
+/// to give returned ones again. Those come after all that were never granted.
 /// </summary>
 internal sealed class AddressPool
 {
@@ -50,19 +52,24 @@ internal sealed class AddressPool
 
     public long Size => _sequence.Count - _reserved.Count;
 
+    /// <summary>Empty for ever where addresses are never reused and none was reclaimed.</summary>
+    public ReturnedAddresses Returned { get; } = new();
+
     /// <summary>Addresses that may still be granted.</summary>
-    public long Free => _sequence.Count - Cursor - _reserved.Count(ordinal => ordinal >= Cursor) - _grantedAhead.Count;
+    public long Free => _sequence.Count - Cursor - _reserved.Count(ordinal => ordinal >= Cursor) - _grantedAhead.Count + Returned.RestedCount;
 
     /// <summary>What the next grant without a wish gets, or null when there is none.</summary>
-    public uint? Next
+    public uint? Next => (FirstUnused ?? Returned.Next) is { } ordinal ? _sequence.AddressAt(ordinal) : null;
+
+    private long? FirstUnused
     {
         get
         {
             for (long ordinal = Cursor; ordinal < _sequence.Count; ordinal++)
             {
-                if (!_reserved.Contains(ordinal) && !_grantedAhead.Contains(ordinal))
+                if (IsUnused(ordinal))
                 {
-                    return _sequence.AddressAt(ordinal);
+                    return ordinal;
                 }
             }
 
@@ -78,8 +85,11 @@ internal sealed class AddressPool
     public bool IsGrantable(uint address)
     {
         long ordinal = _sequence.OrdinalOf(address);
-        return ordinal >= Cursor && !_reserved.Contains(ordinal) && !_grantedAhead.Contains(ordinal);
+        return IsUnused(ordinal) || (Returned.IsRested(ordinal) && FirstUnused is null);
     }
+
+    /// <summary>True if it was given back, and is granted again only later.</summary>
+    public bool IsReturned(uint address) => Returned.Contains(_sequence.OrdinalOf(address));
 
     public bool TryGetHolder(ulong mac, out AttachmentId holder) => _holderByMac.TryGetValue(mac, out holder);
 
@@ -87,20 +97,69 @@ internal sealed class AddressPool
     public void Grant(uint address, ulong mac, AttachmentId holder, ulong index)
     {
         ChangedIndex = index;
-        _grantedAhead.Add(_sequence.OrdinalOf(address));
         _holderByMac.Add(mac, holder);
+        long ordinal = _sequence.OrdinalOf(address);
+        if (Returned.IsRested(ordinal))
+        {
+            Returned.Take(ordinal);
+            return;
+        }
+
+        _grantedAhead.Add(ordinal);
         MoveCursor();
     }
 
-    /// <summary>Ends a lease. The address stays granted for ever.</summary>
-    public void Release(ulong mac, ulong index)
+    /// <summary>The address stays with the NIC, which goes by another attachment from now on.</summary>
+    public void Pass(ulong mac, AttachmentId heir, ulong index)
+    {
+        ChangedIndex = index;
+        _holderByMac[mac] = heir;
+    }
+
+    /// <summary>Ends a lease. The address stays granted for ever, or rests before it is granted again.</summary>
+    public void Release(uint address, ulong mac, ulong index)
     {
         ChangedIndex = index;
         _holderByMac.Remove(mac);
+        if (Spec.Reuse == AddressReuse.Quarantine)
+        {
+            Returned.TryAdd(_sequence.OrdinalOf(address), index);
+        }
     }
 
-    /// <summary>Puts back when the pool last changed, as far as a snapshot tells; never goes back.</summary>
-    public void RestoreChange(ulong index) => ChangedIndex = Math.Max(ChangedIndex, index);
+    /// <summary>Has all that was granted and is not held granted again one day, as if it had been released now.</summary>
+    /// <returns>True if there is any.</returns>
+    public bool Reclaim(IEnumerable<uint> held, ulong index)
+    {
+        HashSet<long> kept = [.. held.Select(_sequence.OrdinalOf), .. _reserved];
+        int before = Returned.RestingCount;
+        for (long ordinal = 0; ordinal < Cursor; ordinal++)
+        {
+            if (!kept.Contains(ordinal))
+            {
+                Returned.TryAdd(ordinal, index);
+            }
+        }
+
+        foreach (long ordinal in _grantedAhead.Where(ordinal => !kept.Contains(ordinal)))
+        {
+            Returned.TryAdd(ordinal, index);
+        }
+
+        ChangedIndex = Returned.RestingCount > before ? index : ChangedIndex;
+        return Returned.RestingCount > before;
+    }
+
+    /// <inheritdoc cref="ReturnedAddresses.Advance"/>
+    public bool Advance(ulong seen, ulong clock, ulong index)
+    {
+        bool isChanged = Returned.Advance(seen, clock);
+        ChangedIndex = isChanged ? index : ChangedIndex;
+        return isChanged;
+    }
+
+    /// <summary>Something about the pool or its leases changed; never goes back.</summary>
+    public void NoteChange(ulong index) => ChangedIndex = Math.Max(ChangedIndex, index);
 
     /// <summary>Puts back what a snapshot held; false if it can't be true.</summary>
     public bool TryRestoreGrants(long cursor, IEnumerable<long> grantedAhead)
@@ -122,14 +181,24 @@ internal sealed class AddressPool
         return true;
     }
 
+    /// <summary>Puts back what a snapshot held; false if it can't be true.</summary>
+    public bool TryRestoreReturned(long cursor, IEnumerable<(long Ordinal, ulong Index, ulong? Since)> resting, IEnumerable<long> rested, ulong clock) =>
+        Returned.TryRestore(cursor, _sequence.Count, resting, rested, clock)
+        && Returned.Resting.Select(row => row.Ordinal).Concat(Returned.Rested).All(ordinal => WasGranted(ordinal) && !_reserved.Contains(ordinal));
+
     /// <summary>Puts back a lease of a snapshot; false if it can't be true.</summary>
     public bool TryRestoreLease(uint address, ulong mac, AttachmentId holder)
     {
         long ordinal = _sequence.OrdinalOf(address);
         return ordinal >= 0
-            && (ordinal < Cursor || _grantedAhead.Contains(ordinal))
+            && WasGranted(ordinal)
+            && !Returned.Contains(ordinal)
             && _holderByMac.TryAdd(mac, holder);
     }
+
+    private bool IsUnused(long ordinal) => ordinal >= Cursor && !_reserved.Contains(ordinal) && !_grantedAhead.Contains(ordinal);
+
+    private bool WasGranted(long ordinal) => ordinal < Cursor || _grantedAhead.Contains(ordinal);
 
     // Only past what was granted: a reserved address in between is passed together with the next grant, so that the
     // cursor is a function of the grants alone.

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.NetworkInformation;
+using Kcore.Daemon.Catalog.Facts;
 using Kcore.Raft;
 
 namespace Kcore.Daemon.Ipam;
@@ -47,15 +48,20 @@ public static class CommandCodec
                 writer.Id(dissolve.Target);
                 break;
             case ReplicatedCommand.CreatePool pool:
-                writer.U8(5);
+                writer.U8(pool.Reuse == AddressReuse.Never ? (byte)5 : (byte)34);
                 WritePool(writer, pool);
+                if (pool.Reuse != AddressReuse.Never)
+                {
+                    writer.U8((byte)pool.Reuse);
+                }
+
                 break;
             case ReplicatedCommand.DeletePool delete:
                 writer.U8(6);
                 writer.Id(delete.Network.Value);
                 break;
             case ReplicatedCommand.Allocate allocate:
-                writer.U8(7);
+                writer.U8(allocate.ValidUntil is null ? (byte)7 : (byte)32);
                 writer.Id(allocate.Attachment.Value);
                 writer.Id(allocate.Network.Value);
                 writer.Text(allocate.NicName);
@@ -67,11 +73,52 @@ public static class CommandCodec
                     WriteAddress(writer, allocate.Wanted);
                 }
 
+                if (allocate.ValidUntil is { } until)
+                {
+                    writer.U64(until);
+                }
+
                 break;
             case ReplicatedCommand.Release release:
-                writer.U8(8);
+                writer.U8(release.Network is null ? (byte)8 : (byte)33);
                 writer.Id(release.Attachment.Value);
                 writer.Id(release.NodeUid);
+                if (release.Network is { } network)
+                {
+                    writer.Id(network.Value);
+                }
+
+                break;
+            case ReplicatedCommand.AdvanceClock advance:
+                writer.U8(35);
+                writer.U64(advance.Seen);
+                writer.U64(advance.Millis);
+                break;
+            case ReplicatedCommand.Reclaim reclaim:
+                writer.U8(36);
+                writer.Id(reclaim.Network.Value);
+                break;
+            case ReplicatedCommand.MarkOrphaned mark:
+                writer.U8(37);
+                writer.Id(mark.Attachment.Value);
+                writer.Id(mark.NodeUid);
+                break;
+            case ReplicatedCommand.Adopt adopt:
+                writer.U8(38);
+                writer.Id(adopt.Attachment.Value);
+                writer.Id(adopt.NodeUid);
+                break;
+            case ReplicatedCommand.ReleaseOrphan release:
+                writer.U8(39);
+                writer.Id(release.Attachment.Value);
+                break;
+            case ReplicatedCommand.HashState:
+                writer.U8(40);
+                break;
+            case ReplicatedCommand.CompareState compare:
+                writer.U8(41);
+                writer.U64(compare.Index);
+                WriteHash(writer, compare.Hash);
                 break;
             case ReplicatedCommand.JoinMesh join:
                 writer.U8(16);
@@ -101,18 +148,22 @@ public static class CommandCodec
             4 => new ReplicatedCommand.Dissolve(reader.Id()),
             5 => ReadPool(ref reader),
             6 => new ReplicatedCommand.DeletePool(new NetworkUid(reader.Id())),
-            7 => new ReplicatedCommand.Allocate(
-                new AttachmentId(reader.Id()),
-                new NetworkUid(reader.Id()),
-                reader.Text(NameBytesMax),
-                ReadMac(ref reader),
-                reader.Id(),
-                reader.Flag() ? ReadAddress(ref reader) : null),
+            7 => ReadAllocate(ref reader),
             8 => new ReplicatedCommand.Release(new AttachmentId(reader.Id()), reader.Id()),
 
             // 3 was a removal that said nothing of leases; no version wrote one.
             9 => new ReplicatedCommand.NodeRemove(reader.Id(), reader.Flag()),
             16 => new ReplicatedCommand.JoinMesh(reader.Id()),
+            32 => ReadAllocate(ref reader) with { ValidUntil = reader.U64() },
+            33 => new ReplicatedCommand.Release(new AttachmentId(reader.Id()), reader.Id(), new NetworkUid(reader.Id())),
+            34 => ReadPool(ref reader) is { } pool && reader.U8() == (byte)AddressReuse.Quarantine ? pool with { Reuse = AddressReuse.Quarantine } : null,
+            35 => new ReplicatedCommand.AdvanceClock(reader.U64(), reader.U64()),
+            36 => new ReplicatedCommand.Reclaim(new NetworkUid(reader.Id())),
+            37 => new ReplicatedCommand.MarkOrphaned(new AttachmentId(reader.Id()), reader.Id()),
+            38 => new ReplicatedCommand.Adopt(new AttachmentId(reader.Id()), reader.Id()),
+            39 => new ReplicatedCommand.ReleaseOrphan(new AttachmentId(reader.Id())),
+            40 => new ReplicatedCommand.HashState(),
+            41 => new ReplicatedCommand.CompareState(reader.U64(), ReadHash(ref reader)),
             _ => null,
         };
         if (read is null || !reader.IsAtValidEnd)
@@ -123,6 +174,14 @@ public static class CommandCodec
         command = read;
         return true;
     }
+
+    private static ReplicatedCommand.Allocate ReadAllocate(ref FieldReader reader) => new(
+        new AttachmentId(reader.Id()),
+        new NetworkUid(reader.Id()),
+        reader.Text(NameBytesMax),
+        ReadMac(ref reader),
+        reader.Id(),
+        reader.Flag() ? ReadAddress(ref reader) : null);
 
     internal static void WritePool(FieldWriter writer, ReplicatedCommand.CreatePool pool)
     {
@@ -179,6 +238,18 @@ public static class CommandCodec
     }
 
     internal static IPAddress ReadAddress(ref FieldReader reader) => AddressSequence.ToAddress(ReadNumber(ref reader));
+
+    internal static void WriteHash(FieldWriter writer, UInt128 hash)
+    {
+        writer.U64((ulong)(hash >> 64));
+        writer.U64((ulong)hash);
+    }
+
+    internal static UInt128 ReadHash(ref FieldReader reader)
+    {
+        ulong upper = reader.U64();
+        return new UInt128(upper, reader.U64());
+    }
 
     internal static void WriteMac(FieldWriter writer, PhysicalAddress mac)
     {

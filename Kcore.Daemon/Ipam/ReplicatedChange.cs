@@ -22,6 +22,8 @@ public abstract record ReplicatedChange
     /// <param name="NodeUid">The node the NIC lives on.</param>
     /// <param name="NicName">For people.</param>
     /// <param name="Index">The log index of the grant.</param>
+    /// <param name="ChangedIndex">That of what was last said about it.</param>
+    /// <param name="Orphaned">Its NIC is known nowhere.</param>
     public sealed record LeasePut(
         AttachmentId Attachment,
         NetworkUid Network,
@@ -29,7 +31,9 @@ public abstract record ReplicatedChange
         PhysicalAddress Mac,
         Guid NodeUid,
         string NicName,
-        ulong Index) : ReplicatedChange;
+        ulong Index,
+        ulong ChangedIndex,
+        bool Orphaned) : ReplicatedChange;
 
     public sealed record LeaseRemoved(AttachmentId Attachment, NetworkUid Network, IPAddress Address) : ReplicatedChange;
 
@@ -70,4 +74,10 @@ public abstract record ReplicatedChange
 
     /// <summary>This cluster gave itself up; its members join <paramref name="Target"/>.</summary>
     public sealed record Dissolved(Guid Target, ulong Index) : ReplicatedChange;
+
+    /// <summary>
+    /// This member's state is not what the leader's was at the same log index. No fact of the state itself: other members
+    /// may see none.
+    /// </summary>
+    public sealed record StateDiffers(ulong Index, UInt128 Own, UInt128 Leaders) : ReplicatedChange;
 }

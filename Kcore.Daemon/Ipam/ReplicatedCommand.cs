@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.NetworkInformation;
+using Kcore.Daemon.Catalog.Facts;
 using Kcore.Raft;
 
 namespace Kcore.Daemon.Ipam;
@@ -37,13 +38,15 @@ public abstract record ReplicatedCommand
     /// <param name="Subnet">IPv4, /8 to /30, host bits clear.</param>
     /// <param name="Gateway">An address inside the subnet that is neither its first nor its last.</param>
     /// <param name="Exclusions">Addresses never handed out, at most <see cref="CommandCodec.ExclusionsMax"/>.</param>
+    /// <param name="Reuse">Whether a released address is granted again.</param>
     public sealed record CreatePool(
         NetworkUid Network,
         string Name,
         uint Vni,
         IPNetwork Subnet,
         IPAddress Gateway,
-        ImmutableArray<IPAddress> Exclusions) : ReplicatedCommand
+        ImmutableArray<IPAddress> Exclusions,
+        AddressReuse Reuse = AddressReuse.Never) : ReplicatedCommand
     {
         // An immutable array compares by reference; a specification is equal by content.
         public bool Equals(CreatePool? other) =>
@@ -53,7 +56,8 @@ public abstract record ReplicatedCommand
             && Vni == other.Vni
             && Subnet.Equals(other.Subnet)
             && Gateway.Equals(other.Gateway)
-            && Exclusions.SequenceEqual(other.Exclusions);
+            && Exclusions.SequenceEqual(other.Exclusions)
+            && Reuse == other.Reuse;
 
         public override int GetHashCode() => HashCode.Combine(Network, Name, Vni);
     }
@@ -68,19 +72,66 @@ public abstract record ReplicatedCommand
     /// <param name="Mac">Six bytes, unicast, unique in the network.</param>
     /// <param name="NodeUid">The node the NIC lives on; it alone may release.</param>
     /// <param name="Wanted">An address to grant instead of the next one, or null.</param>
+    /// <param name="ValidUntil">
+    /// The last log index at which it may still grant: at most <see cref="ReplicatedState.RequestLifetime"/> above what its
+    /// proposer knew to be committed. Null in what the first versions wrote, which is valid for ever.
+    /// </param>
     public sealed record Allocate(
         AttachmentId Attachment,
         NetworkUid Network,
         string NicName,
         PhysicalAddress Mac,
         Guid NodeUid,
-        IPAddress? Wanted) : ReplicatedCommand;
+        IPAddress? Wanted,
+        ulong? ValidUntil = null) : ReplicatedCommand;
 
     /// <summary>
     /// Gives an admitted node its address in the encrypted mesh, for as long as it is a node of the cluster. Repeating is success.
     /// </summary>
     public sealed record JoinMesh(Guid NodeUid) : ReplicatedCommand;
 
-    /// <summary>Ends a lease for good: neither its address nor its attachment id is ever granted again. Repeating is success.</summary>
-    public sealed record Release(AttachmentId Attachment, Guid NodeUid) : ReplicatedCommand;
+    /// <summary>
+    /// Ends a lease for good: its attachment id is never granted an address again, also when the request for one arrives
+    /// after the release. Repeating is success.
+    /// </summary>
+    /// <param name="Attachment">The holder.</param>
+    /// <param name="NodeUid">The node the NIC lives on.</param>
+    /// <param name="Network">Where it was asked for. Null in what the first versions wrote, for which an unknown attachment is a mistake.</param>
+    public sealed record Release(AttachmentId Attachment, Guid NodeUid, NetworkUid? Network = null) : ReplicatedCommand;
+
+    /// <summary>
+    /// Moves the clock of the log, by which released addresses rest. It says how much time is known to have passed and
+    /// nothing of the time of day; it never goes back.
+    /// </summary>
+    /// <param name="Seen">A log index that was applied before the clock was read.</param>
+    /// <param name="Millis">What it reads; at most <see cref="ReplicatedState.ClockStepMax"/> more than before.</param>
+    public sealed record AdvanceClock(ulong Seen, ulong Millis) : ReplicatedCommand;
+
+    /// <summary>
+    /// Has all addresses of a network that were given out and are not held given out again, after all others and after
+    /// they have rested. Repeating is success.
+    /// </summary>
+    public sealed record Reclaim(NetworkUid Network) : ReplicatedCommand;
+
+    /// <summary>
+    /// Says that nobody knows of a lease's NIC any more: its node is gone, or lost it. The address stays held. Repeating is
+    /// success.
+    /// </summary>
+    /// <param name="Attachment">The holder.</param>
+    /// <param name="NodeUid">The node it was missed on.</param>
+    public sealed record MarkOrphaned(AttachmentId Attachment, Guid NodeUid) : ReplicatedCommand;
+
+    /// <summary>Takes <see cref="MarkOrphaned"/> back: the NIC is there. Repeating is success.</summary>
+    public sealed record Adopt(AttachmentId Attachment, Guid NodeUid) : ReplicatedCommand;
+
+    /// <summary>Ends an orphaned lease, by the word of an operator. Repeating is success; one that is not orphaned stays.</summary>
+    public sealed record ReleaseOrphan(AttachmentId Attachment) : ReplicatedCommand;
+
+    /// <summary>Has every member compute a hash of its state as it is after this entry. Answered with <see cref="ReplicatedResult.Hashed"/>.</summary>
+    public sealed record HashState : ReplicatedCommand;
+
+    /// <summary>Has every member compare its hash with this one. Changes nothing; whoever differs says so.</summary>
+    /// <param name="Index">The log index of a <see cref="HashState"/>.</param>
+    /// <param name="Hash">What the leader computed there.</param>
+    public sealed record CompareState(ulong Index, UInt128 Hash) : ReplicatedCommand;
 }

@@ -10,6 +10,9 @@ public enum RefusalCode : byte
     AlreadyExists = 3,
     FailedPrecondition = 4,
     ResourceExhausted = 5,
+
+    /// <summary>The request came too late and was not carried out; it may be asked anew.</summary>
+    Unavailable = 6,
 }
 
 /// <summary>The answer to one <see cref="ReplicatedCommand"/>. Encoded by <see cref="ResultCodec"/> for forwarding.</summary>
@@ -27,6 +30,9 @@ public abstract record ReplicatedResult
 
     /// <summary>The attachment holds this address.</summary>
     public sealed record Granted(IPAddress Address, int PrefixLength, IPAddress Gateway) : ReplicatedResult;
+
+    /// <summary>The hash of the whole state as it was at a log index.</summary>
+    public sealed record Hashed(ulong Index, UInt128 Hash) : ReplicatedResult;
 
     /// <summary>Nothing changed.</summary>
     /// <param name="Code">The category.</param>

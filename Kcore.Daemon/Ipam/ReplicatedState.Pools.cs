@@ -49,6 +49,7 @@ public sealed partial class ReplicatedState
         {
             // Remembered also when its creation was never seen, which may arrive later.
             _tables.DeletedPools.Add(delete.Network);
+            _tables.Retired.ForgetOn(delete.Network);
             return Unchanged;
         }
 
@@ -63,11 +64,7 @@ public sealed partial class ReplicatedState
         _tables.DeletedPools.Add(delete.Network);
 
         // A retired attachment is refused because its network is gone, so its own record may go too.
-        foreach (AttachmentId attachment in _tables.Retired.Where(row => row.Value == delete.Network).Select(row => row.Key).ToArray())
-        {
-            _tables.Retired.Remove(attachment);
-        }
-
+        _tables.Retired.ForgetOn(delete.Network);
         return Change(new ReplicatedChange.PoolRemoved(delete.Network));
     }
 
@@ -75,12 +72,17 @@ public sealed partial class ReplicatedState
     {
         if (_tables.Leases.TryGetValue(allocate.Attachment, out LeaseRecord? held))
         {
-            return Repeat(held, allocate);
+            return Repeat(index, held, allocate);
         }
 
-        if (_tables.Retired.ContainsKey(allocate.Attachment))
+        if (_tables.Retired.Contains(allocate.Attachment))
         {
             return Refuse(RefusalCode.FailedPrecondition, $"Attachment {allocate.Attachment} was released; a new attach needs a new id.");
+        }
+
+        if (RejectAge(index, allocate.ValidUntil) is { } refused)
+        {
+            return new Outcome(refused, []);
         }
 
         if (!_tables.Pools.TryGetValue(allocate.Network, out AddressPool? pool))
@@ -101,6 +103,11 @@ public sealed partial class ReplicatedState
 
         if (pool.TryGetHolder(mac, out AttachmentId holder))
         {
+            if (_tables.Leases[holder] is var orphan && IsHeir(orphan, allocate))
+            {
+                return Inherit(index, orphan, allocate);
+            }
+
             return Refuse(
                 RefusalCode.AlreadyExists,
                 $"MAC {allocate.Mac} is in use on network '{pool.Spec.Name}' by NIC '{_tables.Leases[holder].NicName}'.");
@@ -115,12 +122,12 @@ public sealed partial class ReplicatedState
         {
             return Refuse(
                 RefusalCode.ResourceExhausted,
-                $"Network '{pool.Spec.Name}' ({pool.Spec.Subnet}) has no address left: {pool.Size} in all, {pool.LeaseCount} held, the rest was used and is not reused.");
+                $"Network '{pool.Spec.Name}' ({pool.Spec.Subnet}) has no address left: {pool.Size} in all, {pool.LeaseCount} held, {pool.Returned.RestingCount} rest before they are given again, the others were used and are not reused.");
         }
 
         pool.Grant(address, mac, allocate.Attachment, index);
         var lease = new LeaseRecord(
-            allocate.Attachment, allocate.Network, address, allocate.Mac, allocate.NodeUid, allocate.NicName, index);
+            allocate.Attachment, allocate.Network, address, allocate.Mac, allocate.NodeUid, allocate.NicName, index, index);
         _tables.Leases.Add(allocate.Attachment, lease);
         return new Outcome(Grant(pool, lease), [Announce(lease)]);
     }
@@ -129,9 +136,7 @@ public sealed partial class ReplicatedState
     {
         if (!_tables.Leases.TryGetValue(release.Attachment, out LeaseRecord? lease))
         {
-            return _tables.Retired.ContainsKey(release.Attachment)
-                ? Unchanged
-                : Refuse(RefusalCode.NotFound, $"Attachment {release.Attachment} holds no address.");
+            return Retire(index, release);
         }
 
         if (lease.NodeUid != release.NodeUid)
@@ -141,20 +146,50 @@ public sealed partial class ReplicatedState
                 $"Attachment {release.Attachment} lives on node {lease.NodeUid:N}; only that node can release it.");
         }
 
-        return Change(End(lease, index));
+        return Change(End(lease, index, release.Network is null ? RetiredAttachments.Undated : index));
     }
 
-    private ReplicatedChange.LeaseRemoved End(LeaseRecord lease, ulong index)
+    // The request may still be on its way and come in after this, which gives up whatever it would be granted.
+    private Outcome Retire(ulong index, ReplicatedCommand.Release release)
     {
-        _tables.Pools[lease.Network].Release(lease.MacNumber, index);
+        if (release.Network is { } network)
+        {
+            if (!_tables.DeletedPools.Contains(network))
+            {
+                _tables.Retired.TryAdd(release.Attachment, network, index);
+            }
+
+            return Unchanged;
+        }
+
+        return _tables.Retired.Contains(release.Attachment)
+            ? Unchanged
+            : Refuse(RefusalCode.NotFound, $"Attachment {release.Attachment} holds no address.");
+    }
+
+    // What a proposer knew to be committed is older than the release of what it asks for, so a request that is still valid
+    // finds its release remembered.
+    private static ReplicatedResult.Refused? RejectAge(ulong index, ulong? validUntil) =>
+        validUntil < index ? new ReplicatedResult.Refused(
+            RefusalCode.Unavailable, $"The request came at entry {index} and was valid until {validUntil}; ask again.")
+        : validUntil > index + RequestLifetime ? new ReplicatedResult.Refused(
+            RefusalCode.InvalidArgument, $"The request came at entry {index} and would be valid until {validUntil}, which is further than releases are remembered.")
+        : null;
+
+    /// <param name="lease">Ends.</param>
+    /// <param name="index">The log index at which.</param>
+    /// <param name="retired">The same, or that it is remembered until the network is deleted.</param>
+    private ReplicatedChange.LeaseRemoved End(LeaseRecord lease, ulong index, ulong retired)
+    {
+        _tables.Pools[lease.Network].Release(lease.Address, lease.MacNumber, index);
         _tables.Leases.Remove(lease.Attachment);
-        _tables.Retired.Add(lease.Attachment, lease.Network);
+        _tables.Retired.TryAdd(lease.Attachment, lease.Network, retired);
         return new ReplicatedChange.LeaseRemoved(lease.Attachment, lease.Network, AddressSequence.ToAddress(lease.Address));
     }
 
     // The same attachment asks again, because an answer was lost: it gets the same answer, but never a lease that says
     // something else than it asked for.
-    private Outcome Repeat(LeaseRecord held, ReplicatedCommand.Allocate allocate)
+    private Outcome Repeat(ulong index, LeaseRecord held, ReplicatedCommand.Allocate allocate)
     {
         AddressPool pool = _tables.Pools[held.Network];
         bool isSame = held.Network == allocate.Network
@@ -162,7 +197,7 @@ public sealed partial class ReplicatedState
             && held.MacNumber == LeaseRecord.ToNumber(allocate.Mac)
             && (allocate.Wanted is null || AddressSequence.ToNumber(allocate.Wanted) == held.Address);
         return isSame
-            ? new Outcome(Grant(pool, held), [])
+            ? new Outcome(Grant(pool, held), held.Orphaned ? [Announce(Mark(held, isOrphaned: false, index))] : [])
             : Refuse(
                 RefusalCode.FailedPrecondition,
                 $"Attachment {held.Attachment} holds {AddressSequence.ToAddress(held.Address)} on network '{pool.Spec.Name}' for another NIC or node.");
@@ -179,6 +214,9 @@ public sealed partial class ReplicatedState
                 ? new ReplicatedResult.Refused(RefusalCode.InvalidArgument, $"{wanted} is no host address {where}.")
             : pool.IsReserved(address)
                 ? new ReplicatedResult.Refused(RefusalCode.FailedPrecondition, $"{wanted} is the gateway or excluded {where}.")
+            : !pool.IsGrantable(address) && pool.IsReturned(address)
+                ? new ReplicatedResult.Refused(
+                    RefusalCode.AlreadyExists, $"{wanted} was in use {where} and is given again only after {ReturnedAddresses.RestMillis / 60_000} minutes, when no other is left.")
             : !pool.IsGrantable(address)
                 ? new ReplicatedResult.Refused(RefusalCode.AlreadyExists, $"{wanted} is or was in use {where}; addresses are not reused.")
             : null;

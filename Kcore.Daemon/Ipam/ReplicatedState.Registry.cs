@@ -90,7 +90,7 @@ public sealed partial class ReplicatedState
         _tables.Mesh.Remove(remove.NodeUid);
         var removed = new RemovedNode(remove.NodeUid, node.Name, index);
         _tables.RemovedNodes.Add(remove.NodeUid, removed);
-        return new Outcome(ReplicatedResult.Done.Instance, [.. held.Select(lease => End(lease, index)), Announce(removed)]);
+        return new Outcome(ReplicatedResult.Done.Instance, [.. held.Select(lease => EndOrOrphan(lease, index)), Announce(removed)]);
     }
 
     // Virginity is checked here and not by who proposes: a first allocation that got into the log earlier wins.

@@ -13,10 +13,11 @@ namespace Kcore.Daemon.Ipam;
 /// <summary>How full a pool is.</summary>
 /// <param name="Size">Addresses that could ever be granted.</param>
 /// <param name="Used">Leases held.</param>
-/// <param name="Free">Addresses that may still be granted; never reclaimed, so at most Size − Used.</param>
+/// <param name="Free">Addresses that may be granted now; at most Size − Used.</param>
 /// <param name="Next">What the next allocation gets, or null when none is left.</param>
 /// <param name="ChangedIndex">The log index these numbers date from.</param>
-public sealed record PoolStatistics(long Size, long Used, long Free, IPAddress? Next, ulong ChangedIndex);
+/// <param name="Resting">Released addresses that are granted again later.</param>
+public sealed record PoolStatistics(long Size, long Used, long Free, IPAddress? Next, ulong ChangedIndex, long Resting = 0);
 
 /// <summary>
 /// The cluster registry and the allocator: what all nodes compute alike from the log. The address is chosen here, while a
@@ -25,6 +26,12 @@ public sealed record PoolStatistics(long Size, long Used, long Free, IPAddress? 
 /// </summary>
 public sealed partial class ReplicatedState : IReplicatedStateMachine<ReplicatedResult, ReplicatedChange>
 {
+    /// <summary>
+    /// For how many log entries a request for an address is valid, counted from what its proposer knew to be committed;
+    /// and for how many the release of an attachment is remembered.
+    /// </summary>
+    public const ulong RequestLifetime = 100_000;
+
     private static readonly Outcome Unchanged = new(ReplicatedResult.Done.Instance, []);
 
     private ReplicatedTables _tables = new();
@@ -49,6 +56,9 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
     /// <summary>True if the node was removed, which is for good.</summary>
     public bool WasRemoved(Guid nodeUid) => _tables.RemovedNodes.ContainsKey(nodeUid);
 
+    /// <summary>Released attachments that are still remembered.</summary>
+    public int RetiredCount => _tables.Retired.Count;
+
     /// <summary>SHA-256 of the snapshot: equal on all nodes at equal index.</summary>
     public ImmutableArray<byte> StateHash() => [.. SHA256.HashData(_tables.Encode())];
 
@@ -60,7 +70,8 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
                 pool.LeaseCount,
                 pool.Free,
                 pool.Next is { } next ? AddressSequence.ToAddress(next) : null,
-                pool.ChangedIndex)
+                pool.ChangedIndex,
+                pool.Returned.RestingCount)
             : null;
 
     /// <summary>The lease of an attachment, as the change that announced it.</summary>
@@ -74,6 +85,11 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
     {
         // Also by a command that is refused: where the state stands in the log is the same on every node.
         _tables.AppliedIndex = index;
+        if (index > RequestLifetime)
+        {
+            _tables.Retired.ForgetBefore(index - RequestLifetime);
+        }
+
         if (!CommandCodec.TryDecode(command.Span, out ReplicatedCommand? decoded))
         {
             return Refuse(RefusalCode.InvalidArgument, "The command can't be read.");
@@ -102,13 +118,24 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
             ReplicatedCommand.Allocate allocate => Apply(index, allocate),
             ReplicatedCommand.JoinMesh join => Apply(index, join),
             ReplicatedCommand.Release release => Apply(index, release),
+            ReplicatedCommand.AdvanceClock advance => Apply(index, advance),
+            ReplicatedCommand.Reclaim reclaim => Apply(index, reclaim),
+            ReplicatedCommand.MarkOrphaned mark => Apply(index, mark),
+            ReplicatedCommand.Adopt adopt => Apply(index, adopt),
+            ReplicatedCommand.ReleaseOrphan release => Apply(index, release),
+            ReplicatedCommand.HashState => HashState(index),
+            ReplicatedCommand.CompareState compare => Apply(compare),
             _ => Refuse(RefusalCode.InvalidArgument, "The command is of no known kind."),
         };
     }
 
     public byte[] TakeSnapshot() => _tables.Encode();
 
-    public void Restore(ReadOnlyMemory<byte> snapshot) => _tables = ReplicatedTables.Decode(snapshot.Span);
+    public void Restore(ReadOnlyMemory<byte> snapshot)
+    {
+        _tables = ReplicatedTables.Decode(snapshot.Span);
+        _hashes.Clear();
+    }
 
     public ImmutableArray<ReplicatedChange> EnumerateAll()
     {
@@ -155,5 +182,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         lease.Mac,
         lease.NodeUid,
         lease.NicName,
-        lease.Index);
+        lease.Index,
+        lease.ChangedIndex,
+        lease.Orphaned);
 }

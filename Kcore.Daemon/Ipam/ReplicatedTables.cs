@@ -1,9 +1,13 @@
 using System.Net.NetworkInformation;
+using Kcore.Daemon.Catalog.Facts;
 using Kcore.Raft;
 
 namespace Kcore.Daemon.Ipam;
 
 /// <summary>One address held by one NIC.</summary>
+/// <param name="Index">The log index of the grant.</param>
+/// <param name="ChangedIndex">That of what was last said about it.</param>
+/// <param name="Orphaned">Its NIC is known nowhere; the address stays held.</param>
 internal sealed record LeaseRecord(
     AttachmentId Attachment,
     NetworkUid Network,
@@ -11,7 +15,9 @@ internal sealed record LeaseRecord(
     PhysicalAddress Mac,
     Guid NodeUid,
     string NicName,
-    ulong Index)
+    ulong Index,
+    ulong ChangedIndex,
+    bool Orphaned = false)
 {
     public ulong MacNumber => ToNumber(Mac);
 
@@ -31,10 +37,13 @@ internal sealed record RemovedNode(Guid NodeUid, string Name, ulong Index);
 /// </summary>
 internal sealed class ReplicatedTables
 {
-    private const byte Version = 4;
+    private const byte Version = 5;
 
     // Without the mesh.
-    private const byte MeshlessVersion = 3;
+    private const byte MeshlessVersion = 4;
+
+    // It keeps what was released for ever.
+    private const byte HoardingVersion = 3;
 
     // Of removed nodes it has the uid alone. No version of that time removed one.
     private const byte NamelessVersion = 2;
@@ -49,6 +58,9 @@ internal sealed class ReplicatedTables
 
     /// <summary>The index of the latest command applied.</summary>
     public ulong AppliedIndex { get; set; }
+
+    /// <summary>Milliseconds that are known to have passed, at least.</summary>
+    public ulong Clock { get; set; }
 
     public Guid DissolvedInto { get; set; }
 
@@ -68,8 +80,7 @@ internal sealed class ReplicatedTables
 
     public SortedDictionary<AttachmentId, LeaseRecord> Leases { get; } = [];
 
-    /// <summary>Attachments that were released, with their network: a late duplicate must not be granted anew.</summary>
-    public SortedDictionary<AttachmentId, NetworkUid> Retired { get; } = [];
+    public RetiredAttachments Retired { get; } = new();
 
     public MeshTable Mesh { get; } = new();
 
@@ -80,6 +91,7 @@ internal sealed class ReplicatedTables
         writer.Id(ClusterId);
         writer.U32(Epoch);
         writer.U64(AppliedIndex);
+        writer.U64(Clock);
         writer.Id(DissolvedInto);
         writer.U64(DissolvedIndex);
         writer.Flag(WasUsed);
@@ -111,6 +123,8 @@ internal sealed class ReplicatedTables
             {
                 writer.U64((ulong)ordinal);
             }
+
+            WriteReturned(writer, pool);
         }
 
         writer.U32((uint)DeletedPools.Count);
@@ -129,13 +143,16 @@ internal sealed class ReplicatedTables
             writer.Id(lease.NodeUid);
             writer.Text(lease.NicName);
             writer.U64(lease.Index);
+            writer.U64(lease.ChangedIndex);
+            writer.Flag(lease.Orphaned);
         }
 
         writer.U32((uint)Retired.Count);
-        foreach ((AttachmentId attachment, NetworkUid network) in Retired)
+        foreach ((AttachmentId attachment, NetworkUid network, ulong index) in Retired.Rows)
         {
             writer.Id(attachment.Value);
             writer.Id(network.Value);
+            writer.U64(index);
         }
 
         Mesh.Write(writer);
@@ -148,7 +165,7 @@ internal sealed class ReplicatedTables
         var reader = new FieldReader(bytes);
         var tables = new ReplicatedTables();
         byte version = reader.U8();
-        bool isConsistent = version is Version or MeshlessVersion or NamelessVersion or UndatedVersion && tables.TryRead(ref reader, version);
+        bool isConsistent = version is >= UndatedVersion and <= Version && tables.TryRead(ref reader, version);
         return isConsistent && reader.IsAtValidEnd
             ? tables
             : throw new InvalidDataException("The bytes are no snapshot of the replicated state.");
@@ -156,10 +173,11 @@ internal sealed class ReplicatedTables
 
     private bool TryRead(ref FieldReader reader, byte version)
     {
-        bool isDated = version != UndatedVersion, isNamed = version >= MeshlessVersion;
+        bool isDated = version != UndatedVersion, isNamed = version > NamelessVersion, isCurrent = version > HoardingVersion;
         ClusterId = reader.Id();
         Epoch = reader.U32();
         AppliedIndex = isDated ? reader.U64() : 0;
+        Clock = isCurrent ? reader.U64() : 0;
         DissolvedInto = reader.Id();
         DissolvedIndex = isDated ? reader.U64() : 0;
         WasUsed = reader.Flag();
@@ -178,9 +196,9 @@ internal sealed class ReplicatedTables
             RemovedNodes[removed.NodeUid] = removed;
         }
 
-        for (int left = reader.Count(RowsMax, 57); left > 0; left--)
+        for (int left = reader.Count(RowsMax, isCurrent ? 74 : 57); left > 0; left--)
         {
-            if (!TryReadPool(ref reader, isDated))
+            if (!TryReadPool(ref reader, isDated, isCurrent))
             {
                 return false;
             }
@@ -191,23 +209,73 @@ internal sealed class ReplicatedTables
             DeletedPools.Add(new NetworkUid(reader.Id()));
         }
 
-        for (int left = reader.Count(RowsMax, 70); left > 0; left--)
+        for (int left = reader.Count(RowsMax, isCurrent ? 79 : 70); left > 0; left--)
         {
-            if (!TryReadLease(ref reader))
+            if (!TryReadLease(ref reader, isCurrent))
             {
                 return false;
             }
         }
 
-        for (int left = reader.Count(RowsMax, 32); left > 0; left--)
+        for (int left = reader.Count(RowsMax, isCurrent ? 40 : 32); left > 0; left--)
         {
-            Retired[new AttachmentId(reader.Id())] = new NetworkUid(reader.Id());
+            var attachment = new AttachmentId(reader.Id());
+            if (!Retired.TryAdd(attachment, new NetworkUid(reader.Id()), isCurrent ? reader.U64() : RetiredAttachments.Undated))
+            {
+                return false;
+            }
         }
 
-        return version < Version || Mesh.TryRead(ref reader, Nodes.ContainsKey);
+        return version <= MeshlessVersion || Mesh.TryRead(ref reader, Nodes.ContainsKey);
     }
 
-    private bool TryReadPool(ref FieldReader reader, bool isDated)
+    private static void WriteReturned(FieldWriter writer, AddressPool pool)
+    {
+        writer.U8((byte)pool.Spec.Reuse);
+        writer.U64((ulong)pool.Returned.Cursor);
+        writer.U32((uint)pool.Returned.RestingCount);
+        foreach ((long ordinal, ulong index, ulong? since) in pool.Returned.Resting)
+        {
+            writer.U64((ulong)ordinal);
+            writer.U64(index);
+            writer.Flag(since is not null);
+            writer.U64(since ?? 0);
+        }
+
+        writer.U32((uint)pool.Returned.RestedCount);
+        foreach (long ordinal in pool.Returned.Rested)
+        {
+            writer.U64((ulong)ordinal);
+        }
+    }
+
+    private bool TryReadReturned(ref FieldReader reader, AddressPool pool)
+    {
+        ulong cursor = reader.U64();
+        var resting = new (long, ulong, ulong?)[reader.Count(RowsMax, 25)];
+        for (int i = 0; i < resting.Length; i++)
+        {
+            long ordinal = (long)reader.U64();
+            ulong index = reader.U64();
+            bool isDated = reader.Flag();
+            ulong since = reader.U64();
+            resting[i] = (ordinal, index, isDated ? since : null);
+            if (!isDated && since != 0)
+            {
+                return false;
+            }
+        }
+
+        var rested = new long[reader.Count(RowsMax, 8)];
+        for (int i = 0; i < rested.Length; i++)
+        {
+            rested[i] = (long)reader.U64();
+        }
+
+        return reader.IsValid && pool.TryRestoreReturned((long)cursor, resting, rested, Clock);
+    }
+
+    private bool TryReadPool(ref FieldReader reader, bool isDated, bool isCurrent)
     {
         ReplicatedCommand.CreatePool? spec = CommandCodec.ReadPool(ref reader);
         ulong createdIndex = reader.U64();
@@ -219,17 +287,20 @@ internal sealed class ReplicatedTables
             ahead[i] = (long)reader.U64();
         }
 
-        if (spec is null || !reader.IsValid || spec.Subnet.PrefixLength is < 8 or > 30)
+        var reuse = (AddressReuse)(isCurrent ? reader.U8() : 0);
+        if (spec is null || !reader.IsValid || spec.Subnet.PrefixLength is < 8 or > 30 || !Enum.IsDefined(reuse))
         {
             return false;
         }
 
-        var pool = new AddressPool(spec, createdIndex);
-        pool.RestoreChange(changedIndex);
-        return pool.TryRestoreGrants((long)cursor, ahead) && Pools.TryAdd(spec.Network, pool);
+        var pool = new AddressPool(spec with { Reuse = reuse }, createdIndex);
+        pool.NoteChange(changedIndex);
+        return pool.TryRestoreGrants((long)cursor, ahead)
+            && (!isCurrent || TryReadReturned(ref reader, pool))
+            && Pools.TryAdd(spec.Network, pool);
     }
 
-    private bool TryReadLease(ref FieldReader reader)
+    private bool TryReadLease(ref FieldReader reader, bool isCurrent)
     {
         var lease = new LeaseRecord(
             new AttachmentId(reader.Id()),
@@ -238,7 +309,9 @@ internal sealed class ReplicatedTables
             CommandCodec.ReadMac(ref reader),
             reader.Id(),
             reader.Text(CommandCodec.NameBytesMax),
-            reader.U64());
+            reader.U64(),
+            0);
+        lease = lease with { ChangedIndex = isCurrent ? reader.U64() : lease.Index, Orphaned = isCurrent && reader.Flag() };
         if (!reader.IsValid
             || !Pools.TryGetValue(lease.Network, out AddressPool? pool)
             || !pool.TryRestoreLease(lease.Address, lease.MacNumber, lease.Attachment)
@@ -247,7 +320,7 @@ internal sealed class ReplicatedTables
             return false;
         }
 
-        pool.RestoreChange(lease.Index);
+        pool.NoteChange(lease.ChangedIndex);
         return true;
     }
 }

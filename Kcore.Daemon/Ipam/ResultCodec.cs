@@ -28,6 +28,11 @@ public static class ResultCodec
                 writer.U8((byte)refused.Code);
                 writer.Text(refused.Text);
                 break;
+            case ReplicatedResult.Hashed hashed:
+                writer.U8(4);
+                writer.U64(hashed.Index);
+                CommandCodec.WriteHash(writer, hashed.Hash);
+                break;
             default:
                 writer.U8(1);
                 break;
@@ -52,6 +57,7 @@ public static class ResultCodec
             2 => new ReplicatedResult.Granted(
                 CommandCodec.ReadAddress(ref reader), reader.U8(), CommandCodec.ReadAddress(ref reader)),
             3 => ReadRefusal(ref reader),
+            4 => new ReplicatedResult.Hashed(reader.U64(), CommandCodec.ReadHash(ref reader)),
             _ => null,
         };
         if (read is null || !reader.IsAtValidEnd)

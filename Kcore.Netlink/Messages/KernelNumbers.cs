@@ -62,7 +62,10 @@ internal static class Ifla
     internal const ushort InfoPortKind = 4;
     internal const ushort InfoPortData = 5;
 
+    internal const ushort Inet = 2;
+    internal const ushort InetSettings = 1;
     internal const ushort Inet6 = 10;
+    internal const ushort Inet6Settings = 2;
     internal const ushort Inet6AddressGeneration = 8;
 
     internal const ushort VethPeer = 1;

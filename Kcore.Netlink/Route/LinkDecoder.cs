@@ -35,12 +35,45 @@ internal static class LinkDecoder
                 Ifla.OperationalState => link with { OperationalState = attribute.AsByte() },
                 Ifla.PropertyList => link with { AltNames = AltNames(attribute.Nested) },
                 Ifla.LinkInfo => WithInfo(link, attribute.Nested),
+                Ifla.AddressFamilies => link with { Settings = Settings(attribute.Nested) },
                 _ => link,
             };
         }
 
         return link;
     }
+
+    /// <summary>
+    /// IFLA_AF_SPEC has the whole arrays of both families, whose places linux/ip.h (counted from 1) and linux/ipv6.h (from 0) number. In
+    /// the messages of bridge ports it is something else.
+    /// </summary>
+    private static LinkSettings Settings(AttributeReader families)
+    {
+        const int reversePathFilter = 8 - 1, arpIgnore = 19 - 1, acceptRouterAdvertisements = 3, disableIpv6 = 26;
+        LinkSettings settings = default;
+        while (families.TryRead(out NetlinkAttribute family))
+        {
+            AttributeReader nested = family.Nested;
+            while (family.Type is Ifla.Inet or Ifla.Inet6 && nested.TryRead(out NetlinkAttribute attribute))
+            {
+                settings = (family.Type, attribute.Type) switch
+                {
+                    (Ifla.Inet, Ifla.InetSettings) => settings with { ReversePathFilter = Place(attribute, reversePathFilter), ArpIgnore = Place(attribute, arpIgnore) },
+                    (Ifla.Inet6, Ifla.Inet6Settings) => settings with
+                    {
+                        AcceptRouterAdvertisements = Place(attribute, acceptRouterAdvertisements),
+                        DisableIpv6 = Place(attribute, disableIpv6),
+                    },
+                    _ => settings,
+                };
+            }
+        }
+
+        return settings;
+    }
+
+    private static int? Place(NetlinkAttribute array, int place) =>
+        array.Value.Length >= (place + 1) * 4 ? BinaryPrimitives.ReadInt32LittleEndian(array.Value[(place * 4)..]) : null;
 
     private static int? Index(NetlinkAttribute attribute) => attribute.AsInt32() is var index and not 0 ? index : null;
 

@@ -65,8 +65,14 @@ public sealed record LinkInfo
     /// <summary>The flags of this port, when the master is a bridge.</summary>
     public BridgePortInfo? Port { get; init; }
 
+    /// <summary>Settings that are also files below <c>/proc/sys/net</c>.</summary>
+    public LinkSettings Settings { get; init; }
+
     public bool IsUp => Flags.HasFlag(LinkFlags.Up);
 }
+
+/// <summary>What <c>/proc/sys/net/ipv4/conf</c> and <c>ipv6/conf</c> have of a link; null where the kernel has no such setting for it.</summary>
+public readonly record struct LinkSettings(int? ReversePathFilter, int? ArpIgnore, int? AcceptRouterAdvertisements, int? DisableIpv6);
 
 /// <summary>Settings of a bridge that Kcore decides on.</summary>
 /// <param name="ForwardDelay">In the kernel's hundredths of a second.</param>

@@ -25,6 +25,12 @@ internal sealed class PeerProgress(ulong next)
     /// <summary>The newest round of reads that the member confirmed.</summary>
     public ulong ReadRound { get; set; }
 
+    /// <summary>It was told that this much is committed, if the message arrived.</summary>
+    public ulong ToldCommit { get; private set; }
+
+    /// <summary>Somebody there waits to hear that this much is committed.</summary>
+    public ulong AwaitedCommit { get; set; }
+
     /// <summary>The snapshot under way while in <see cref="FeedState.Snapshot"/>.</summary>
     public OutgoingSnapshot? Snapshot { get; private set; }
 
@@ -64,6 +70,8 @@ internal sealed class PeerProgress(ulong next)
             _inFlight.Enqueue(lastIndex);
         }
     }
+
+    public void Told(ulong commit) => ToldCommit = Math.Max(ToldCommit, commit);
 
     public void BeginSnapshot(OutgoingSnapshot snapshot)
     {
@@ -169,6 +177,7 @@ internal sealed class PeerProgress(ulong next)
         State = FeedState.Probe;
         Snapshot = null;
         IsProbeSent = false;
+        ToldCommit = 0;
         _waitingTicks = 0;
         _inFlight.Clear();
     }

@@ -11,6 +11,7 @@ _kctl() {
     case $prev in
         --output|-o) COMPREPLY=($(compgen -W 'table wide json yaml name' -- "$cur")); return ;;
         --type) COMPREPLY=($(compgen -W 'nat bridge vxlan' -- "$cur")); return ;;
+        --address-reuse) COMPREPLY=($(compgen -W 'never quarantine' -- "$cur")); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --network) COMPREPLY=($(compgen -W "$(kctl get networks -o name 2>/dev/null)" -- "$cur")); return ;;
         --target-node) COMPREPLY=($(compgen -W "$(kctl get nodes -o name 2>/dev/null)" -- "$cur")); return ;;
@@ -18,12 +19,15 @@ _kctl() {
     esac
     local words=''
     case $verb:$noun in
-        :) words='create get describe delete attach detach node cluster discover status doctor plan events version completion --version' ;;
+        :) words='create get describe delete attach detach network node cluster discover status doctor plan events version completion --version' ;;
         create:) words='network' ;;
         get:) words='networks nodes nics ips' ;;
         describe:) words='network node' ;;
         delete:) words='network' ;;
         attach:|detach:) words='nic' ;;
+        network:) words='reclaim release-orphans' ;;
+        network:reclaim) words=$(kctl get networks -o name 2>/dev/null) ;;
+        network:release-orphans) words="--ip $(kctl get networks -o name 2>/dev/null)" ;;
         node:) words='drain leave remove reset rotate-wireguard-key' ;;
         node:drain) words='--undo' ;;
         node:leave) words='--force' ;;
@@ -33,7 +37,7 @@ _kctl() {
         cluster:transfer-leader) words=$(kctl get nodes -o name 2>/dev/null) ;;
         cluster:rotate-key) words='--retire-after' ;;
         completion:) words='bash zsh fish' ;;
-        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --exclude --encryption --wait --timeout' ;;
+        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --exclude --address-reuse --encryption --wait --timeout' ;;
         get:network*) words='--all' ;;
         get:nic*|get:ip*) words='--network' ;;
         describe:network*|delete:network*) words="--target-node $(kctl get networks -o name 2>/dev/null)" ;;

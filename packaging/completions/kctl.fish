@@ -4,7 +4,7 @@ complete -c kctl -l socket -r -F -d 'Unix socket of kcored'
 complete -c kctl -s o -l output -x -a 'table wide json yaml name' -d 'Output format'
 complete -c kctl -l help -d 'Show help'
 complete -c kctl -n __fish_use_subcommand -l version -d 'Show version'
-complete -c kctl -n __fish_use_subcommand -a 'create get describe delete attach detach node cluster discover status doctor plan events version completion'
+complete -c kctl -n __fish_use_subcommand -a 'create get describe delete attach detach network node cluster discover status doctor plan events version completion'
 function __kctl_kind
     set -l words (commandline -opc)
     test (count $words) -ge 3; and test $words[2] = $argv[1]; and string match -q -- "$argv[2]*" $words[3]
@@ -19,6 +19,11 @@ complete -c kctl -n '__kctl_bare describe' -a 'network node'
 complete -c kctl -n '__kctl_bare delete' -a network
 complete -c kctl -n '__kctl_bare attach' -a nic
 complete -c kctl -n '__kctl_bare detach' -a nic
+complete -c kctl -n '__kctl_bare network' -a 'reclaim release-orphans'
+for what in reclaim release-orphans
+    complete -c kctl -n "__kctl_kind network $what" -a '(kctl get networks -o name 2>/dev/null)'
+end
+complete -c kctl -n '__kctl_kind network release-orphans' -l ip -x
 complete -c kctl -n '__kctl_bare node' -a 'drain leave remove reset rotate-wireguard-key'
 complete -c kctl -n '__kctl_kind node drain' -l undo
 for what in leave remove reset
@@ -35,6 +40,7 @@ for flag in external-ip gateway-ip internal-netmask vlan-id uplink publish exclu
 end
 complete -c kctl -n '__kctl_kind create network' -l type -x -a 'nat bridge vxlan'
 complete -c kctl -n '__kctl_kind create network' -l encryption -x -a 'none wireguard'
+complete -c kctl -n '__kctl_kind create network' -l address-reuse -x -a 'never quarantine'
 complete -c kctl -n '__kctl_kind create network' -l enable-outbound-nat
 complete -c kctl -n '__kctl_kind create network' -l no-outbound-nat
 complete -c kctl -n '__kctl_kind create network' -l wait

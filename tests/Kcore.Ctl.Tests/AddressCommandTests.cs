@@ -113,4 +113,45 @@ public sealed class AddressCommandTests
             """{"name":"private","type":"vxlan","gatewayIp":"10.250.0.1","vlanId":0,"enableOutboundNat":false,"noOutboundNat":false,"exclude":["10.250.0.9","10.250.0.20-10.250.0.30"]}""",
             daemon.LastBody);
     }
+
+    [Fact]
+    public void Whether_addresses_come_back_is_told_and_how_many_rest()
+    {
+        (_, string output, _) = Kctl.Against(
+            _ => Reply("""{"network":"p","type":"vxlan","subnet":"10.9.0.0/29","size":5,"used":2,"free":0,"resting":3,"addressReuse":"quarantine","reserved":[],"leases":[]}"""),
+            "get", "ips", "--network", "p");
+        Assert.Contains("Address reuse: quarantine\nResting:       3\n", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Create_sends_the_rule_of_reuse()
+    {
+        using var daemon = new FakeDaemon(_ => Reply(Samples.Receipt));
+        Kctl.Run(daemon.Path, "create", "network", "private", "--type", "vxlan", "--gateway-ip", "10.250.0.1", "--address-reuse", "quarantine");
+        Assert.Contains("\"addressReuse\":\"quarantine\"", daemon.LastBody, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A20_reclaim_asks_for_one_network()
+    {
+        using var daemon = new FakeDaemon(_ => Reply("""{"verb":"reclaimed","kind":"Network","name":"a b","node":"node-a"}"""));
+        (ExitCode code, string output, _) = Kctl.Run(daemon.Path, "network", "reclaim", "a b");
+        Assert.Equal((ExitCode.Done, "reclaimed Network 'a b' on node node-a\n"), (code, output));
+        Assert.Equal(["POST /v1/networks/a%20b/reclaim"], daemon.Requests);
+        Assert.Equal(ExitCode.Usage, Kctl.Run(daemon.Path, "network", "reclaim").Code);
+    }
+
+    [Theory]
+    [InlineData("""{"network":"p","released":["10.9.0.2","10.9.0.4"]}""", "released 10.9.0.2, 10.9.0.4 of network 'p'\n", "10.9.0.2\n10.9.0.4\n")]
+    [InlineData("""{"network":"p","released":[]}""", "no address of network 'p' is orphaned\n", "")]
+    [InlineData("""{"network":"p"}""", "no address of network 'p' is orphaned\n", "")]
+    public void Orphans_are_released_and_named(string answer, string text, string names)
+    {
+        using var daemon = new FakeDaemon(_ => Reply(answer));
+        Assert.Equal(text, Kctl.Run(daemon.Path, "network", "release-orphans", "p").Out);
+        Assert.Equal("{}", daemon.LastBody);
+        Assert.Equal(names, Kctl.Run(daemon.Path, "network", "release-orphans", "p", "--ip", "10.9.0.4", "-o", "name").Out);
+        Assert.Equal("""{"address":"10.9.0.4"}""", daemon.LastBody);
+        Assert.Equal("POST /v1/networks/p/release-orphans", daemon.Requests[0]);
+    }
 }

@@ -155,7 +155,7 @@ public sealed class LeadershipTests
         room.Tick(8, 1, 2);
         PeerStatus[] peers = [.. leader.Peers];
         Assert.Equal((leader.LastIndex, FeedState.Replicate, true), (peers[0].Match, peers[0].State, peers[0].IsVoter));
-        Assert.True(peers[0].TicksSinceHealthy <= 1);
+        Assert.True(peers[0].TicksSinceHealthy <= new RaftOptions().HeartbeatTicks);
         Assert.True(peers[1].Match < leader.LastIndex);
         Assert.Equal(8, peers[1].TicksSinceHeard);
         leader.Step(new RaftMessage.HeartbeatReply { Group = Members.Group, From = Members.Id(2), To = Members.Id(1), Term = leader.Term, IsStalled = true });

@@ -57,6 +57,7 @@ internal static partial class FactCodec
         IPAddress? vtep = null;
         bool disabled = false, votes = false, drained = false;
         UInt128 store = 0;
+        ulong diverged = 0;
         int mtu = 0;
         WireguardKey? key = null;
         ushort port = 0;
@@ -76,11 +77,12 @@ internal static partial class FactCodec
                 case 13: drained = reader.ReadBoolean(); break;
                 case 16: key = ReadKey(ref reader); break;
                 case 17: port = reader.ReadUInt16(); break;
+                case 20: diverged = reader.ReadUInt64(); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes, store, drained)
+        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes, store, drained, diverged)
         {
             Wireguard = key is null || port == 0 ? null : new WireguardEndpoint(key, port),
         };
@@ -180,7 +182,7 @@ internal static partial class FactCodec
         string? name = null;
         uint vni = 0;
         IPAddress? next = null;
-        ulong size = 0, used = 0, free = 0;
+        ulong size = 0, used = 0, free = 0, resting = 0;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
@@ -193,11 +195,12 @@ internal static partial class FactCodec
                 case 5: size = reader.ReadUInt64(uint.MaxValue); break;
                 case 6: used = reader.ReadUInt64(uint.MaxValue); break;
                 case 7: free = reader.ReadUInt64(uint.MaxValue); break;
+                case 8: resting = reader.ReadUInt64(uint.MaxValue); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new PoolFact(Need(network), Need(name), vni, next, (long)size, (long)used, (long)free);
+        return new PoolFact(Need(network), Need(name), vni, next, (long)size, (long)used, (long)free, (long)resting);
     }
 
     private static LeaseFact DecodeLease(ReadOnlySpan<byte> bytes)
@@ -207,6 +210,7 @@ internal static partial class FactCodec
         PhysicalAddress? mac = null;
         string? name = null;
         ulong index = 0;
+        bool orphaned = false;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
@@ -219,11 +223,12 @@ internal static partial class FactCodec
                 case 5: node = ReadUid(ref reader); break;
                 case 6: name = reader.ReadString(WireLimits.NameBytes); break;
                 case 7: index = reader.ReadUInt64(); break;
+                case 8: orphaned = reader.ReadBoolean(); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new LeaseFact(Need(attachment), Need(network), Need(address), Need(mac), new NodeId(Need(node)), Need(name), index);
+        return new LeaseFact(Need(attachment), Need(network), Need(address), Need(mac), new NodeId(Need(node)), Need(name), index, orphaned);
     }
 
     private static AdmissionFact DecodeAdmission(ReadOnlySpan<byte> bytes)
@@ -312,6 +317,7 @@ internal static partial class FactCodec
         PortRules ports = PortRules.None;
         AddressRanges excluded = AddressRanges.None;
         Encryption encryption = Encryption.None;
+        AddressReuse reuse = AddressReuse.Never;
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
             switch (reader.ReadUInt64())
@@ -327,6 +333,7 @@ internal static partial class FactCodec
                 case 9: ports = ReadPorts(ref reader); break;
                 case 10: excluded = ReadRanges(ref reader); break;
                 case 11: encryption = (Encryption)reader.ReadUInt64(255); break;
+                case 12: reuse = (AddressReuse)reader.ReadUInt64(255); break;
                 default: reader.Skip(); break;
             }
         }
@@ -342,7 +349,7 @@ internal static partial class FactCodec
             throw new WireFormatException("not an encryption this version knows");
         }
 
-        if (prefix is < 8 or > 30 || !Enum.IsDefined(type) || Need(gateway).GetAddressBytes().Length != 4)
+        if (prefix is < 8 or > 30 || !Enum.IsDefined(type) || !Enum.IsDefined(reuse) || (reuse != AddressReuse.Never && type != NetworkType.Vxlan) || Need(gateway).GetAddressBytes().Length != 4)
         {
             throw new WireFormatException("not a network this version knows");
         }
@@ -360,6 +367,7 @@ internal static partial class FactCodec
             Ports = ports,
             Excluded = excluded,
             Encryption = encryption,
+            Reuse = reuse,
         };
         return excluded.Ranges.All(r => spec.Subnet.Contains(AddressRange.ToAddress(r.First)) && spec.Subnet.Contains(AddressRange.ToAddress(r.Last)))
             ? spec

@@ -16,7 +16,7 @@ internal static partial class FactCodec
 
     public static ReadOnlyMemory<byte> Encode(NodeFact fact) => Write(fact, static (w, f) =>
     {
-        w.WriteMapHeader(7 + (f.Store == 0 ? 0 : 1) + (f.Drained ? 1 : 0) + (f.Wireguard is null ? 0 : 2));
+        w.WriteMapHeader(7 + (f.Store == 0 ? 0 : 1) + (f.Drained ? 1 : 0) + (f.DivergedAt == 0 ? 0 : 1) + (f.Wireguard is null ? 0 : 2));
         Text(w, 1, f.Name);
         Address(w, 2, f.Vtep);
         Flag(w, 3, f.VxlanDisabled);
@@ -39,6 +39,11 @@ internal static partial class FactCodec
             w.WriteUInt64(16);
             w.WriteBinary(wireguard.Key.Bytes);
             Number(w, 17, wireguard.Port);
+        }
+
+        if (f.DivergedAt != 0)
+        {
+            Number(w, 20, f.DivergedAt);
         }
     });
 
@@ -91,7 +96,7 @@ internal static partial class FactCodec
 
     public static ReadOnlyMemory<byte> Encode(PoolFact fact) => Write(fact, static (w, f) =>
     {
-        w.WriteMapHeader(6 + Present(f.Next));
+        w.WriteMapHeader(6 + Present(f.Next) + (f.Resting == 0 ? 0 : 1));
         Uid(w, 1, f.Network);
         Text(w, 2, f.Name);
         Number(w, 3, f.Vni);
@@ -103,11 +108,15 @@ internal static partial class FactCodec
         Number(w, 5, (ulong)f.Size);
         Number(w, 6, (ulong)f.Used);
         Number(w, 7, (ulong)f.Free);
+        if (f.Resting != 0)
+        {
+            Number(w, 8, (ulong)f.Resting);
+        }
     });
 
     public static ReadOnlyMemory<byte> Encode(LeaseFact fact) => Write(fact, static (w, f) =>
     {
-        w.WriteMapHeader(7);
+        w.WriteMapHeader(f.Orphaned ? 8 : 7);
         Uid(w, 1, f.AttachmentId);
         Uid(w, 2, f.Network);
         Address(w, 3, f.Address);
@@ -115,6 +124,10 @@ internal static partial class FactCodec
         Uid(w, 5, f.Node.Value);
         Text(w, 6, f.NicName);
         Number(w, 7, f.Index);
+        if (f.Orphaned)
+        {
+            Flag(w, 8, true);
+        }
     });
 
     public static ReadOnlyMemory<byte> Encode(AdmissionFact fact) => Write(fact, static (w, f) =>
@@ -147,7 +160,7 @@ internal static partial class FactCodec
 
     private static void WriteSpec(MessagePackWriter writer, NetworkSpec spec)
     {
-        writer.WriteMapHeader(5 + Present(spec.ExternalIp) + Present(spec.TargetNode) + Present(spec.Uplink) + (spec.Ports.Rules.IsEmpty ? 0 : 1) + (spec.Excluded.Ranges.IsEmpty ? 0 : 1) + (spec.Encryption == Encryption.None ? 0 : 1));
+        writer.WriteMapHeader(5 + Present(spec.ExternalIp) + Present(spec.TargetNode) + Present(spec.Uplink) + (spec.Ports.Rules.IsEmpty ? 0 : 1) + (spec.Excluded.Ranges.IsEmpty ? 0 : 1) + (spec.Encryption == Encryption.None ? 0 : 1) + (spec.Reuse == AddressReuse.Never ? 0 : 1));
         Number(writer, 1, (ulong)spec.Type);
         Address(writer, 2, spec.Gateway);
         Number(writer, 3, (ulong)spec.PrefixLength);
@@ -189,6 +202,11 @@ internal static partial class FactCodec
         if (spec.Encryption != Encryption.None)
         {
             Number(writer, 11, (ulong)spec.Encryption);
+        }
+
+        if (spec.Reuse != AddressReuse.Never)
+        {
+            Number(writer, 12, (ulong)spec.Reuse);
         }
     }
 

@@ -28,7 +28,8 @@ internal enum FactKind : ushort
 /// <param name="Store">Id of the Raft store the node has open and can write to; 0 when there is none. Who has none cannot be given the log.</param>
 /// <param name="Drained">The node takes no new NICs and hands its vote on: it is about to leave, or to be worked on.</param>
 internal sealed record NodeFact(
-    string Name, IPAddress Vtep, bool VxlanDisabled, string Version, int UnderlayMtu, string UnderlayInterface, bool Votes, UInt128 Store = default, bool Drained = false)
+    string Name, IPAddress Vtep, bool VxlanDisabled, string Version, int UnderlayMtu, string UnderlayInterface, bool Votes, UInt128 Store = default, bool Drained = false,
+    ulong DivergedAt = 0)
 {
     /// <summary>Null until the node has needed a key once, and from versions that know no encryption.</summary>
     public WireguardEndpoint? Wireguard { get; init; }
@@ -96,10 +97,11 @@ internal sealed record ClaimFact(string Name, UInt128 Uid, ClaimStamp Created, C
 
 /// <summary>The address pool of an overlay, as Raft committed it.</summary>
 /// <param name="Next">Next address in order; null when the pool is exhausted.</param>
-internal sealed record PoolFact(UInt128 Network, string Name, uint Vni, IPAddress? Next, long Size, long Used, long Free);
+internal sealed record PoolFact(UInt128 Network, string Name, uint Vni, IPAddress? Next, long Size, long Used, long Free, long Resting = 0);
 
 /// <summary>One address held by one NIC, as Raft committed it.</summary>
-internal sealed record LeaseFact(UInt128 AttachmentId, UInt128 Network, IPAddress Address, PhysicalAddress Mac, NodeId Node, string NicName, ulong Index);
+/// <param name="Orphaned">The NIC is known nowhere any more; the address stays held.</param>
+internal sealed record LeaseFact(UInt128 AttachmentId, UInt128 Network, IPAddress Address, PhysicalAddress Mac, NodeId Node, string NicName, ulong Index, bool Orphaned = false);
 
 /// <summary>A node the cluster has admitted.</summary>
 internal sealed record AdmissionFact(NodeId Node, UInt128 Store, string Name);

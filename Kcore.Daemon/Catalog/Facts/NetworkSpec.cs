@@ -54,6 +54,9 @@ internal sealed record NetworkSpec
     /// <summary>Only for vxlan.</summary>
     public Encryption Encryption { get; init; }
 
+    /// <summary>Whether an address that was given back is given again. Only for vxlan.</summary>
+    public AddressReuse Reuse { get; init; }
+
     public IPNetwork Subnet
     {
         get
@@ -82,6 +85,8 @@ internal sealed record NetworkSpec
 
     public static string NameOf(NetworkType type) => type.ToString().ToLowerInvariant();
 
+    public static string NameOf(AddressReuse reuse) => reuse.ToString().ToLowerInvariant();
+
     /// <summary>Names of the fields in which two specs differ, as the manifest spells them (behaviour 91).</summary>
     public ImmutableArray<string> DifferencesFrom(NetworkSpec other)
     {
@@ -97,6 +102,7 @@ internal sealed record NetworkSpec
         Compare("publish", Ports.Text, other.Ports.Text);
         Compare("exclude", Excluded.Text, other.Excluded.Text);
         Compare("encryption", EncryptionName, other.EncryptionName);
+        Compare("addressReuse", NameOf(Reuse), NameOf(other.Reuse));
         return fields.DrainToImmutable();
 
         void Compare(string field, string? mine, string? theirs)

@@ -80,6 +80,12 @@ internal static class NetworkRequest
             throw Invalid("only a vxlan network takes exclude: the addresses of the others are not the cluster's to give", $"exclude: {Shown(exclude[0] ?? "")}");
         }
 
+        AddressReuse reuse = Reuse(request.AddressReuse);
+        if (type != NetworkType.Vxlan && reuse != AddressReuse.Never)
+        {
+            throw Invalid("only a vxlan network takes address-reuse: the addresses of the others are not the cluster's to give", $"address-reuse: {NetworkSpec.NameOf(reuse)}");
+        }
+
         if (type == NetworkType.Bridge && request.EnableOutboundNat)
         {
             throw Invalid("a bridge network has no outbound NAT: its guests are on the uplink's own network");
@@ -108,6 +114,7 @@ internal static class NetworkRequest
             Uplink = uplink,
             Ports = ports,
             Encryption = encryption,
+            Reuse = reuse,
         };
         if (MeshPool.Overlaps(spec.Subnet))
         {
@@ -135,6 +142,13 @@ internal static class NetworkRequest
         "" or "none" => Encryption.None,
         "wireguard" => Encryption.Wireguard,
         _ => throw Invalid("encryption must be one of none, wireguard", $"encryption: {Shown(text!)}"),
+    };
+
+    private static AddressReuse Reuse(string? text) => (text ?? "").Trim().ToLowerInvariant() switch
+    {
+        "" or "never" => AddressReuse.Never,
+        "quarantine" => AddressReuse.Quarantine,
+        _ => throw Invalid("address-reuse must be one of never, quarantine", $"address-reuse: {Shown(text!)}"),
     };
 
     private static int Prefix(string? netmask)

@@ -3,11 +3,9 @@ using Kcore.Raft;
 
 namespace Kcore.Daemon.Cluster.Consensus;
 
-// The loop itself. Everything in this file runs on it.
+// What the loop does. Everything in this file is done by whoever has the turn.
 public sealed partial class ConsensusLoop<TResult, TChange>
 {
-    private const int InputsPerRound = 256;
-
     private readonly SortedDictionary<ulong, Proposal<TResult>> _appended = [];
     private readonly Queue<Proposal<TResult>> _waiting = new();
 
@@ -22,76 +20,12 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     private ConsensusFault _fault;
     private string? _faultText;
 
-    /// <summary>
-    /// Runs the member until cancelled, on a thread of its own: between a commit and its answer nothing waits for what
-    /// else the daemon does. Call it once. Returns normally after cancellation.
-    /// </summary>
-    public async Task RunAsync(CancellationToken stoppingToken)
-    {
-        RaftSnapshot snapshot = _node.Snapshot;
-        ConsensusLog.Opened(
-            _logger, _node.Self, _store.Identity.ClusterId, _node.Term, _node.LastIndex, snapshot.Index);
-        await using var writer = new StorageWriter(
-            _store, _time, outcome => _inbox.TryAdd(new Input.Storage(outcome)));
-        _writer = writer;
-
-        // Before this returns to its caller the state is what the snapshot says.
-        if (snapshot.Index > 0)
-        {
-            Restore(snapshot);
-        }
-
-        if (_node.Configuration is { IsJoint: false, Voters: [var only] } && only == _node.Self)
-        {
-            // Nobody else could be leading, so there is nothing to wait for.
-            _node.Campaign();
-        }
-
-        Advance();
-        _observer.Opened(_applied);
-        await using ITimer timer = _time.CreateTimer(
-            _ => EnqueueTick(), null, _options.TickInterval, _options.TickInterval);
-        await using CancellationTokenRegistration stop = stoppingToken.Register(_inbox.Stop);
-        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        new Thread(() => Run(ended)) { IsBackground = true, Name = "raft" }.Start();
-        await ended.Task;
-    }
-
-    private void Run(TaskCompletionSource ended)
-    {
-        try
-        {
-            while (_inbox.Wait())
-            {
-                for (int i = 0; i < InputsPerRound && _inbox.TryTake(out Input? input); i++)
-                {
-                    if (input.IsCounted)
-                    {
-                        Interlocked.Decrement(ref _queuedCount);
-                    }
-
-                    Handle(input);
-                }
-
-                Advance();
-            }
-
-            Close();
-            ended.SetResult();
-        }
-        catch (Exception failure)
-        {
-            Close();
-            ended.SetException(failure);
-        }
-    }
-
     private void Handle(Input input)
     {
         switch (input)
         {
             case Input.Propose { Proposal: var proposal } when _waiting.Count >= _options.InboxCapacity:
-                proposal.Fail(new ProposeException(ProposeFailure.Unavailable, "Too many requests wait for a leader."));
+                Refuse(proposal, new ProposeException(ProposeFailure.Unavailable, "Too many requests wait for a leader."));
                 break;
             case Input.Propose { Proposal: var proposal }:
                 _waiting.Enqueue(proposal);
@@ -112,6 +46,8 @@ public sealed partial class ConsensusLoop<TResult, TChange>
                     _node.Tick();
                     CheckSpaceWhenDue();
                 }
+
+                RefuseOverdue();
 
                 break;
             default:
@@ -180,11 +116,13 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         {
             while (_waiting.TryDequeue(out Proposal<TResult>? proposal))
             {
-                proposal.Fail(Stopped());
+                Refuse(proposal, Stopped());
             }
         }
 
+        _isMoreToWrite = _handedTo < _node.LastIndex;
         PublishStatus();
+        SendAnswers();
     }
 
     private void Act(Ready ready)
@@ -192,6 +130,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         Send(ready);
         if (ready.Batch is { } batch)
         {
+            _handedTo = _node.LastIndex;
             _writer!.Write(batch);
         }
 
@@ -201,14 +140,15 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         }
 
         Apply(ready.Committed);
+        SendAnswers();
         TakeSnapshotWhenDue();
     }
 
     private void Send(Ready ready)
     {
-        foreach (RaftMessage message in ready.Messages)
+        if (!ready.Messages.IsEmpty)
         {
-            _transport.Send(message);
+            _transport.Send(ready.Messages);
         }
     }
 
@@ -246,7 +186,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         {
             while (_waiting.TryDequeue(out Proposal<TResult>? proposal))
             {
-                proposal.Fail(new ProposeException(
+                Refuse(proposal, new ProposeException(
                     ProposeFailure.NotLeader, $"{_node.Leader} leads the cluster's log.", _node.Leader));
             }
         }
@@ -268,7 +208,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         }
 
         proposal.CancelAppend();
-        proposal.Fail(outcome switch
+        Refuse(proposal, outcome switch
         {
             ProposeOutcome.NotLeader or ProposeOutcome.Transferring =>
                 new ProposeException(ProposeFailure.NotLeader, "The leader is handing its seat over.", _node.TransferTarget),
@@ -309,12 +249,12 @@ public sealed partial class ConsensusLoop<TResult, TChange>
 
             if (hasResult && proposal.Term == entry.Term)
             {
-                proposal.Succeed(result!);
+                Grant(proposal, result!);
             }
             else
             {
                 // Another leader's entry took the place: this one is certainly not in the log.
-                proposal.Fail(new ProposeException(
+                Refuse(proposal, new ProposeException(
                     ProposeFailure.NotLeader, "Leadership changed before the request was committed.", _node.Leader));
             }
         }
@@ -380,7 +320,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     {
         foreach (Proposal<TResult> proposal in _appended.Values)
         {
-            proposal.Fail(UnknownOutcome());
+            Refuse(proposal, UnknownOutcome());
         }
 
         _appended.Clear();
@@ -443,12 +383,14 @@ public sealed partial class ConsensusLoop<TResult, TChange>
 
         foreach (Proposal<TResult> proposal in _waiting)
         {
-            proposal.Fail(Stopped());
+            Refuse(proposal, Stopped());
         }
 
         foreach (Proposal<TResult> proposal in _appended.Values)
         {
-            proposal.Fail(UnknownOutcome());
+            Refuse(proposal, UnknownOutcome());
         }
+
+        SendAnswers();
     }
 }

@@ -6,7 +6,8 @@ namespace Kcore.Daemon.Cluster.Consensus;
 
 /// <summary>
 /// The one owner of a Raft core, its store and the replicated state. Proposals, messages of peers, ticks and the disk's
-/// acknowledgements come in through one queue; nothing here waits for a disk or a peer.
+/// acknowledgements come in through one queue; nothing here waits for a disk or a peer. Who works through the queue changes
+/// (see <see cref="Work"/>); it is one thread at a time.
 /// </summary>
 public sealed partial class ConsensusLoop<TResult, TChange>
 {
@@ -65,7 +66,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     public async Task<TResult> ProposeAsync(ReadOnlyMemory<byte> command, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(command.Length, RaftEntry.EntryBytesMax);
-        var proposal = new Proposal<TResult>(command);
+        var proposal = new Proposal<TResult>(command, _time.GetTimestamp());
         switch (TryEnqueue(new Input.Propose(proposal)))
         {
             case EnqueueOutcome.Full:
@@ -206,7 +207,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             return EnqueueOutcome.Full;
         }
 
-        return _inbox.TryAdd(input) ? EnqueueOutcome.Queued : EnqueueOutcome.Closed;
+        return Post(input) ? EnqueueOutcome.Queued : EnqueueOutcome.Closed;
     }
 
     // Ticks that gather while the process is suspended count once: a pause is no reason for an election.
@@ -214,7 +215,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     {
         if (Interlocked.Exchange(ref _isTickQueued, 1) == 0)
         {
-            _inbox.TryAdd(Input.Tick.Instance);
+            Post(Input.Tick.Instance);
         }
     }
 

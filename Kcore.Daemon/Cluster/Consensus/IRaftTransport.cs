@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Kcore.Raft;
 
 namespace Kcore.Daemon.Cluster.Consensus;
@@ -8,14 +9,16 @@ namespace Kcore.Daemon.Cluster.Consensus;
 /// </summary>
 public interface IRaftTransport
 {
-    /// <summary>Sends to <see cref="RaftMessage.To"/>; returns at once and drops when the way is full. Called on the loop.</summary>
-    void Send(RaftMessage message);
+    /// <summary>
+    /// Sends each to its <see cref="RaftMessage.To"/>, in order; returns at once and drops when the way is full. Called on the loop.
+    /// </summary>
+    void Send(ImmutableArray<RaftMessage> messages);
 }
 
 /// <summary>The transport of a cluster of one: there is nobody to send to.</summary>
 public sealed class NoTransport : IRaftTransport
 {
-    public void Send(RaftMessage message)
+    public void Send(ImmutableArray<RaftMessage> messages)
     {
     }
 }

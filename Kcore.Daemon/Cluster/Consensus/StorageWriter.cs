@@ -1,22 +1,26 @@
-using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Raft;
 
 namespace Kcore.Daemon.Cluster.Consensus;
 
 /// <summary>
-/// The one thread that touches the store, so that the consensus loop never waits for a disk. Jobs are done in order; the
-/// loop has at most one batch, one snapshot and one look at the room under way, which bounds the queue.
+/// The one thread that touches the store, so that the consensus loop never waits for a disk. Jobs are done in order, and the
+/// thread reports what it did, where it may find itself doing what follows from that. The loop has at most one batch, one
+/// snapshot and one look at the room under way, which bounds the queue.
 /// </summary>
 internal sealed class StorageWriter : IAsyncDisposable
 {
     private static readonly TimeSpan HangLimit = TimeSpan.FromSeconds(3);
 
-    private readonly BlockingCollection<Job> _jobs = [];
+    // A monitor, as for the loop's inbox: the one who waits is a thread.
+    private readonly object _door = new();
+    private readonly Queue<Job> _jobs = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly RaftStore _store;
     private readonly TimeProvider _time;
     private readonly Action<StorageOutcome> _report;
+    private bool _isOver;
 
     public StorageWriter(RaftStore store, TimeProvider time, Action<StorageOutcome> report)
     {
@@ -26,12 +30,12 @@ internal sealed class StorageWriter : IAsyncDisposable
         new Thread(Run) { IsBackground = true, Name = "raft-log" }.Start();
     }
 
-    public void Write(StorageBatch batch) => _jobs.Add(new Job(batch, null, 0));
+    public void Write(StorageBatch batch) => Add(new Job(batch, null, 0));
 
-    public void SaveSnapshot(RaftSnapshot snapshot, ulong keepFrom) => _jobs.Add(new Job(null, snapshot, keepFrom));
+    public void SaveSnapshot(RaftSnapshot snapshot, ulong keepFrom) => Add(new Job(null, snapshot, keepFrom));
 
     /// <summary>Looks whether a disk that was full has room again.</summary>
-    public void CheckSpace() => _jobs.Add(new Job(null, null, 0));
+    public void CheckSpace() => Add(new Job(null, null, 0));
 
     /// <summary>
     /// Finishes what was given and ends the thread. A disk that hangs is not waited for beyond a limit: the thread is a
@@ -39,11 +43,15 @@ internal sealed class StorageWriter : IAsyncDisposable
     /// </summary>
     public async ValueTask DisposeAsync()
     {
-        _jobs.CompleteAdding();
+        lock (_door)
+        {
+            _isOver = true;
+            Monitor.Pulse(_door);
+        }
+
         try
         {
             await _ended.Task.WaitAsync(HangLimit, _time);
-            _jobs.Dispose();
         }
         catch (TimeoutException)
         {
@@ -56,12 +64,35 @@ internal sealed class StorageWriter : IAsyncDisposable
 
     private void Run()
     {
-        foreach (Job job in _jobs.GetConsumingEnumerable())
+        while (TryTake(out Job? job))
         {
             _report(Do(job));
         }
 
         _ended.SetResult();
+    }
+
+    private void Add(Job job)
+    {
+        lock (_door)
+        {
+            _jobs.Enqueue(job);
+            Monitor.Pulse(_door);
+        }
+    }
+
+    // Sleeps until there is a job; false when there will be none.
+    private bool TryTake([NotNullWhen(true)] out Job? job)
+    {
+        lock (_door)
+        {
+            while (_jobs.Count == 0 && !_isOver)
+            {
+                Monitor.Wait(_door);
+            }
+
+            return _jobs.TryDequeue(out job);
+        }
     }
 
     private StorageOutcome Do(Job job)

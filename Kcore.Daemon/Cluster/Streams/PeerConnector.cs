@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Net;
-using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Security.Authentication;
@@ -20,7 +19,7 @@ internal sealed class PeerConnector(ClusterTls trust, TimeProvider time)
     public async IAsyncEnumerable<(NodeId Peer, StreamFrame Frame)> RequestAsync(
         IPEndPoint endpoint, StreamKind kind, ReadOnlyMemory<byte> body, [EnumeratorCancellation] CancellationToken token)
     {
-        await using SslStream tls = await ConnectAsync(endpoint, token);
+        await using PeerStream tls = await ConnectAsync(endpoint, token);
         var peer = new NodeId(TlsOptions.PeerOf(tls));
         using var limit = new CancellationTokenSource(ReplyLimit, time);
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
@@ -60,14 +59,14 @@ internal sealed class PeerConnector(ClusterTls trust, TimeProvider time)
     /// <param name="silenceLimit">How long sent bytes may stay unacknowledged before the stream breaks (tcp(7), TCP_USER_TIMEOUT).</param>
     /// <param name="token">Ends the attempt.</param>
     /// <exception cref="IOException">The peer was not reached, or is another one.</exception>
-    public Task<SslStream> OpenAsync(IPEndPoint endpoint, NodeId peer, TimeSpan silenceLimit, CancellationToken token) =>
+    public Task<PeerStream> OpenAsync(IPEndPoint endpoint, NodeId peer, TimeSpan silenceLimit, CancellationToken token) =>
         ConnectAsync(endpoint, token, peer, silenceLimit);
 
     /// <summary>
     /// One handshake is about one key. While there are several, a peer that does not hold the active one may hold
     /// another.
     /// </summary>
-    private async Task<SslStream> ConnectAsync(IPEndPoint endpoint, CancellationToken token, NodeId? expected = null, TimeSpan? silenceLimit = null)
+    private async Task<PeerStream> ConnectAsync(IPEndPoint endpoint, CancellationToken token, NodeId? expected = null, TimeSpan? silenceLimit = null)
     {
         ImmutableArray<uint> keys = trust.DialKeys;
         for (int i = 0; ; i++)
@@ -83,7 +82,7 @@ internal sealed class PeerConnector(ClusterTls trust, TimeProvider time)
         }
     }
 
-    private async Task<SslStream> ConnectAsync(IPEndPoint endpoint, uint keyId, NodeId? expected, TimeSpan? silenceLimit, CancellationToken token)
+    private async Task<PeerStream> ConnectAsync(IPEndPoint endpoint, uint keyId, NodeId? expected, TimeSpan? silenceLimit, CancellationToken token)
     {
         const int IpProtocolTcp = 6;
         const int TcpUserTimeout = 18;
@@ -93,7 +92,7 @@ internal sealed class PeerConnector(ClusterTls trust, TimeProvider time)
             async () =>
             {
                 var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-                SslStream? tls = null;
+                PeerStream? tls = null;
                 try
                 {
                     if (silenceLimit is { } silence)
@@ -102,7 +101,7 @@ internal sealed class PeerConnector(ClusterTls trust, TimeProvider time)
                     }
 
                     await socket.ConnectAsync(endpoint, both.Token);
-                    tls = new SslStream(new NetworkStream(socket, ownsSocket: true), leaveInnerStreamOpen: false);
+                    tls = new PeerStream(new EagerSocket(socket));
                     await tls.AuthenticateAsClientAsync(trust.Current.ForClient(expected?.Value, keyId), both.Token);
                     return tls;
                 }

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Net;
-using System.Net.Security;
 using System.Net.Sockets;
 using Kcore.Daemon.Cluster.Trust;
 using Kcore.Gossip;
@@ -12,7 +11,7 @@ namespace Kcore.Daemon.Cluster.Streams;
 internal delegate Task StreamHandler(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token);
 
 /// <summary>Serves a stream that stays open after its first frame, until the peer ends it or the token does.</summary>
-internal delegate Task SessionHandler(NodeId peer, ReadOnlyMemory<byte> first, Stream stream, CancellationToken token);
+internal delegate Task SessionHandler(NodeId peer, ReadOnlyMemory<byte> first, PeerStream stream, CancellationToken token);
 
 /// <summary>
 /// Accepts TLS streams from other nodes on one port. Whoever has not proved the cluster key costs one socket, a bounded
@@ -89,7 +88,7 @@ internal sealed partial class PeerListener(
         try
         {
             client.NoDelay = true;
-            await using var tls = new SslStream(new NetworkStream(client, ownsSocket: true), leaveInnerStreamOpen: false);
+            await using var tls = new PeerStream(new EagerSocket(client));
             using (var limit = new CancellationTokenSource(HandshakeLimit, time))
             using (CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, limit.Token))
             {

@@ -70,14 +70,34 @@ internal readonly record struct StreamFrame(StreamKind Kind, bool Last, ReadOnly
             return null;
         }
 
-        uint length = BinaryPrimitives.ReadUInt32BigEndian(header);
-        if (read < HeaderBytes || length is < 2 or > MaxBody + 2)
+        byte[] body = RoomFor(header, read);
+        await stream.ReadExactlyAsync(body, token);
+        return Of(header, body);
+    }
+
+    /// <summary>As <see cref="ReadAsync"/>, waiting on the caller's thread.</summary>
+    /// <exception cref="InvalidDataException">The peer does not speak this protocol or exceeds its bounds.</exception>
+    public static StreamFrame? Read(Stream stream)
+    {
+        byte[] header = new byte[HeaderBytes];
+        int read = stream.ReadAtLeast(header, HeaderBytes, throwOnEndOfStream: false);
+        if (read == 0)
         {
-            throw new InvalidDataException("stream frame out of bounds");
+            return null;
         }
 
-        byte[] body = new byte[length - 2];
-        await stream.ReadExactlyAsync(body, token);
-        return new StreamFrame((StreamKind)header[4], (header[5] & LastFlag) != 0, body);
+        byte[] body = RoomFor(header, read);
+        stream.ReadExactly(body);
+        return Of(header, body);
     }
+
+    private static byte[] RoomFor(ReadOnlySpan<byte> header, int read)
+    {
+        uint length = BinaryPrimitives.ReadUInt32BigEndian(header);
+        return read < HeaderBytes || length is < 2 or > MaxBody + 2
+            ? throw new InvalidDataException("stream frame out of bounds")
+            : new byte[length - 2];
+    }
+
+    private static StreamFrame Of(ReadOnlySpan<byte> header, byte[] body) => new((StreamKind)header[4], (header[5] & LastFlag) != 0, body);
 }

@@ -102,7 +102,7 @@ internal sealed partial class DesiredStateBuilder
             ("inet within", $"{network.Bridge} . {network.Bridge}"),
             ("inet egress", nat.Egress),
             .. Translation(nat.Gateway, nat.PrefixLength, nat.Egress),
-            .. Guards(network.Name, network.LocalNics),
+            .. Guards(network.LocalNics),
         ];
         foreach (PublishedPort port in nat.Ports)
         {

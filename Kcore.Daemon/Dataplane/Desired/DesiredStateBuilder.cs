@@ -35,6 +35,10 @@ internal sealed partial class DesiredStateBuilder
     private readonly List<Refusal> _refusals = [];
     private readonly HashSet<string> _spared = new(StringComparer.Ordinal);
 
+    // Where those of the network that is being added begin: looking through all for each network would be quadratic.
+    private int _firstPort;
+    private int _firstRefusal;
+
     private DesiredStateBuilder(NodeIntent self, MeshIntent? mesh)
     {
         _self = self;
@@ -50,17 +54,21 @@ internal sealed partial class DesiredStateBuilder
         {
             foreach (OverlayIntent overlay in intent.Overlays.OrderBy(o => o.Name, StringComparer.Ordinal))
             {
+                builder.BeginNetwork();
                 builder.AddOverlay(overlay);
             }
         }
 
         foreach (LocalNetworkIntent network in intent.Locals.OrderBy(n => n.Name, StringComparer.Ordinal))
         {
+            builder.BeginNetwork();
             builder.AddLocal(network);
         }
 
         return builder.Finish(intent.VtepMembers);
     }
+
+    private void BeginNetwork() => (_firstPort, _firstRefusal) = (_ports.Count, _refusals.Count);
 
     private DesiredState Finish(ImmutableArray<IPAddress> vteps) => new()
     {
@@ -317,16 +325,16 @@ internal sealed partial class DesiredStateBuilder
             elements.AddRange(overlay.OutboundNat ? Translation(overlay.Gateway, overlay.PrefixLength, _self.EgressInterface) : []);
         }
 
-        elements.AddRange(Guards(overlay.Name, overlay.LocalNics));
+        elements.AddRange(Guards(overlay.LocalNics));
 
         _nft.Add(new NftContribution(overlay.Name, [.. elements]));
     }
 
-    /// <summary>For the NICs that are made; what was refused has no port.</summary>
-    private IEnumerable<(string Set, string Element)> Guards(string network, ImmutableArray<LocalNicIntent> nics)
+    /// <summary>For those NICs of the network that is being added that are made; what was refused has no port.</summary>
+    private IEnumerable<(string Set, string Element)> Guards(ImmutableArray<LocalNicIntent> nics)
     {
-        HashSet<string> made = [.. _ports.Where(p => p.Origin.Overlay == network && p.Origin.Nic is not null).Select(p => p.Value.Device)];
-        HashSet<string> refused = [.. _refusals.Where(r => r.Overlay == network && r.Nic is not null).Select(r => r.Nic!)];
+        HashSet<string> made = [.. _ports.Skip(_firstPort).Where(p => p.Origin.Nic is not null).Select(p => p.Value.Device)];
+        HashSet<string> refused = [.. _refusals.Skip(_firstRefusal).Where(r => r.Nic is not null).Select(r => r.Nic!)];
         return nics
             .Where(n => !n.AllowSpoofing && made.Contains(n.Device) && !refused.Contains(n.Name))
             .SelectMany(GuestGuard.Elements);

@@ -7,8 +7,8 @@ internal static class IntentComparison
         a.Self == b.Self
         && a.Mesh == b.Mesh
         && a.VtepMembers.SequenceEqual(b.VtepMembers)
-        && a.Overlays.Length == b.Overlays.Length
-        && a.Overlays.Zip(b.Overlays).All(p => Same(p.First, p.Second))
+        && (a.Overlays == b.Overlays
+            || (a.Overlays.Length == b.Overlays.Length && a.Overlays.Zip(b.Overlays).All(p => Same(p.First, p.Second))))
         && a.Locals.Length == b.Locals.Length
         && a.Locals.Zip(b.Locals).All(p => Same(p.First, p.Second));
 

@@ -58,7 +58,9 @@ internal sealed partial class DataplaneFeed(
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
-        DataplaneIntent? intended = null;
+        DataplaneIntent? intended = null, last = null;
+        (CatalogSnapshot, Underlay, AttachmentSet, HostSights) builtFrom = default;
+        (CatalogSnapshot, Underlay, AttachmentSet, ReconcileStatus, ServiceStatus, MeshKeys.Holding, MeshStatus, long, bool, UInt128, Duty) stated = default;
         while (true)
         {
             (Underlay link, long linkRevision) = underlay.Read();
@@ -77,9 +79,23 @@ internal sealed partial class DataplaneFeed(
             bool empties = IsCleared || phase == ClusterPhase.Left;
             if (empties || phase == ClusterPhase.Member)
             {
-                DataplaneIntent intent = empties
-                    ? IntentBuilder.Nothing(self, link, gatewayInterface)
-                    : IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, gate.HeldBack(facts.Gossip.Members), UnderlayWatch.MtuOf, seen);
+                DataplaneIntent intent;
+                string? heldBack = gate.HeldBack(facts.Gossip.Members);
+                if (empties)
+                {
+                    intent = IntentBuilder.Nothing(self, link, gatewayInterface);
+                    last = null;
+                }
+                else if (last is not null && builtFrom == (facts, link, wanted, seen))
+                {
+                    intent = last = IntentBuilder.Renew(last, self, link, facts, wanted, heldBack, UnderlayWatch.MtuOf);
+                }
+                else
+                {
+                    intent = last = IntentBuilder.Build(self, link, gatewayInterface, facts, wanted, heldBack, UnderlayWatch.MtuOf, seen);
+                    builtFrom = (facts, link, wanted, seen);
+                }
+
                 if (intended is null || !IntentComparison.Same(intent, intended))
                 {
                     intended = intent;
@@ -88,15 +104,21 @@ internal sealed partial class DataplaneFeed(
                 }
             }
 
-            if (!empties && phase == ClusterPhase.Member)
+            if (!empties && phase == ClusterPhase.Member && !self.VxlanDisabled && facts.View.Networks.Values.Any(n => IntentBuilder.IsMaterialised(n) && IntentBuilder.IsEncrypted(n)))
             {
-                if (!self.VxlanDisabled && facts.View.Networks.Values.Any(n => IntentBuilder.IsMaterialised(n) && IntentBuilder.IsEncrypted(n)))
-                {
-                    keys.Ensure();
-                    key = keys.Current.Current;
-                }
+                keys.Ensure();
+                key = keys.Current.Current;
+            }
 
-                await StateAsync(link, facts, wanted, state, beside, key, secret, stoppingToken);
+            // What was found to be stated already is stated as long as nothing it follows from changes.
+            var basis = (facts, link, wanted, state, beside, key, secret, refusalRevision, ledger.Votes, ledger.Store, identity.Duty);
+            if (empties || phase != ClusterPhase.Member)
+            {
+                stated = default;
+            }
+            else if (basis != stated)
+            {
+                stated = await StateAsync(link, facts, wanted, state, beside, key, secret, stoppingToken) ? basis : default;
             }
 
             // What did not happen must not stay registered: this comes by once a second for as long as the daemon lives.
@@ -117,19 +139,20 @@ internal sealed partial class DataplaneFeed(
         }
     }
 
-    private async Task StateAsync(Underlay link, CatalogSnapshot facts, AttachmentSet wanted, ReconcileStatus state, ServiceStatus beside, MeshKeys.Holding key, MeshStatus secret, CancellationToken token)
+    /// <summary>Whether nothing was left to state.</summary>
+    private async Task<bool> StateAsync(Underlay link, CatalogSnapshot facts, AttachmentSet wanted, ReconcileStatus state, ServiceStatus beside, MeshKeys.Holding key, MeshStatus secret, CancellationToken token)
     {
         // Until the kernel was looked at once, nothing is known that would be worth taking back what we stated before.
         if (ReferenceEquals(state, ReconcileStatus.None))
         {
-            return;
+            return false;
         }
 
-        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving,
+        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving, ledger.DivergedAt,
             key.Key?.Public, key.Failure is { } failure ? secret with { IsUp = false, Failure = failure } : secret);
         if (writes.IsEmpty)
         {
-            return;
+            return true;
         }
 
         try
@@ -140,6 +163,8 @@ internal sealed partial class DataplaneFeed(
         {
             Log.NotStated(logger, e.Message);
         }
+
+        return false;
     }
 
     private static partial class Log

@@ -27,10 +27,11 @@ internal static class OwnFacts
         UInt128 store,
         ServiceStatus? services = null,
         bool drained = false,
+        ulong divergedAt = 0,
         WireguardKey? key = null,
         MeshStatus? mesh = null)
     {
-        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes, store, services ?? ServiceStatus.None, drained, key, mesh ?? MeshStatus.None);
+        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes, store, services ?? ServiceStatus.None, drained, divergedAt, key, mesh ?? MeshStatus.None);
         ImmutableArray<LocalWrite>.Builder writes = ImmutableArray.CreateBuilder<LocalWrite>();
         foreach (CatalogEntry entry in catalog.Gossip.Entries.Where(e => e.Origin == self.Id))
         {
@@ -64,12 +65,13 @@ internal static class OwnFacts
         UInt128 store,
         ServiceStatus services,
         bool drained,
+        ulong divergedAt,
         WireguardKey? key,
         MeshStatus mesh)
     {
         var wanted = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
         Add(FactKeys.Node, FactKind.Node, FactCodec.Encode(new NodeFact(
-            self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes, store, drained)
+            self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes, store, drained, divergedAt)
         {
             Wireguard = key is null ? null : new WireguardEndpoint(key, MeshIntent.Port),
         }));

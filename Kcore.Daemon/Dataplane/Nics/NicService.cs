@@ -67,7 +67,7 @@ internal sealed class NicService(
 
         events.Add(
             "AddressReleased",
-            $"NIC {name} on {network} detached{(released.Local ? "" : $"; {released.Address} is not given out again")}",
+            $"NIC {name} on {network} detached{(released.Local ? "" : $"; {released.Address} is {(IsReused(released) ? "given out again after a rest" : "not given out again")}")}",
             self.Id.ToString(),
             network);
 
@@ -89,6 +89,9 @@ internal sealed class NicService(
 
         return new ChangeReceipt("detached", "NIC", name, self.Name);
     }
+
+    private bool IsReused(AttachmentRecord record) =>
+        catalog.Current.Current.View.NetworksByUid.TryGetValue(record.Network, out Network? network) && network.Spec.Reuse == AddressReuse.Quarantine;
 
     /// <summary>All NICs of the cluster, this node's own with their state of this moment.</summary>
     public ImmutableArray<NicInfo> List(string? networkName)
@@ -421,6 +424,7 @@ internal sealed class NicService(
         RefusalCode.AlreadyExists => ErrorCode.AlreadyExists,
         RefusalCode.FailedPrecondition => ErrorCode.FailedPrecondition,
         RefusalCode.ResourceExhausted => ErrorCode.ResourceExhausted,
+        RefusalCode.Unavailable => ErrorCode.Unavailable,
         _ => ErrorCode.Internal,
     };
 }

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Kcore.Daemon.Dataplane.Apply;
@@ -34,8 +35,8 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
         UplinkPort[] ports = [.. links.Where(l => !owned.ContainsKey(l.Index) && l.Master is { } m && owned.ContainsKey(m)).Select(l => new UplinkPort(l.Name, owned[l.Master!.Value].Name, l.IsUp))];
         LinkInfo[] ownedInfos = [.. links.Where(l => owned.ContainsKey(l.Index))];
         (ImmutableArray<TunnelEntry> tunnel, ImmutableArray<BridgeEntry> bridge) = ReadForwarding(byIndex, owned);
-        string[] paths = [.. desired.Sysctls.Select(s => s.Value.Path), BridgeNetfilter];
-        Dictionary<string, string> values = sysctls.Read(paths);
+        Dictionary<string, LinkInfo> byName = links.ToDictionary(l => l.Name, StringComparer.Ordinal);
+        Dictionary<string, string> values = ReadSettings(desired, byName);
         return new ObservedState
         {
             Owned = new NetworkState
@@ -60,10 +61,10 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
             Foreign = [.. links.Where(l => !owned.ContainsKey(l.Index)).Select(l => AsForeign(l, byIndex))],
             RememberedUplinks = uplinks.Before,
             DefaultRouteDevices = desired.Uplinks.IsEmpty ? FrozenSet<string>.Empty : ReadDefaultRoutes(byIndex),
-            Indexes = links.ToFrozenDictionary(l => l.Name, l => l.Index, StringComparer.Ordinal),
+            Indexes = byName.ToFrozenDictionary(l => l.Key, l => l.Value.Index, StringComparer.Ordinal),
             Guests = desired.Guests.ToFrozenDictionary(
                 g => g.Value.HostDevice,
-                g => GuestReader.Read(g.Value, links.FirstOrDefault(l => l.Name == g.Value.HostDevice)),
+                g => GuestReader.Read(g.Value, byName.GetValueOrDefault(g.Value.HostDevice)),
                 StringComparer.Ordinal),
             AbsentSysctls = desired.Sysctls.Select(s => s.Value.Path).Where(p => !values.ContainsKey(p)).ToFrozenSet(StringComparer.Ordinal),
             RememberedSysctls = sysctls.Remembered,
@@ -71,6 +72,41 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
             Advisories = [.. Advisories(ownedInfos, values)],
         };
     }
+
+    /// <summary>Those of devices came with the links; opening a file for each would take longer than everything else.</summary>
+    private Dictionary<string, string> ReadSettings(DesiredState desired, Dictionary<string, LinkInfo> byName)
+    {
+        Dictionary<string, string> told = new(StringComparer.Ordinal);
+        List<string> files = [BridgeNetfilter];
+        foreach (Wanted<Sysctl> wanted in desired.Sysctls)
+        {
+            Sysctl setting = wanted.Value;
+            if (setting.Device is { } device && byName.TryGetValue(device, out LinkInfo? link) && Told(setting, link.Settings) is { } value)
+            {
+                told[setting.Path] = value.ToString(CultureInfo.InvariantCulture);
+            }
+            else
+            {
+                files.Add(setting.Path);
+            }
+        }
+
+        foreach ((string path, string value) in sysctls.Read(files.Distinct(StringComparer.Ordinal).ToArray()))
+        {
+            told[path] = value;
+        }
+
+        return told;
+    }
+
+    private static int? Told(Sysctl setting, LinkSettings of) => setting.Path[(setting.Path.LastIndexOf('/') + 1)..] switch
+    {
+        "rp_filter" => of.ReversePathFilter,
+        "arp_ignore" => of.ArpIgnore,
+        "accept_ra" => of.AcceptRouterAdvertisements,
+        "disable_ipv6" => of.DisableIpv6,
+        _ => null,
+    };
 
     /// <summary>Ours by the group that the creation message set, the kind, and for shared kinds of device the name.</summary>
     private static Link? AsOwned(LinkInfo info, Dictionary<int, LinkInfo> byIndex)

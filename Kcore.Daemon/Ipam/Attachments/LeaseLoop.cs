@@ -15,7 +15,8 @@ internal sealed record LeaseRefusal(RefusalCode Code, string Text);
 /// Brings every attachment to its lease and every detached one to its release, for as long as it takes: level-triggered
 /// on the table, so that a crash, a lost answer or a missing quorum only delays.
 /// </summary>
-internal sealed partial class LeaseLoop(AttachmentTable table, ProposalClient proposals, CatalogHub catalog, TimeProvider time, ILogger logger)
+internal sealed partial class LeaseLoop(
+    AttachmentTable table, ProposalClient proposals, ClusterLedger ledger, CatalogHub catalog, TimeProvider time, ILogger logger)
 {
     private const int AtOnce = 32;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -83,7 +84,8 @@ internal sealed partial class LeaseLoop(AttachmentTable table, ProposalClient pr
                 record.Name,
                 record.Mac,
                 Uid.ToGuid(catalog.Current.Current.Gossip.Members.Self.Value),
-                record.Wanted);
+                record.Wanted,
+                ledger.KnownIndex + ReplicatedState.RequestLifetime);
             switch (await proposals.ProposeAsync(command, Patience, token))
             {
                 case ReplicatedResult.Granted granted:
@@ -95,6 +97,10 @@ internal sealed partial class LeaseLoop(AttachmentTable table, ProposalClient pr
                 // The pool follows the network through the log; until it is there the NIC waits.
                 case ReplicatedResult.Refused { Code: RefusalCode.NotFound }:
                     await PoolOrPauseAsync(record.Network, token);
+                    break;
+                // It was on its way for too long; with the next turn it is asked anew.
+                case ReplicatedResult.Refused { Code: RefusalCode.Unavailable }:
+                    await Task.Delay(RetryPause, time, token);
                     break;
                 case ReplicatedResult.Refused refused:
                     _refusals[record.Id] = new LeaseRefusal(refused.Code, refused.Text);
@@ -134,7 +140,7 @@ internal sealed partial class LeaseLoop(AttachmentTable table, ProposalClient pr
         try
         {
             var command = new ReplicatedCommand.Release(
-                new AttachmentId(Uid.ToGuid(record.Id)), Uid.ToGuid(catalog.Current.Current.Gossip.Members.Self.Value));
+                new AttachmentId(Uid.ToGuid(record.Id)), Uid.ToGuid(catalog.Current.Current.Gossip.Members.Self.Value), new NetworkUid(Uid.ToGuid(record.Network)));
             ReplicatedResult result = await proposals.ProposeAsync(command, Patience, token);
             if (result is ReplicatedResult.Refused refused)
             {

@@ -47,6 +47,25 @@ internal sealed partial class ClusterLedger(
     /// <summary>Why the copy is not used, in words; null when it is.</summary>
     public string? Damage => _damage ?? Status?.FaultText;
 
+    /// <summary>The log index at which this node's state was first found to be another than the leader's; 0 when it never was.</summary>
+    public ulong DivergedAt => _open?.State.Comparison is { IsEqual: false } comparison ? comparison.Index : 0;
+
+    /// <summary>
+    /// The latest log index this node knows to be committed: by the log where it receives it, else by what the catalog has
+    /// of it. Never ahead of the truth.
+    /// </summary>
+    public ulong KnownIndex
+    {
+        get
+        {
+            ConsensusStatus? status = Status;
+            ulong own = status?.CommitIndex ?? 0;
+            return status is { Fault: ConsensusFault.None } && (status.Voters.Contains(status.Self) || status.Learners.Contains(status.Self))
+                ? own
+                : (_cluster?.View.Current.Entries ?? []).Where(e => e.Origin == NodeId.Raft).Select(e => e.Version).Append(own).Max();
+        }
+    }
+
     public Guid NextStore { get; private set; } = Guid.NewGuid();
 
     public bool IsVirgin => _catalog?.Current.Current.View.Pools.Count == 0 && (_open is not { } open || open.State.IsVirgin);

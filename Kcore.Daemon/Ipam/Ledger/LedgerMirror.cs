@@ -21,8 +21,10 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
     private static readonly TimeSpan CatalogPause = TimeSpan.FromMilliseconds(50);
 
     // Everybody who looks at the catalog looks at all of it whenever it changes, and each change is a commit on the disk
-    // the log writes to: in a rush the copy follows in steps.
+    // the log writes to: in a rush the copy follows in steps, and in a long one in longer steps. Every node that applies the
+    // log makes a copy, so each sees the steps of all.
     private static readonly TimeSpan RushPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan RushPauseMax = TimeSpan.FromSeconds(1);
     private const int MergedMax = 4096;
 
     // The observer may not wait; what it queues is bounded by the log that is being applied.
@@ -36,6 +38,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
     /// <summary>Moves the queue into the catalog until cancelled: what comes alone at once, what comes in a rush together.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
+        TimeSpan pause = RushPause;
         while (await _queue.Reader.WaitToReadAsync(stoppingToken))
         {
             GossipInput.PutCluster committed = TakeMerged();
@@ -44,10 +47,14 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
                 await Task.Delay(CatalogPause, time, stoppingToken);
             }
 
-            if (_queue.Reader.TryPeek(out _))
+            if (!_queue.Reader.TryPeek(out _))
             {
-                await Task.Delay(RushPause, time, stoppingToken);
+                pause = RushPause;
+                continue;
             }
+
+            await Task.Delay(pause, time, stoppingToken);
+            pause = pause * 2 < RushPauseMax ? pause * 2 : RushPauseMax;
         }
     }
 
@@ -196,7 +203,8 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
                     lease.Mac,
                     new NodeId(Uid.FromGuid(lease.NodeUid)),
                     lease.NicName,
-                    lease.Index)), lease.Index);
+                    lease.Index,
+                    lease.Orphaned)), lease.ChangedIndex);
                 PutPool(lease.Network);
                 break;
             case ReplicatedChange.LeaseRemoved lease:
@@ -232,6 +240,14 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
             case ReplicatedChange.Dissolved dissolved:
                 Put(FactKeys.Dissolved, FactKind.Dissolved, FactCodec.Encode(new DissolvedFact(Uid.FromGuid(dissolved.Target))), dissolved.Index);
                 break;
+            case ReplicatedChange.StateDiffers differs:
+                events.Add(
+                    "StateDiverged",
+                    $"the state of this node at log index {differs.Index} is not the leader's; nothing repairs it, see kctl cluster status",
+                    null,
+                    null,
+                    ("index", $"{differs.Index}"), ("own", $"{differs.Own:x32}"), ("leader", $"{differs.Leaders:x32}"));
+                break;
             case ReplicatedChange.Founded:
                 break;
             default:
@@ -250,7 +266,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
             if (state.Statistics(network) is { } now && _pools.TryGetValue(network, out (string Name, uint Vni) pool))
             {
                 Put(FactKeys.Pool(Uid.FromGuid(network.Value)), FactKind.Pool, FactCodec.Encode(new PoolFact(
-                    Uid.FromGuid(network.Value), pool.Name, pool.Vni, now.Next, now.Size, now.Used, now.Free)), now.ChangedIndex);
+                    Uid.FromGuid(network.Value), pool.Name, pool.Vni, now.Next, now.Size, now.Used, now.Free, now.Resting)), now.ChangedIndex);
             }
         }
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Consensus;
 using Kcore.Daemon.Cluster.Streams;
@@ -10,16 +11,22 @@ namespace Kcore.Daemon.Ipam.Ledger;
 /// <summary>Answers what other nodes ask on the Raft port. Only the leader does what is asked; everybody else names it.</summary>
 internal sealed class LedgerStreams(ClusterLedger ledger, TimeProvider time)
 {
-    // Of one stream; who asks more at once is read no further.
+    // Of one stream; who asks more at once, or takes no answers, is read no further.
     private const int ProposalsMax = 256;
+    private const int UntakenBytesMax = 256 * 1024;
+
+    // More nodes than ask for addresses at once in most clusters; the others' proposals are read a little later.
+    private const int ThreadsMax = 16;
 
     // Longer than any answer takes.
     private static readonly TimeSpan IdleLimit = TimeSpan.FromMinutes(2);
 
     private static readonly TimeSpan HandOverLimit = TimeSpan.FromSeconds(3);
 
+    private readonly FrameThreads _threads = new("proposals", ThreadsMax);
+
     /// <summary>Serves <see cref="StreamKind.Raft"/>.</summary>
-    public Task ReceiveAsync(NodeId peer, ReadOnlyMemory<byte> first, Stream stream, CancellationToken token) =>
+    public Task ReceiveAsync(NodeId peer, ReadOnlyMemory<byte> first, PeerStream stream, CancellationToken token) =>
         ledger.Open is { } open
             ? open.ReceiveAsync(peer, first, stream, token)
             : throw new InvalidDataException("this node holds no log");
@@ -28,37 +35,30 @@ internal sealed class LedgerStreams(ClusterLedger ledger, TimeProvider time)
     /// Serves <see cref="StreamKind.Propose"/>: any number of commands on one stream, each answered when it is
     /// done, in whatever order that is.
     /// </summary>
-    public async Task HandleProposalsAsync(NodeId peer, ReadOnlyMemory<byte> first, Stream stream, CancellationToken token)
+    public async Task HandleProposalsAsync(NodeId peer, ReadOnlyMemory<byte> first, PeerStream stream, CancellationToken token)
     {
-        using var idle = new CancellationTokenSource(IdleLimit, time);
-        using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(token, idle.Token);
-        using var room = new SemaphoreSlim(ProposalsMax, ProposalsMax);
-        var replies = new FrameWriter(stream, StreamKind.Propose);
+        var answers = new AnswerLane(stream, ProposalsMax);
         try
         {
-            ReadOnlyMemory<byte> body = first;
-            while (true)
-            {
-                LedgerRequest request = Read(body.Span);
-                await room.WaitAsync(over.Token);
-                _ = AnswerInTimeAsync(request, replies, room, over.Token);
-                if (await StreamFrame.ReadAsync(stream, over.Token) is not { Kind: StreamKind.Propose } frame)
-                {
-                    return;
-                }
-
-                body = frame.Body;
-                idle.CancelAfter(IdleLimit);
-            }
+            await TakeAsync(first);
+            await _threads.ReadAsync(stream, StreamKind.Propose, frame => TakeAsync(frame.Body), IdleLimit, time, token);
         }
         finally
         {
             // Nobody is there to be answered; what was appended is decided by the log all the same.
-            await over.CancelAsync();
-            for (int i = 0; i < ProposalsMax; i++)
+            answers.Close();
+        }
+
+        async ValueTask TakeAsync(ReadOnlyMemory<byte> body)
+        {
+            LedgerRequest request = Read(body.Span);
+            await answers.EnterAsync(token);
+            if (stream.WaitingBytes > UntakenBytesMax)
             {
-                await room.WaitAsync(CancellationToken.None);
+                await stream.FlushAsync(token);
             }
+
+            Propose(request, answers);
         }
     }
 
@@ -108,21 +108,16 @@ internal sealed class LedgerStreams(ClusterLedger ledger, TimeProvider time)
         await reply((await AnswerAsync(Read(body.Span), act)).Encode(), true);
     }
 
-    private async Task AnswerInTimeAsync(LedgerRequest request, FrameWriter replies, SemaphoreSlim room, CancellationToken over)
+    private void Propose(LedgerRequest request, AnswerLane answers)
     {
-        try
+        if (TryOpen(request, out OpenLedger? open, out LedgerReply? refusal))
         {
-            LedgerReply answer = await AnswerAsync(request, async (open, r) => ResultCodec.Encode(await open.Loop.ProposeAsync(r.Command, over)));
-            await replies.WriteAsync((answer with { Number = request.Number }).Encode(), over);
+            open.Loop.Propose(request.Command, request.Number, answers);
+            return;
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
-        {
-            // The stream broke, which its reader notices too.
-        }
-        finally
-        {
-            room.Release();
-        }
+
+        answers.Add(refusal with { Number = request.Number });
+        answers.Send();
     }
 
     private static LedgerRequest Read(ReadOnlySpan<byte> body)
@@ -139,16 +134,9 @@ internal sealed class LedgerStreams(ClusterLedger ledger, TimeProvider time)
 
     private async Task<LedgerReply> AnswerAsync(LedgerRequest request, Func<OpenLedger, LedgerRequest, Task<byte[]>> act)
     {
-        if (ledger.Open is not { } open || open.Cluster != request.Cluster)
+        if (!TryOpen(request, out OpenLedger? open, out LedgerReply? refusal))
         {
-            return new LedgerReply(ProposeFailure.Stopped, default, "this node holds no log of that cluster");
-        }
-
-        ConsensusStatus status = open.Loop.Status;
-        if (status.Role != RaftRole.Leader)
-        {
-            // Not waited for: whoever asks knows other voters too, and asks again.
-            return new LedgerReply(ProposeFailure.NotLeader, default, "it does not lead the cluster's log", NodeOf(status.Leader));
+            return refusal;
         }
 
         try
@@ -157,9 +145,24 @@ internal sealed class LedgerStreams(ClusterLedger ledger, TimeProvider time)
         }
         catch (ProposeException e)
         {
-            return new LedgerReply(e.Failure, default, e.Message, NodeOf(e.LeaderHint));
+            return new LedgerReply(e.Failure, default, e.Message, AnswerLane.NodeOf(e.LeaderHint));
         }
     }
 
-    private static NodeId? NodeOf(MemberId member) => member.IsNone ? null : new NodeId(Uid.FromGuid(member.NodeUid));
+    private bool TryOpen(LedgerRequest request, [NotNullWhen(true)] out OpenLedger? open, [NotNullWhen(false)] out LedgerReply? refusal)
+    {
+        open = ledger.Open;
+        if (open is null || open.Cluster != request.Cluster)
+        {
+            refusal = new LedgerReply(ProposeFailure.Stopped, default, "this node holds no log of that cluster");
+            return false;
+        }
+
+        // Not waited for: whoever asks knows other voters too, and asks again.
+        ConsensusStatus status = open.Loop.Status;
+        refusal = status.Role == RaftRole.Leader
+            ? null
+            : new LedgerReply(ProposeFailure.NotLeader, default, "it does not lead the cluster's log", AnswerLane.NodeOf(status.Leader));
+        return refusal is null;
+    }
 }

@@ -15,7 +15,7 @@ internal sealed class OpenLedger : IAsyncDisposable
 {
     private readonly RaftStore _store;
     private readonly RaftTransport _transport;
-    private readonly TimeProvider _time;
+    private readonly RaftReceiver _receiver;
     private readonly CancellationTokenSource _end = new();
     private readonly Task _running;
 
@@ -31,13 +31,13 @@ internal sealed class OpenLedger : IAsyncDisposable
         ILogger logger)
     {
         _store = store;
-        _time = time;
         Cluster = cluster;
         State = new ReplicatedState();
         Mirror = new LedgerMirror(State, cluster.Epoch, events, time, mirrorTo);
         _transport = new RaftTransport(cluster, store.Member, connector, addressOf, time, random, logger);
         Loop = new ConsensusLoop<ReplicatedResult, ReplicatedChange>(
             store, State, Mirror, _transport, new ConsensusOptions(), time, random, logger);
+        _receiver = new RaftReceiver(cluster, store.Member, Loop.TryReceive, time);
         _running = Task.WhenAll(Loop.RunAsync(_end.Token), Mirror.RunAsync(_end.Token));
     }
 
@@ -50,10 +50,10 @@ internal sealed class OpenLedger : IAsyncDisposable
     public ConsensusLoop<ReplicatedResult, ReplicatedChange> Loop { get; }
 
     /// <summary>Takes another member's messages in until its stream or this log ends.</summary>
-    public async Task ReceiveAsync(NodeId peer, ReadOnlyMemory<byte> first, Stream stream, CancellationToken token)
+    public async Task ReceiveAsync(NodeId peer, ReadOnlyMemory<byte> first, PeerStream stream, CancellationToken token)
     {
         using CancellationTokenSource open = CancellationTokenSource.CreateLinkedTokenSource(token, _end.Token);
-        await RaftReceiver.RunAsync(peer, first, stream, Cluster, _store.Member, Loop.TryReceive, _time, open.Token);
+        await _receiver.RunAsync(peer, first, stream, open.Token);
     }
 
     public async ValueTask DisposeAsync()

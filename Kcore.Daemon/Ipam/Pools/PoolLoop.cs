@@ -78,7 +78,8 @@ internal sealed partial class PoolLoop(ClusterLedger ledger, CatalogHub catalog,
                     DerivedNames.Vni(network.Name),
                     network.Spec.Subnet,
                     network.Spec.Gateway,
-                    [.. network.Spec.Excluded.Addresses()]);
+                    [.. network.Spec.Excluded.Addresses()],
+                    network.Spec.Reuse);
             }
         }
     }

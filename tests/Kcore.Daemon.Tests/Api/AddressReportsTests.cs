@@ -52,18 +52,26 @@ public sealed class AddressReportsTests
     }
 
     [Theory]
-    [InlineData(MemberStatus.Alive, true, "held")]
-    [InlineData(MemberStatus.Suspect, true, "held")]
-    [InlineData(MemberStatus.Dead, true, "held")]
-    [InlineData(MemberStatus.Left, true, "orphaned")]
-    [InlineData(null, true, "orphaned")]
-    [InlineData(MemberStatus.Alive, false, "orphaned")]
-    public void A_lease_is_orphaned_when_its_node_left_or_is_forgotten_or_was_removed(MemberStatus? status, bool admitted, string state)
+    [InlineData(false, "held", 0)]
+    [InlineData(true, "orphaned", 1)]
+    public void A_lease_is_orphaned_when_the_log_says_so_and_not_because_its_node_is_silent(bool isOrphaned, string state, long count)
     {
-        CatalogEntry[] entries = [Prod, Pool(1, "prod"), Lease(7, 1, "10.88.0.2", B)];
-        NetworkAddresses report = Report("prod", admitted ? [.. entries, Admitted(B)] : entries, status is { } known ? [Member(A), Member(B, known)] : [Member(A)]);
+        CatalogEntry lease = Entry(
+            NodeId.Raft, FactKeys.Lease(7), FactKind.Lease, FactCodec.Encode(new LeaseFact(7, 1, IPAddress.Parse("10.88.0.2"), Mac(1), B, "web-01", 5, isOrphaned)));
+        NetworkAddresses report = Report("prod", [Prod, Pool(1, "prod"), lease, Admitted(B)], Member(A), Member(B, MemberStatus.Dead));
 
-        Assert.Equal(state, Assert.Single(report.Leases).State);
+        Assert.Equal((state, count), (Assert.Single(report.Leases).State, report.Orphaned));
+    }
+
+    [Fact]
+    public void Whether_and_which_addresses_are_given_again_is_told()
+    {
+        CatalogEntry pool = Entry(
+            NodeId.Raft, FactKeys.Pool(1), FactKind.Pool, FactCodec.Encode(new PoolFact(1, "prod", 14458, null, 253, 250, 0, Resting: 3)));
+        NetworkAddresses report = Report("prod", [Claim(Created(A, "prod", 1, uid: 1, Overlay() with { Reuse = AddressReuse.Quarantine })), pool]);
+
+        Assert.Equal(("quarantine", 3), (report.AddressReuse, report.Resting));
+        Assert.Equal("never", Report("prod", [Prod, pool]).AddressReuse);
     }
 
     [Fact]

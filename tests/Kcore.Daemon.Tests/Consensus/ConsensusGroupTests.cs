@@ -304,7 +304,13 @@ public sealed class ConsensusGroupTests(ITestOutputHelper output)
 
     private sealed class Wire(Action<RaftMessage> send) : IRaftTransport
     {
-        public void Send(RaftMessage message) => send(message);
+        public void Send(ImmutableArray<RaftMessage> messages)
+        {
+            foreach (RaftMessage message in messages)
+            {
+                send(message);
+            }
+        }
     }
 
     private sealed class Deaf : IConsensusObserver<ReplicatedResult, ReplicatedChange>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using Kcore.Daemon.Cluster.Consensus;
 using Kcore.Daemon.Ipam;
@@ -97,6 +98,45 @@ public sealed class ConsensusLoopTests(ITestOutputHelper output)
         member.Time.Advance(TimeSpan.FromMilliseconds(200));
         ProposeException failure = await Assert.ThrowsAsync<ProposeException>(() => asked);
         Assert.Equal(ProposeFailure.Unavailable, failure.Failure);
+    }
+
+    [Fact]
+    public async Task Proposals_that_nobody_awaits_are_answered_once_each_under_their_number()
+    {
+        await using var member = new RunningMember(Founded());
+        await member.DoAsync(Commands.Pool(subnet: "10.250.0.0/16"));
+        var answers = new Answers();
+        for (uint i = 1; i <= 300; i++)
+        {
+            member.Loop.Propose(CommandCodec.Encode(Commands.Allocate(i)), i, answers);
+        }
+
+        await Until.SeenAsync(TimeSpan.FromSeconds(20), "all are answered", () => Task.FromResult(answers.Sent.Count == 300 ? null : $"{answers.Sent.Count} answers"));
+        Assert.Equal(Enumerable.Range(1, 300).Select(i => (ulong)i), answers.Sent.Select(a => a.Number).Order());
+        Assert.Equal(300, answers.Sent.Select(a => Assert.IsType<ReplicatedResult.Granted>(a.Result).Address).Distinct().Count());
+        await member.DisposeAsync();
+        member.Loop.Propose(CommandCodec.Encode(Commands.Allocate(301)), 301, answers);
+        Assert.Equal((301UL, ProposeFailure.Stopped), (answers.Sent.Last().Number, answers.Sent.Last().Failure));
+    }
+
+    [Fact]
+    public async Task Proposals_that_nobody_awaits_fail_as_unavailable_without_a_leader_too()
+    {
+        var files = new MemoryFileLayer();
+        RaftStore.Join(files, Identity, 64 * 1024);
+        await using var member = new RunningMember(files);
+        var answers = new Answers();
+        member.Loop.Propose(CommandCodec.Encode(Commands.Allocate(1)), 1, answers);
+        for (int i = 0; i < 99; i++)
+        {
+            member.Time.Advance(TimeSpan.FromMilliseconds(100));
+            await member.Loop.ReadAsync(() => 0, default);
+        }
+
+        Assert.Empty(answers.Sent);
+        member.Time.Advance(TimeSpan.FromMilliseconds(200));
+        await member.Loop.ReadAsync(() => 0, default);
+        Assert.Equal((1UL, ProposeFailure.Unavailable), (Assert.Single(answers.Sent).Number, answers.Sent.Single().Failure));
     }
 
     [Fact]
@@ -266,6 +306,23 @@ public sealed class ConsensusLoopTests(ITestOutputHelper output)
             await _stop.CancelAsync();
             await _running;
             _store.Dispose();
+        }
+    }
+
+    private sealed class Answers : IProposalAnswers<ReplicatedResult>
+    {
+        private readonly List<(ulong Number, ReplicatedResult? Result, ProposeFailure? Failure)> _told = [];
+
+        public ConcurrentQueue<(ulong Number, ReplicatedResult? Result, ProposeFailure? Failure)> Sent { get; } = [];
+
+        public void Grant(ulong number, ReplicatedResult result) => _told.Add((number, result, null));
+
+        public void Refuse(ulong number, ProposeException failure) => _told.Add((number, null, failure.Failure));
+
+        public void Send()
+        {
+            _told.ForEach(Sent.Enqueue);
+            _told.Clear();
         }
     }
 

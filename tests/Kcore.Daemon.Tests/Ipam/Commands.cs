@@ -30,6 +30,14 @@ internal static class Commands
 
     public static ReplicatedCommand.Release Release(uint attachment, uint node = 9) => new(new AttachmentId(Id(attachment)), Id(node));
 
+    /// <summary>As nodes ask today; without, as the first versions did.</summary>
+    public static ReplicatedCommand.Allocate AllocateUntil(uint attachment, ulong validUntil, uint network = 1, string? wanted = null, uint node = 9) =>
+        Allocate(attachment, network, wanted, node) with { ValidUntil = validUntil };
+
+    /// <inheritdoc cref="AllocateUntil"/>
+    public static ReplicatedCommand.Release ReleaseOn(uint attachment, uint network = 1, uint node = 9) =>
+        Release(attachment, node) with { Network = new NetworkUid(Id(network)) };
+
     public static ReplicatedState Founded()
     {
         var state = new ReplicatedState();

@@ -90,7 +90,7 @@ public sealed class MeshTests
     {
         ReplicatedState state = With(1, 2), old = new();
         byte[] snapshot = state.TakeSnapshot();
-        snapshot[0] = 3;
+        snapshot[0] = 4;
         old.Restore(snapshot.AsMemory(0, snapshot.Length - 8));
 
         Assert.Equal(state.StateHash().ToArray(), old.StateHash().ToArray());

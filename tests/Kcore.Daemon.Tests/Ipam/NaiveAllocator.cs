@@ -1,26 +1,32 @@
 namespace Kcore.Daemon.Tests.Ipam;
 
 /// <summary>
-/// What the allocator promises, in a list and two dictionaries: the addresses in the order in which they are granted, each
-/// taken out for good. Its answers are an address, or a word.
+/// What the allocator promises, in lists and dictionaries: the addresses in the order in which they are granted, each taken
+/// out for good, or put into a second list that is used when the first is empty. Its answers are an address, or a word.
 /// </summary>
 internal sealed class NaiveAllocator
 {
-    private readonly Dictionary<uint, (uint Gateway, string Excluded, List<uint> Free)> _pools = [];
+    private const ulong TenMinutes = 600_000;
+
+    private readonly Dictionary<uint, Pool> _pools = [];
     private readonly Dictionary<uint, (uint Pool, uint Address)> _held = [];
+    private readonly HashSet<uint> _orphans = [];
     private readonly Dictionary<uint, uint> _released = [];
     private readonly HashSet<uint> _deleted = [];
+    private ulong _clock;
 
-    public long? Free(uint pool) => _pools.TryGetValue(pool, out var p) ? p.Free.Count : null;
+    public long? Free(uint pool) => _pools.TryGetValue(pool, out Pool? p) ? p.Free.Count + p.Back.Count(b => b.IsRested) : null;
 
-    public uint? Next(uint pool) => _pools.TryGetValue(pool, out var p) && p.Free.Count > 0 ? p.Free[0] : null;
+    public uint? Next(uint pool) => _pools.TryGetValue(pool, out Pool? p) ? p.Next : null;
+
+    public int Resting(uint pool) => _pools.TryGetValue(pool, out Pool? p) ? p.Back.Count(b => !b.IsRested) : 0;
 
     public int Used(uint pool) => _held.Values.Count(h => h.Pool == pool);
 
-    public string Create(uint pool, uint network, uint size, uint gateway, uint[] excluded)
+    public string Create(uint pool, uint network, uint size, uint gateway, uint[] excluded, bool reuses)
     {
         string said = string.Join(',', excluded);
-        if (_pools.TryGetValue(pool, out var known))
+        if (_pools.TryGetValue(pool, out Pool? known))
         {
             return (known.Gateway, known.Excluded) == (gateway, said) ? "Done" : "AlreadyExists";
         }
@@ -32,7 +38,8 @@ internal sealed class NaiveAllocator
         }
 
         IEnumerable<uint> order = Enumerable.Range(2, (int)size - 3).Append(1).Select(offset => network + (uint)offset);
-        _pools[pool] = (gateway, said, [.. order.Where(a => a != gateway && !excluded.Contains(a))]);
+        uint[] all = [.. order.Where(a => a != gateway && !excluded.Contains(a))];
+        _pools[pool] = new Pool(gateway, said, reuses, [.. all], all);
         return "Done";
     }
 
@@ -57,7 +64,9 @@ internal sealed class NaiveAllocator
     {
         if (_held.TryGetValue(attachment, out var held))
         {
-            return held.Pool == pool && (wanted ?? held.Address) == held.Address ? $"{held.Address}" : "FailedPrecondition";
+            bool isSame = held.Pool == pool && (wanted ?? held.Address) == held.Address;
+            _orphans.RemoveWhere(o => isSame && o == attachment);
+            return isSame ? $"{held.Address}" : "FailedPrecondition";
         }
 
         if (_released.ContainsKey(attachment))
@@ -65,37 +74,111 @@ internal sealed class NaiveAllocator
             return "FailedPrecondition";
         }
 
-        if (!_pools.TryGetValue(pool, out var p))
+        if (!_pools.TryGetValue(pool, out Pool? p))
         {
             return "NotFound";
         }
 
-        if (wanted is { } wish && !p.Free.Contains(wish))
+        if (wanted is { } wish && !p.Free.Contains(wish) && !(p.Free.Count == 0 && p.Back.Any(b => b.Address == wish && b.IsRested)))
         {
             return wish <= network || wish >= network + size - 1 ? "InvalidArgument"
                 : wish == p.Gateway || p.Excluded.Split(',').Contains($"{wish}") ? "FailedPrecondition"
                 : "AlreadyExists";
         }
 
-        if (p.Free.Count == 0)
+        if (p.Next is not { } next)
         {
             return "ResourceExhausted";
         }
 
-        uint address = wanted ?? p.Free[0];
+        uint address = wanted ?? next;
+        if (p.Free.Count == 0 && address == next)
+        {
+            p.Last = Array.IndexOf(p.Order, next);
+        }
+
         p.Free.Remove(address);
+        p.Back.RemoveAll(b => b.Address == address);
         _held[attachment] = (pool, address);
         return $"{address}";
     }
 
-    public string Release(uint attachment)
+    public string Release(uint attachment, uint pool)
     {
+        _orphans.Remove(attachment);
         if (_held.Remove(attachment, out var held))
         {
             _released[attachment] = held.Pool;
-            return "Done";
+            if (_pools[held.Pool].Reuses)
+            {
+                _pools[held.Pool].Back.Add(new Returned(held.Address));
+            }
+        }
+        else if (!_deleted.Contains(pool))
+        {
+            _released.TryAdd(attachment, pool);
         }
 
-        return _released.ContainsKey(attachment) ? "Done" : "NotFound";
+        return "Done";
+    }
+
+    public string Mark(uint attachment, bool isOrphan)
+    {
+        if (!_held.ContainsKey(attachment))
+        {
+            return "NotFound";
+        }
+
+        _ = isOrphan ? _orphans.Add(attachment) : _orphans.Remove(attachment);
+        return "Done";
+    }
+
+    public string ReleaseOrphan(uint attachment) =>
+        _orphans.Contains(attachment) ? Release(attachment, _held[attachment].Pool)
+        : _held.ContainsKey(attachment) ? "FailedPrecondition"
+        : _released.ContainsKey(attachment) ? "Done"
+        : "NotFound";
+
+    public string Reclaim(uint pool)
+    {
+        if (!_pools.TryGetValue(pool, out Pool? p))
+        {
+            return "NotFound";
+        }
+
+        p.Back.AddRange(p.Order
+            .Where(a => !p.Free.Contains(a) && p.Back.TrueForAll(b => b.Address != a) && !_held.Values.Contains((pool, a)))
+            .Select(a => new Returned(a)));
+        return "Done";
+    }
+
+    public string Advance(ulong minutes)
+    {
+        _clock += minutes * 60_000;
+        foreach (Returned back in _pools.Values.SelectMany(p => p.Back))
+        {
+            back.IsRested |= _clock - back.Since >= TenMinutes;
+            back.Since ??= _clock;
+        }
+
+        return "Done";
+    }
+
+    private sealed record Pool(uint Gateway, string Excluded, bool Reuses, List<uint> Free, uint[] Order)
+    {
+        public List<Returned> Back { get; } = [];
+
+        public int Last { get; set; } = -1;
+
+        // Around the circle from the one that was given again last.
+        public uint? Next => Free.Count > 0 ? Free[0]
+            : Order[(Last + 1)..].Concat(Order[..(Last + 1)]).Where(a => Back.Exists(b => b.Address == a && b.IsRested)).Select(a => (uint?)a).FirstOrDefault();
+    }
+
+    private sealed record Returned(uint Address)
+    {
+        public ulong? Since { get; set; }
+
+        public bool IsRested { get; set; }
     }
 }

@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Ipam;
 
 namespace Kcore.Daemon.Tests.Ipam;
@@ -17,6 +18,11 @@ public sealed class NaiveAllocatorTests
         Create,
         Delete,
         Restore,
+        Advance,
+        Reclaim,
+        Orphan,
+        Adopt,
+        ReleaseOrphan,
     }
 
     [Theory]
@@ -33,7 +39,8 @@ public sealed class NaiveAllocatorTests
         Gen<Step> steps =
             from verb in Gen.Frequency(
                 (6, Gen.Constant(Verb.Allocate)), (3, Gen.Constant(Verb.Want)), (5, Gen.Constant(Verb.Release)),
-                (1, Gen.Constant(Verb.Create)), (1, Gen.Constant(Verb.Delete)), (1, Gen.Constant(Verb.Restore)))
+                (1, Gen.Constant(Verb.Create)), (1, Gen.Constant(Verb.Delete)), (1, Gen.Constant(Verb.Restore)),
+                (3, Gen.Constant(Verb.Advance)), (1, Gen.Constant(Verb.Reclaim)), (1, Gen.Constant(Verb.Orphan)), (1, Gen.Constant(Verb.Adopt)), (1, Gen.Constant(Verb.ReleaseOrphan)))
             from attachment in Gen.Choose(1, size + 4)
             from pool in Gen.Frequency((5, Gen.Constant(1)), (2, Gen.Constant(2)))
             from offset in Gen.Choose(-1, size)
@@ -44,7 +51,8 @@ public sealed class NaiveAllocatorTests
             from gateway in Gen.Choose(1, size - 2)
             from first in exclusions
             from second in exclusions
-            select (history, new Shape(prefixLength, (uint)gateway, [first, second]));
+            from reuses in Gen.Elements(true, false)
+            select (history, new Shape(prefixLength, (uint)gateway, [first, second], reuses));
         Prop.ForAll(histories.ToArbitrary(), h => Compare(h.Steps, h.Shape)).QuickCheckThrowOnFailure();
     }
 
@@ -126,17 +134,50 @@ public sealed class NaiveAllocatorTests
         }
     }
 
+    /// <summary>Every history of four commands of nine, after a first grant, on a subnet of two addresses that are given again.</summary>
+    [Fact]
+    public void Every_short_history_of_a_pool_that_reuses_gives_what_the_naive_allocator_gives()
+    {
+        Step[] alphabet =
+        [
+            new(Verb.Allocate, 1), new(Verb.Allocate, 2), new(Verb.Want, 3, 1, 1), new(Verb.Want, 4, 1, 3), new(Verb.Release, 1), new(Verb.Release, 2),
+            new(Verb.Advance, Offset: 10), new(Verb.Reclaim), new(Verb.Orphan, 1),
+        ];
+        var shape = new Shape(29, 2, [[4, 5, 6]], Reuses: true);
+        int[] digits = new int[4];
+        do
+        {
+            Compare([new(Verb.Allocate, 1), .. digits.Select(d => alphabet[d]), new(Verb.Advance, Offset: 10), new(Verb.Restore), new(Verb.Allocate, 5), new(Verb.Allocate, 6)], shape, statisticsEachStep: false);
+        }
+        while (Count(digits, alphabet.Length));
+    }
+
+    private static bool Count(int[] digits, int radix)
+    {
+        for (int i = 0; i < digits.Length; i++)
+        {
+            digits[i] = (digits[i] + 1) % radix;
+            if (digits[i] != 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     private static void Compare(Step[] steps, Shape shape) => Compare(steps, shape, statisticsEachStep: true);
 
     private static void Compare(Step[] steps, Shape shape, bool statisticsEachStep)
     {
         ReplicatedState state = Commands.Founded();
         var naive = new NaiveAllocator();
+        ulong index = 1;
         string done = "";
         foreach (Step step in steps.Prepend(new Step(Verb.Create, Pool: 1)))
         {
             done += $"{step.Verb}(a{step.Attachment} p{step.Pool} +{step.Offset} v{step.Variant}) ";
-            string told = Tell(ref state, step, shape);
+            string told = Tell(ref state, step, shape, ++index);
             string expected = Tell(naive, step, shape);
             Assert.True(expected == told, $"{shape}: after {done}expected {expected}, got {told}");
             if (statisticsEachStep)
@@ -153,8 +194,8 @@ public sealed class NaiveAllocatorTests
         for (uint pool = 1; pool <= 2; pool++)
         {
             PoolStatistics? now = state.Statistics(new NetworkUid(Commands.Id(pool)));
-            (long?, uint?, int) told = (now?.Free, now?.Next is { } next ? AddressSequence.ToNumber(next) : null, (int)(now?.Used ?? 0));
-            (long?, uint?, int) expected = (naive.Free(pool), naive.Next(pool), naive.Used(pool));
+            (long?, uint?, int, long) told = (now?.Free, now?.Next is { } next ? AddressSequence.ToNumber(next) : null, (int)(now?.Used ?? 0), now?.Resting ?? 0);
+            (long?, uint?, int, long) expected = (naive.Free(pool), naive.Next(pool), naive.Used(pool), naive.Resting(pool));
             Assert.True(expected == told, $"after {done}expected {expected}, got {told}");
         }
     }
@@ -163,13 +204,18 @@ public sealed class NaiveAllocatorTests
     {
         Verb.Allocate => naive.Allocate(step.Attachment, step.Pool, null, Network, shape.Size),
         Verb.Want => naive.Allocate(step.Attachment, step.Pool, Network + (uint)step.Offset, Network, shape.Size),
-        Verb.Release => naive.Release(step.Attachment),
-        Verb.Create => naive.Create(step.Pool, Network, shape.Size, Network + shape.Gateway, [.. shape.Of(step.Variant).Select(o => Network + o)]),
+        Verb.Release => naive.Release(step.Attachment, step.Pool),
+        Verb.Create => naive.Create(step.Pool, Network, shape.Size, Network + shape.Gateway, [.. shape.Of(step.Variant).Select(o => Network + o)], shape.Reuses),
+        Verb.Advance => naive.Advance(step.Minutes),
+        Verb.Reclaim => naive.Reclaim(step.Pool),
+        Verb.Orphan => naive.Mark(step.Attachment, isOrphan: true),
+        Verb.Adopt => naive.Mark(step.Attachment, isOrphan: false),
+        Verb.ReleaseOrphan => naive.ReleaseOrphan(step.Attachment),
         Verb.Delete => naive.Delete(step.Pool),
         _ => "Done",
     };
 
-    private static string Tell(ref ReplicatedState state, Step step, Shape shape)
+    private static string Tell(ref ReplicatedState state, Step step, Shape shape, ulong index)
     {
         if (step.Verb == Verb.Restore)
         {
@@ -182,17 +228,25 @@ public sealed class NaiveAllocatorTests
 
         ReplicatedCommand command = step.Verb switch
         {
-            Verb.Allocate => Commands.Allocate(step.Attachment, step.Pool),
-            Verb.Want => Commands.Allocate(step.Attachment, step.Pool, AddressSequence.ToAddress(Network + (uint)step.Offset).ToString()),
-            Verb.Release => Commands.Release(step.Attachment),
+            Verb.Allocate => Commands.AllocateUntil(step.Attachment, index, step.Pool),
+            Verb.Want => Commands.AllocateUntil(step.Attachment, index, step.Pool, AddressSequence.ToAddress(Network + (uint)step.Offset).ToString()),
+            Verb.Release => Commands.ReleaseOn(step.Attachment, step.Pool),
+            Verb.Advance => new ReplicatedCommand.AdvanceClock(index - 1, state.Clock + (step.Minutes * 60_000)),
+            Verb.Reclaim => new ReplicatedCommand.Reclaim(new NetworkUid(Commands.Id(step.Pool))),
+            Verb.Orphan => new ReplicatedCommand.MarkOrphaned(new AttachmentId(Commands.Id(step.Attachment)), Commands.Id(9)),
+            Verb.Adopt => new ReplicatedCommand.Adopt(new AttachmentId(Commands.Id(step.Attachment)), Commands.Id(9)),
+            Verb.ReleaseOrphan => new ReplicatedCommand.ReleaseOrphan(new AttachmentId(Commands.Id(step.Attachment))),
             Verb.Delete => new ReplicatedCommand.DeletePool(new NetworkUid(Commands.Id(step.Pool))),
             _ => Commands.Pool(
                 step.Pool,
                 gateway: AddressSequence.ToAddress(Network + shape.Gateway).ToString(),
                 subnet: $"{AddressSequence.ToAddress(Network)}/{shape.PrefixLength}",
-                exclusions: [.. shape.Of(step.Variant).Select(o => AddressSequence.ToAddress(Network + o).ToString())]),
+                exclusions: [.. shape.Of(step.Variant).Select(o => AddressSequence.ToAddress(Network + o).ToString())]) with
+            {
+                Reuse = shape.Reuses ? AddressReuse.Quarantine : AddressReuse.Never,
+            },
         };
-        return state.Do(command).Result switch
+        return state.Do(command, index).Result switch
         {
             ReplicatedResult.Granted granted => $"{AddressSequence.ToNumber(granted.Address)}",
             ReplicatedResult.Refused refused => $"{refused.Code}",
@@ -200,15 +254,18 @@ public sealed class NaiveAllocatorTests
         };
     }
 
-    private sealed record Step(Verb Verb, uint Attachment = 1, uint Pool = 1, int Offset = 0, int Variant = 0);
+    private sealed record Step(Verb Verb, uint Attachment = 1, uint Pool = 1, int Offset = 0, int Variant = 0)
+    {
+        public ulong Minutes => (ulong)Math.Max(0, Offset) % 12;
+    }
 
     /// <param name="Exclusions">As offsets from the subnet; a creation takes one of these.</param>
-    private sealed record Shape(int PrefixLength, uint Gateway, uint[][] Exclusions)
+    private sealed record Shape(int PrefixLength, uint Gateway, uint[][] Exclusions, bool Reuses = false)
     {
         public uint Size => 1u << (32 - PrefixLength);
 
         public uint[] Of(int variant) => Exclusions[variant % Exclusions.Length];
 
-        public override string ToString() => $"/{PrefixLength} gateway +{Gateway} exclusions {string.Join(" or ", Exclusions.Select(e => $"[{string.Join(' ', e)}]"))}";
+        public override string ToString() => $"/{PrefixLength}{(Reuses ? " reusing" : "")} gateway +{Gateway} exclusions {string.Join(" or ", Exclusions.Select(e => $"[{string.Join(' ', e)}]"))}";
     }
 }

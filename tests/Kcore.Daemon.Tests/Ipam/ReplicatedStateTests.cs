@@ -239,6 +239,16 @@ public sealed class ReplicatedStateTests
             Commands.Allocate(1, wanted: "10.0.0.1"),
             Commands.Release(1),
             Commands.Pool(exclusions: "10.250.0.9"),
+            Commands.AllocateUntil(1, ulong.MaxValue, wanted: "10.0.0.1"),
+            Commands.ReleaseOn(1),
+            Commands.Pool() with { Reuse = Kcore.Daemon.Catalog.Facts.AddressReuse.Quarantine },
+            new ReplicatedCommand.AdvanceClock(7, ulong.MaxValue),
+            new ReplicatedCommand.Reclaim(new NetworkUid(Commands.Id(1))),
+            new ReplicatedCommand.MarkOrphaned(new AttachmentId(Commands.Id(1)), Commands.Id(9)),
+            new ReplicatedCommand.Adopt(new AttachmentId(Commands.Id(1)), Commands.Id(9)),
+            new ReplicatedCommand.ReleaseOrphan(new AttachmentId(Commands.Id(1))),
+            new ReplicatedCommand.HashState(),
+            new ReplicatedCommand.CompareState(7, UInt128.MaxValue - 5),
         ];
         foreach (ReplicatedCommand command in commands)
         {
@@ -251,6 +261,8 @@ public sealed class ReplicatedStateTests
             ReplicatedResult.Done.Instance,
             new ReplicatedResult.Granted(System.Net.IPAddress.Parse("10.0.0.2"), 24, System.Net.IPAddress.Parse("10.0.0.1")),
             new ReplicatedResult.Refused(RefusalCode.ResourceExhausted, "none left"),
+            new ReplicatedResult.Refused(RefusalCode.Unavailable, "too late"),
+            new ReplicatedResult.Hashed(7, UInt128.MaxValue - 5),
         ];
         foreach (ReplicatedResult result in results)
         {

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.NetworkInformation;
+using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Ipam;
 using Kcore.Fuzz.Mutators;
 
@@ -18,6 +19,17 @@ internal static class AllocatorTargets
         new ReplicatedCommand.Allocate(new AttachmentId(Uid(4)), new NetworkUid(Uid(3)), "web-01", Mac(1), RaftTargets.Id(2).NodeUid, null),
         new ReplicatedCommand.Allocate(new AttachmentId(Uid(5)), new NetworkUid(Uid(3)), "web-02", Mac(2), RaftTargets.Id(2).NodeUid, new IPAddress([10, 88, 0, 9])),
         new ReplicatedCommand.Release(new AttachmentId(Uid(4)), RaftTargets.Id(2).NodeUid),
+        new ReplicatedCommand.CreatePool(new NetworkUid(Uid(8)), "lab", 14459, IPNetwork.Parse("10.89.0.0/29"), new IPAddress([10, 89, 0, 1]), [], AddressReuse.Quarantine),
+        new ReplicatedCommand.Allocate(new AttachmentId(Uid(9)), new NetworkUid(Uid(8)), "web-03", Mac(3), RaftTargets.Id(2).NodeUid, null, ReplicatedState.RequestLifetime),
+        new ReplicatedCommand.Allocate(new AttachmentId(Uid(10)), new NetworkUid(Uid(8)), "web-04", Mac(4), RaftTargets.Id(2).NodeUid, null, ReplicatedState.RequestLifetime),
+        new ReplicatedCommand.MarkOrphaned(new AttachmentId(Uid(5)), RaftTargets.Id(2).NodeUid),
+        new ReplicatedCommand.Adopt(new AttachmentId(Uid(5)), RaftTargets.Id(2).NodeUid),
+        new ReplicatedCommand.ReleaseOrphan(new AttachmentId(Uid(5))),
+        new ReplicatedCommand.Release(new AttachmentId(Uid(9)), RaftTargets.Id(2).NodeUid, new NetworkUid(Uid(8))),
+        new ReplicatedCommand.AdvanceClock(1, 1_000_000),
+        new ReplicatedCommand.Reclaim(new NetworkUid(Uid(3))),
+        new ReplicatedCommand.HashState(),
+        new ReplicatedCommand.CompareState(20, UInt128.MaxValue),
         new ReplicatedCommand.NodeRemove(RaftTargets.Id(2).NodeUid, ReleaseLeases: true),
         new ReplicatedCommand.JoinMesh(RaftTargets.Id(2).NodeUid),
         new ReplicatedCommand.DeletePool(new NetworkUid(Uid(6))),
@@ -46,6 +58,7 @@ internal static class AllocatorTargets
             ReplicatedResult.Done.Instance,
             new ReplicatedResult.Granted(new IPAddress([10, 88, 0, 2]), 24, new IPAddress([10, 88, 0, 1])),
             new ReplicatedResult.Refused(RefusalCode.AlreadyExists, "it is there"),
+            new ReplicatedResult.Hashed(9, UInt128.MaxValue),
         ];
         return new FuzzTarget(
             "command-result",

@@ -56,6 +56,13 @@ public sealed class DeviceKernelTests
         Assert.Equal((false, 0u, false), (bridge.Bridge!.Stp, bridge.Bridge.ForwardDelay, bridge.Bridge.MulticastSnooping));
         Assert.True(bridge.IsUp);
 
+        foreach ((string file, string value) in ((string, string)[])[("ipv4/conf/kbr-a/rp_filter", "2"), ("ipv4/conf/kbr-a/arp_ignore", "1"), ("ipv6/conf/kbr-a/accept_ra", "0"), ("ipv6/conf/kbr-a/disable_ipv6", "1")])
+        {
+            box.Namespace.Run(() => File.WriteAllText("/proc/sys/net/" + file, value));
+        }
+
+        Assert.Equal(new LinkSettings(2, 1, 0, 1), box.Socket.FindLink("kbr-a")!.Settings);
+
         LinkInfo vxlan = box.Socket.FindLink(101)!;
         Assert.Equal(("vxlan7", 1390, 100, KcoreMark.LinkGroup), (vxlan.Name, vxlan.Mtu, vxlan.Master, vxlan.Group));
         Assert.Equal(new VxlanInfo { Vni = 7, Local = Local, Port = 4789 }, vxlan.Vxlan);

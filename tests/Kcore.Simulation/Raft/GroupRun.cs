@@ -6,7 +6,7 @@ using Kcore.TestKit.Histories;
 namespace Kcore.Simulation.Raft;
 
 /// <summary>What one run did, so that a test can tell that something was tested.</summary>
-internal sealed record RunSummary(ulong Committed, int Leaders, int Recoveries, int Faults, int Changes, int Transfers, int Answered, long Events);
+internal sealed record RunSummary(ulong Committed, int Leaders, int Recoveries, int Faults, int Changes, int Transfers, int Answered, int Comparisons, int Reused, long Events);
 
 /// <summary>One life of a group from founding to calm.</summary>
 internal static class GroupRun
@@ -18,7 +18,12 @@ internal static class GroupRun
     private const long CalmBound = 60 * Second;
 
     /// <summary>Faults drawn from the seed, for a while; then calm, in which everything must come to an end.</summary>
-    public static RunSummary WithFaults(int seed, int size, long faultMicros, Action<SimulatedMember>? prepare = null)
+    /// <param name="seed">Repeats the life.</param>
+    /// <param name="size">Members.</param>
+    /// <param name="faultMicros">How long things go wrong.</param>
+    /// <param name="prepare">Does something to each member before it starts.</param>
+    /// <param name="upkeep">Clients that do with a network whose addresses are given again all that can be done.</param>
+    public static RunSummary WithFaults(int seed, int size, long faultMicros, Action<SimulatedMember>? prepare = null, int upkeep = 0)
     {
         var profile = new GroupProfile { Size = size };
         var group = new SimulatedGroup(seed, profile with
@@ -32,6 +37,12 @@ internal static class GroupRun
         group.Start();
         operation.Start();
         clients.Start(size + 2);
+        if (upkeep > 0)
+        {
+            clients.UpkeepBudget = 250;
+            clients.StartUpkeep(upkeep);
+        }
+
         group.Clock.RunUntil(3 * Second);
         var faults = new FaultMenu(group);
         faults.Start();
@@ -40,9 +51,10 @@ internal static class GroupRun
         faults.End();
         operation.IsCalm = true;
         clients.Budget = 0;
+        clients.UpkeepBudget = 0;
         CalmDown(group, clients);
         return new RunSummary(
-            group.Record.CommittedMax, group.Record.LeaderCount, group.Recoveries, faults.Count, operation.Changes, operation.Transfers, clients.Answered, group.Clock.Events);
+            group.Record.CommittedMax, group.Record.LeaderCount, group.Recoveries, faults.Count, operation.Changes, operation.Transfers, clients.Answered, clients.Comparisons, clients.Reused, group.Clock.Events);
     }
 
     /// <summary>A short life in which nothing goes wrong except, if told, one power cut.</summary>
@@ -84,21 +96,33 @@ internal static class GroupRun
         ReplicatedState replayed = group.Record.Replay(group.Members[0].Life!.Applied);
         foreach (SimulatedMember member in group.Members)
         {
-            if (!member.Life!.State.TakeSnapshot().AsSpan().SequenceEqual(replayed.TakeSnapshot()))
+            if (member.Life!.State.Comparison is { IsEqual: false } comparison)
+            {
+                throw new InvariantException($"P24: {member.Id} computed another state at {comparison.Index} than the leader.");
+            }
+
+            if (!member.Life.State.TakeSnapshot().AsSpan().SequenceEqual(replayed.TakeSnapshot()))
             {
                 throw new InvariantException($"I-11: the state of {member.Id} is not what the log leads to.");
             }
         }
 
         // what the pools call used is what is held.
-        long used = clients.History.Select(operation => operation.Network).Distinct().Sum(
+        long used = clients.History.Concat(clients.Reuses).Select(operation => operation.Network).Distinct().Sum(
             network => replayed.Statistics(new NetworkUid(Guid.ParseExact(network, "N")))?.Used ?? 0);
         if (used != group.Record.Held.Count)
         {
             throw new InvariantException($"A-6: {used} addresses are used and {group.Record.Held.Count} are held.");
         }
 
+        AttachmentId leaked = clients.GivenUp.FirstOrDefault(attachment => replayed.TryGetLease(attachment, out _));
+        if (leaked != default)
+        {
+            throw new InvariantException($"Leak: {leaked} was released and holds an address.");
+        }
+
         string? violation = IntervalChecker.FindViolations(clients.History, ScriptedClients.OrderOf).FirstOrDefault()
+            ?? IntervalChecker.FindViolations(clients.Reuses, _ => [], isReuseAllowed: true).FirstOrDefault()
             ?? LinearizabilityChecker.FindViolation(clients.History, ScriptedClients.OrderOf);
         if (violation is not null)
         {

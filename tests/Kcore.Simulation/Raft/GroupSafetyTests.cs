@@ -39,6 +39,14 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
     public void Long_lives_stay_safe_and_recover(int size, int seeds) =>
         Live(size, Enumerable.Range(FirstSeed + 1000, SeedsWanted ?? seeds), 15_000_000);
 
+    /// <summary>A network whose addresses are given again, orphans, requests released before they were granted, comparisons.</summary>
+    [Theory]
+    [InlineData(1, 15)]
+    [InlineData(3, 30)]
+    [InlineData(5, 15)]
+    public void Lives_in_which_addresses_come_back_stay_safe_and_recover(int size, int seeds) =>
+        Live(size, Enumerable.Range(1, seeds), 10_000_000, upkeep: 4);
+
     [Fact]
     public void Seeds_that_once_failed_stay_repaired()
     {
@@ -70,7 +78,7 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
 
     internal static int? ReadNumber(string variable) => int.TryParse(Environment.GetEnvironmentVariable(variable), out int value) ? value : null;
 
-    private void Live(int size, IEnumerable<int> seeds, long faultMicros)
+    private void Live(int size, IEnumerable<int> seeds, long faultMicros, int upkeep = 0)
     {
         long start = Stopwatch.GetTimestamp();
         var runs = new List<RunSummary>();
@@ -78,7 +86,7 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
         {
             try
             {
-                runs.Add(GroupRun.WithFaults(seed, size, faultMicros));
+                runs.Add(GroupRun.WithFaults(seed, size, faultMicros, upkeep: upkeep));
             }
             catch (Exception failure)
             {
@@ -91,5 +99,10 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
 
         // Otherwise nothing was tested.
         Assert.True(runs.Sum(run => run.Answered) > runs.Count * 20, "The clients got hardly any answers.");
+        if (upkeep > 0)
+        {
+            output.WriteLine($"{runs.Sum(r => r.Reused)} addresses given again, {runs.Sum(r => r.Comparisons)} comparisons of all states");
+            Assert.True(runs.Sum(run => run.Reused) > runs.Count && runs.Sum(run => run.Comparisons) > runs.Count, "Hardly any address came back, or states were hardly compared.");
+        }
     }
 }

@@ -1,17 +1,23 @@
 using System.Net;
+using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Ipam;
 
 namespace Kcore.Simulation.Raft;
 
 /// <summary>
 /// The allocator once more, as plainly as it can be written: what was granted is a set, the next address is the first of
-/// the list that is not in it. Only the kind of an answer and the address are compared.
+/// the list that is not in it, or the first that was given back long enough ago. Only the kind of an answer and the address
+/// are compared.
 /// </summary>
 internal sealed class NaiveAllocator
 {
-    private readonly Dictionary<NetworkUid, (ReplicatedCommand.CreatePool Spec, List<string> Order, HashSet<string> Granted)> _pools = [];
+    private const ulong TenMinutes = 600_000;
+
+    private readonly Dictionary<NetworkUid, Pool> _pools = [];
     private readonly Dictionary<AttachmentId, (NetworkUid Network, string Address, ReplicatedCommand.Allocate Request)> _leases = [];
     private readonly HashSet<AttachmentId> _released = [];
+    private readonly HashSet<AttachmentId> _orphans = [];
+    private ulong _clock;
 
     public IReadOnlyCollection<AttachmentId> Held => _leases.Keys;
 
@@ -29,11 +35,16 @@ internal sealed class NaiveAllocator
     }
 
     /// <summary>The address of a grant, or the name of the refusal, or "done".</summary>
-    public string Apply(ReplicatedCommand command) => command switch
+    public string Apply(ulong index, ReplicatedCommand command) => command switch
     {
         ReplicatedCommand.CreatePool create => Apply(create),
         ReplicatedCommand.Allocate allocate => Apply(allocate),
-        ReplicatedCommand.Release release => Apply(release),
+        ReplicatedCommand.Release release => Apply(index, release),
+        ReplicatedCommand.AdvanceClock advance => Apply(advance),
+        ReplicatedCommand.Reclaim reclaim => Apply(index, reclaim),
+        ReplicatedCommand.MarkOrphaned mark => Mark(mark.Attachment, isOrphan: true),
+        ReplicatedCommand.Adopt adopt => Mark(adopt.Attachment, isOrphan: false),
+        ReplicatedCommand.ReleaseOrphan release => Apply(index, release),
         _ => "done",
     };
 
@@ -46,12 +57,12 @@ internal sealed class NaiveAllocator
 
     private string Apply(ReplicatedCommand.CreatePool create)
     {
-        if (_pools.TryGetValue(create.Network, out var known))
+        if (_pools.TryGetValue(create.Network, out Pool? known))
         {
             return known.Spec == create ? "done" : nameof(RefusalCode.AlreadyExists);
         }
 
-        _pools.Add(create.Network, (create, OrderOf(create), []));
+        _pools.Add(create.Network, new Pool(create, OrderOf(create), []));
         return "done";
     }
 
@@ -59,6 +70,7 @@ internal sealed class NaiveAllocator
     {
         if (_leases.TryGetValue(allocate.Attachment, out var held))
         {
+            _orphans.Remove(allocate.Attachment);
             return held.Address;
         }
 
@@ -67,12 +79,12 @@ internal sealed class NaiveAllocator
             return nameof(RefusalCode.FailedPrecondition);
         }
 
-        if (!_pools.TryGetValue(allocate.Network, out var pool))
+        if (!_pools.TryGetValue(allocate.Network, out Pool? pool))
         {
             return nameof(RefusalCode.NotFound);
         }
 
-        string? address = allocate.Wanted?.ToString() ?? pool.Order.Find(candidate => !pool.Granted.Contains(candidate));
+        string? address = allocate.Wanted?.ToString() ?? pool.Order.Find(candidate => !pool.Granted.Contains(candidate)) ?? pool.TakeBack();
         if (address is null)
         {
             return nameof(RefusalCode.ResourceExhausted);
@@ -87,14 +99,114 @@ internal sealed class NaiveAllocator
         return address;
     }
 
-    private string Apply(ReplicatedCommand.Release release)
+    private string Apply(ulong index, ReplicatedCommand.Release release)
     {
-        if (_leases.Remove(release.Attachment))
+        if (_leases.ContainsKey(release.Attachment))
         {
-            _released.Add(release.Attachment);
+            End(index, release.Attachment);
             return "done";
         }
 
+        // What is given up before it was granted is never granted; the first versions called that a mistake.
+        if (release.Network is not null)
+        {
+            _released.Add(release.Attachment);
+        }
+
         return _released.Contains(release.Attachment) ? "done" : nameof(RefusalCode.NotFound);
+    }
+
+    private string Apply(ulong index, ReplicatedCommand.ReleaseOrphan release)
+    {
+        if (_orphans.Contains(release.Attachment))
+        {
+            End(index, release.Attachment);
+            return "done";
+        }
+
+        return _leases.ContainsKey(release.Attachment) ? nameof(RefusalCode.FailedPrecondition)
+            : _released.Contains(release.Attachment) ? "done"
+            : nameof(RefusalCode.NotFound);
+    }
+
+    private string Mark(AttachmentId attachment, bool isOrphan)
+    {
+        if (!_leases.ContainsKey(attachment))
+        {
+            return nameof(RefusalCode.NotFound);
+        }
+
+        _ = isOrphan ? _orphans.Add(attachment) : _orphans.Remove(attachment);
+        return "done";
+    }
+
+    private void End(ulong index, AttachmentId attachment)
+    {
+        _leases.Remove(attachment, out var held);
+        _orphans.Remove(attachment);
+        _released.Add(attachment);
+        if (_pools[held.Network].Spec.Reuse == AddressReuse.Quarantine)
+        {
+            _pools[held.Network].Back.Add(new Returned(held.Address, index));
+        }
+    }
+
+    private string Apply(ReplicatedCommand.AdvanceClock advance)
+    {
+        if (advance.Millis > _clock + 3_600_000)
+        {
+            return nameof(RefusalCode.InvalidArgument);
+        }
+
+        _clock = Math.Max(_clock, advance.Millis);
+        foreach (Returned back in _pools.Values.SelectMany(pool => pool.Back))
+        {
+            back.IsRested |= _clock - back.Since >= TenMinutes;
+            back.Since ??= back.Index <= advance.Seen ? _clock : null;
+        }
+
+        return "done";
+    }
+
+    private string Apply(ulong index, ReplicatedCommand.Reclaim reclaim)
+    {
+        if (!_pools.TryGetValue(reclaim.Network, out Pool? pool))
+        {
+            return nameof(RefusalCode.NotFound);
+        }
+
+        pool.Back.AddRange(pool.Granted
+            .Where(address => pool.Back.TrueForAll(back => back.Address != address)
+                && !_leases.Values.Any(lease => lease.Network == reclaim.Network && lease.Address == address))
+            .Select(address => new Returned(address, index)));
+        return "done";
+    }
+
+    private sealed record Pool(ReplicatedCommand.CreatePool Spec, List<string> Order, HashSet<string> Granted)
+    {
+        private int _last = -1;
+
+        public List<Returned> Back { get; } = [];
+
+        // Around the circle from the one that was given again last.
+        public string? TakeBack()
+        {
+            string? next = Order.Skip(_last + 1).Concat(Order.Take(_last + 1)).FirstOrDefault(a => Back.Exists(back => back.Address == a && back.IsRested));
+            if (next is not null)
+            {
+                _last = Order.IndexOf(next);
+                Back.RemoveAll(back => back.Address == next);
+                Granted.Remove(next);
+            }
+
+            return next;
+        }
+    }
+
+    private sealed record Returned(string Address, ulong Index)
+    {
+        public ulong? Since { get; set; }
+
+        public bool IsRested { get; set; }
     }
 }

@@ -1,3 +1,4 @@
+using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Ipam;
 using Kcore.Raft;
 
@@ -14,6 +15,7 @@ internal sealed class SafetyRecord
     private readonly Dictionary<ulong, string> _snapshots = [];
     private readonly Dictionary<(NetworkUid Network, string Address), AttachmentId> _holders = [];
     private readonly Dictionary<AttachmentId, string> _addresses = [];
+    private readonly HashSet<NetworkUid> _reusing = [];
     private readonly NaiveAllocator _naive = new();
 
     /// <summary>The largest index a leader called committed.</summary>
@@ -193,11 +195,16 @@ internal sealed class SafetyRecord
 
     private void CheckAnswer(ulong index, ReplicatedCommand command, ReplicatedResult result)
     {
-        string expected = _naive.Apply(command);
+        string expected = _naive.Apply(index, command);
         string answer = NaiveAllocator.Describe(result);
         if (expected != answer)
         {
             throw new InvariantException($"A-5: entry {index} ({command}) answered {answer}; the naive allocator says {expected}.");
+        }
+
+        if (result is ReplicatedResult.Done)
+        {
+            NoteReuse(command);
         }
 
         if (command is ReplicatedCommand.Allocate allocate && result is ReplicatedResult.Granted granted)
@@ -212,6 +219,26 @@ internal sealed class SafetyRecord
             {
                 throw new InvariantException($"A-2: {allocate.Attachment} got {_addresses[allocate.Attachment]} and {address}.");
             }
+        }
+    }
+
+    // Where addresses are given again the holder of a released one is none; elsewhere it stays for ever.
+    private void NoteReuse(ReplicatedCommand command)
+    {
+        if (command is ReplicatedCommand.CreatePool { Reuse: AddressReuse.Quarantine } pool)
+        {
+            _reusing.Add(pool.Network);
+        }
+
+        AttachmentId? ended = command switch
+        {
+            ReplicatedCommand.Release release => release.Attachment,
+            ReplicatedCommand.ReleaseOrphan release => release.Attachment,
+            _ => null,
+        };
+        foreach ((NetworkUid Network, string Address) held in _holders.Where(h => h.Value == ended && _reusing.Contains(h.Key.Network)).Select(h => h.Key).ToArray())
+        {
+            _holders.Remove(held);
         }
     }
 

@@ -10,7 +10,7 @@ namespace Kcore.Simulation.Raft;
 /// Clients that attach, detach and look up through their own host, which forwards to the leader; what gets no answer is
 /// asked again under the same attachment id, or given up. What they saw is the history.
 /// </summary>
-internal sealed class ScriptedClients(SimulatedGroup group)
+internal sealed partial class ScriptedClients(SimulatedGroup group)
 {
     private const long RetryMicros = 700_000;
 

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Net;
-using System.Net.Security;
 using System.Threading.Channels;
 using Kcore.Daemon.Cluster.Streams;
 using Kcore.Daemon.Reconciliation;
@@ -11,22 +10,28 @@ using Microsoft.Extensions.Logging;
 namespace Kcore.Daemon.Cluster.Consensus.Transport;
 
 /// <summary>
-/// The one stream to one member of the group. What does not fit, or cannot be sent now, is dropped: Raft repeats what
-/// still matters, and a queue of old messages would only delay the new ones.
+/// The one stream to one member of the group. While it stands, whoever sends writes to the socket himself; until then a few
+/// messages wait for it. What does not fit is dropped: Raft repeats what still matters, and a queue of old messages would
+/// only delay the new ones.
 /// </summary>
 internal sealed partial class PeerLane : IAsyncDisposable
 {
     private const int MessagesMax = 128;
     private const int WriteBytes = 64 * 1024;
 
+    // What the kernel has not taken yet of a stream that stands; the window of appends to a slow member fits.
+    private const int WaitingBytesMax = 4 * 1024 * 1024;
+
     // A host that lost its power says nothing; this long after the last unanswered byte the stream is given up.
     private static readonly TimeSpan SilenceLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan AddressPace = TimeSpan.FromSeconds(1);
 
     private readonly Channel<RaftMessage> _queue = Channel.CreateBounded<RaftMessage>(
         new BoundedChannelOptions(MessagesMax) { SingleReader = true, FullMode = BoundedChannelFullMode.DropOldest });
 
+    private readonly Lock _turn = new();
     private readonly ArrayBufferWriter<byte> _buffer = new(WriteBytes);
     private readonly CancellationTokenSource _end = new();
     private readonly ClusterRef _cluster;
@@ -39,6 +44,7 @@ internal sealed partial class PeerLane : IAsyncDisposable
     private readonly Task _running;
     private readonly Backoff _backoff;
     private bool _isLost;
+    private (PeerStream Stream, TaskCompletionSource Over)? _standing;
 
     public PeerLane(
         ClusterRef cluster, MemberId self, MemberId peer, PeerConnector connector, Func<NodeId, IPEndPoint?> addressOf, TimeProvider time, Random random, ILogger logger)
@@ -56,8 +62,34 @@ internal sealed partial class PeerLane : IAsyncDisposable
 
     private NodeId Node => new(Uid.FromGuid(_peer.NodeUid));
 
-    /// <summary>Returns at once.</summary>
-    public void Send(RaftMessage message) => _queue.Writer.TryWrite(message);
+    /// <summary>Lays a message down for the next <see cref="Flush"/>.</summary>
+    public void Add(RaftMessage message)
+    {
+        lock (_turn)
+        {
+            if (_standing is not { Stream: var stream })
+            {
+                _queue.Writer.TryWrite(message);
+            }
+            else if (_buffer.WrittenCount + stream.WaitingBytes < WaitingBytesMax)
+            {
+                StreamFrame.Append(_buffer, StreamKind.Raft, RaftMessageCodec.Encode(message));
+            }
+        }
+    }
+
+    /// <summary>Sends what was laid down; returns at once.</summary>
+    public void Flush()
+    {
+        lock (_turn)
+        {
+            if (_standing is ({ } stream, { } over) && _buffer.WrittenCount > 0 && !TryWrite(stream))
+            {
+                _standing = null;
+                over.TrySetResult();
+            }
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -98,7 +130,7 @@ internal sealed partial class PeerLane : IAsyncDisposable
 
         try
         {
-            await using SslStream stream = await _connector.OpenAsync(endpoint, Node, SilenceLimit, token);
+            await using PeerStream stream = await _connector.OpenAsync(endpoint, Node, SilenceLimit, token);
             await CarryAsync(stream, endpoint, token);
             _isLost = false;
         }
@@ -114,37 +146,37 @@ internal sealed partial class PeerLane : IAsyncDisposable
         }
     }
 
-    private async Task CarryAsync(SslStream stream, IPEndPoint endpoint, CancellationToken token)
+    private async Task CarryAsync(PeerStream stream, IPEndPoint endpoint, CancellationToken token)
     {
         using CancellationTokenSource open = CancellationTokenSource.CreateLinkedTokenSource(token);
-        _buffer.ResetWrittenCount();
-        StreamFrame.Append(_buffer, StreamKind.Raft, new RaftGreeting(_cluster, _self, _peer).Encode());
         Task watching = WatchAsync(stream, open);
         try
         {
-            await stream.WriteAsync(_buffer.WrittenMemory, open.Token);
+            if (!TryStand(stream, out Task over))
+            {
+                throw new IOException("the stream broke at once");
+            }
+
             if (_isLost)
             {
                 Log.Found(_logger, _peer, endpoint);
                 _isLost = false;
             }
 
-            while (await _queue.Reader.WaitToReadAsync(open.Token))
+            while (!over.IsCompleted)
             {
-                _buffer.ResetWrittenCount();
-                while (_buffer.WrittenCount < WriteBytes && _queue.Reader.TryRead(out RaftMessage? message))
-                {
-                    StreamFrame.Append(_buffer, StreamKind.Raft, RaftMessageCodec.Encode(message));
-                }
-
-                await stream.WriteAsync(_buffer.WrittenMemory, open.Token);
-                _backoff.Reset();
                 if (!endpoint.Equals(_addressOf(Node)))
                 {
                     // It moved; what arrives at the old address may be somebody else's.
                     return;
                 }
+
+                Task pause = Task.Delay(AddressPace, _time, open.Token);
+                await Task.WhenAny(over, pause);
+                open.Token.ThrowIfCancellationRequested();
             }
+
+            throw new IOException("the stream broke");
         }
         catch (OperationCanceledException e) when (!token.IsCancellationRequested)
         {
@@ -152,13 +184,60 @@ internal sealed partial class PeerLane : IAsyncDisposable
         }
         finally
         {
+            lock (_turn)
+            {
+                _standing = null;
+            }
+
             await open.CancelAsync();
             await watching;
         }
     }
 
+    // The greeting, what waited for the stream, and from then on everything.
+    private bool TryStand(PeerStream stream, out Task over)
+    {
+        var end = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        over = end.Task;
+        lock (_turn)
+        {
+            _buffer.ResetWrittenCount();
+            StreamFrame.Append(_buffer, StreamKind.Raft, new RaftGreeting(_cluster, _self, _peer).Encode());
+            while (_queue.Reader.TryRead(out RaftMessage? message))
+            {
+                StreamFrame.Append(_buffer, StreamKind.Raft, RaftMessageCodec.Encode(message));
+            }
+
+            if (!TryWrite(stream))
+            {
+                return false;
+            }
+
+            _standing = (stream, end);
+            return true;
+        }
+    }
+
+    private bool TryWrite(PeerStream stream)
+    {
+        try
+        {
+            stream.Write(_buffer.WrittenSpan);
+            _backoff.Reset();
+            return true;
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            return false;
+        }
+        finally
+        {
+            _buffer.ResetWrittenCount();
+        }
+    }
+
     // Nothing comes back on this stream but its end, which is noticed at once this way and not with the next write.
-    private static async Task WatchAsync(SslStream stream, CancellationTokenSource open)
+    private static async Task WatchAsync(PeerStream stream, CancellationTokenSource open)
     {
         try
         {

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using Kcore.Daemon.Cluster.Streams;
 using Kcore.Gossip;
@@ -25,24 +26,29 @@ internal sealed class RaftTransport(
     private static readonly TimeSpan IdleLimit = TimeSpan.FromMinutes(1);
 
     private readonly Dictionary<MemberId, (PeerLane Lane, long Used)> _lanes = [];
+    private readonly HashSet<PeerLane> _touched = [];
     private readonly List<Task> _ending = [];
     private long _swept = time.GetTimestamp();
 
-    public void Send(RaftMessage message)
+    public void Send(ImmutableArray<RaftMessage> messages)
     {
         Sweep();
-        if (!_lanes.TryGetValue(message.To, out (PeerLane Lane, long Used) known))
+        foreach (RaftMessage message in messages)
         {
-            if (_lanes.Count >= LanesMax)
+            if (LaneTo(message.To) is { } lane)
             {
-                return;
+                lane.Add(message);
+                _touched.Add(lane);
             }
-
-            known.Lane = new PeerLane(cluster, self, message.To, connector, addressOf, time, new Random(random.Next()), logger);
         }
 
-        _lanes[message.To] = (known.Lane, time.GetTimestamp());
-        known.Lane.Send(message);
+        // What goes to one member goes in one write.
+        foreach (PeerLane lane in _touched)
+        {
+            lane.Flush();
+        }
+
+        _touched.Clear();
     }
 
     public async ValueTask DisposeAsync()
@@ -53,6 +59,22 @@ internal sealed class RaftTransport(
         }
 
         await Task.WhenAll(_ending);
+    }
+
+    private PeerLane? LaneTo(MemberId member)
+    {
+        if (!_lanes.TryGetValue(member, out (PeerLane Lane, long Used) known))
+        {
+            if (_lanes.Count >= LanesMax)
+            {
+                return null;
+            }
+
+            known.Lane = new PeerLane(cluster, self, member, connector, addressOf, time, new Random(random.Next()), logger);
+        }
+
+        _lanes[member] = (known.Lane, time.GetTimestamp());
+        return known.Lane;
     }
 
     private void Sweep()

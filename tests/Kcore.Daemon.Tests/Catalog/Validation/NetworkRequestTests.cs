@@ -160,6 +160,17 @@ public sealed class NetworkRequestTests
         Refused(Good with { EnableOutboundNat = true, NoOutboundNat = true }, "exclude each other");
 
     [Fact]
+    public void A20_addresses_come_back_only_where_that_was_asked_for_and_they_are_the_cluster_s()
+    {
+        CreateNetworkRequest overlay = Good with { Type = "vxlan" };
+        Assert.Equal(AddressReuse.Never, NetworkRequest.Check(overlay).Spec.Reuse);
+        Assert.Equal(AddressReuse.Never, NetworkRequest.Check(overlay with { AddressReuse = "never" }).Spec.Reuse);
+        Assert.Equal(AddressReuse.Quarantine, NetworkRequest.Check(overlay with { AddressReuse = " Quarantine " }).Spec.Reuse);
+        Refused(overlay with { AddressReuse = "always" }, "never, quarantine");
+        Refused(Good with { Type = "nat", AddressReuse = "quarantine" }, "address-reuse");
+    }
+
+    [Fact]
     public void Behaviour_106_no_bytes_crash_the_validator() =>
         Prop.ForAll(Texts(), Texts(), Texts(), (first, second, third) =>
         {

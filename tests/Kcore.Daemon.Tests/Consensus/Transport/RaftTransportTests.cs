@@ -41,7 +41,7 @@ public sealed class RaftTransportTests : IAsyncLifetime
         await SendUntilAsync(transport, Heartbeat(1), m => m.Term == 1);
         for (ulong term = 2; term <= 50; term++)
         {
-            transport.Send(Heartbeat(term));
+            transport.Send([Heartbeat(term)]);
         }
 
         await SeenAsync(m => m.Term == 50);
@@ -79,7 +79,7 @@ public sealed class RaftTransportTests : IAsyncLifetime
         await using RaftTransport right = Transport(Cluster, Client);
         for (int i = 0; i < 20; i++)
         {
-            wrong.Send(new RaftMessage.Heartbeat(0) { Group = new RaftGroup(Cluster.Id, Cluster.Epoch), From = from, To = to, Term = 666 });
+            wrong.Send([new RaftMessage.Heartbeat(0) { Group = new RaftGroup(Cluster.Id, Cluster.Epoch), From = from, To = to, Term = 666 }]);
             await Task.Delay(10);
         }
 
@@ -98,7 +98,7 @@ public sealed class RaftTransportTests : IAsyncLifetime
         for (int i = 0; i < 500; i++)
         {
             // More than fits: nothing may pile up while nobody is there.
-            transport.Send(Heartbeat(2));
+            transport.Send([Heartbeat(2)]);
         }
 
         await Task.Delay(100);
@@ -177,7 +177,7 @@ public sealed class RaftTransportTests : IAsyncLifetime
             [StreamKind.Raft] = async (peer, first, stream, token) =>
             {
                 Interlocked.Increment(ref _sessions);
-                await RaftReceiver.RunAsync(peer, first, stream, Cluster, self, Receive, TimeProvider.System, token);
+                await new RaftReceiver(Cluster, self, Receive, TimeProvider.System).RunAsync(peer, first, stream, token);
             },
         }).RunAsync(_stop.Token);
 
@@ -209,7 +209,7 @@ public sealed class RaftTransportTests : IAsyncLifetime
             return Task.FromResult<string?>(null);
         }
 
-        transport.Send(message);
+        transport.Send([message]);
         return Task.FromResult<string?>($"{_received.Count} messages");
     });
 

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Net;
 using Kcore.Daemon.Catalog;
+using Kcore.Daemon.Catalog.View;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Daemon.Dataplane.Hosts;
@@ -152,6 +153,29 @@ public sealed class IntentBuilderTests
         Assert.False(IntentComparison.Same(one, one with { VtepMembers = [] }));
         Assert.False(IntentComparison.Same(one, one with { Overlays = [one.Overlays[0] with { Bridge = "kbr-x" }] }));
         Assert.False(IntentComparison.Same(one, one with { Overlays = [one.Overlays[0] with { LocalNics = [Intents.Tap("x", 1)] }] }));
+    }
+
+    [Fact]
+    public void An_intent_that_is_renewed_says_what_one_built_anew_would_say()
+    {
+        CatalogEntry[] entries = [.. Prod, Claim(Local(A, "lan", A, 2, uid: 2)), Claim(Created(B, "dmz", 3, uid: 3, Overlay("10.89.0.1"))), Nic(C, NicFact(12, 3, "db-01", 3, "10.89.0.2"))];
+        CatalogSnapshot facts = Snapshot(entries, Member(A), Member(B), Member(C));
+        DataplaneIntent first = IntentBuilder.Build(Self, Underlay, null, facts, Attachments(), "not yet", _ => 1400);
+
+        DataplaneIntent renewed = IntentBuilder.Renew(first, Self, Underlay, facts, Attachments(), null, _ => 9000);
+        Assert.True(IntentComparison.Same(IntentBuilder.Build(Self, Underlay, null, facts, Attachments(), null, _ => 9000), renewed));
+        Assert.Equal(["db-01", "web-02"], renewed.Overlays.SelectMany(o => o.RemoteNics).Select(n => n.Name).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void The_NICs_of_a_network_are_all_those_of_it_and_no_others()
+    {
+        CatalogView view = Snapshot([.. Enumerable.Range(0, 60).Select(i => Nic(i % 2 == 0 ? B : C, NicFact((ulong)i + 1, (ulong)(i * i % 13 * 2), $"vm{i}", (byte)i)))]).View;
+
+        for (ulong network = 0; network < 28; network++)
+        {
+            Assert.Equal(view.Nics.Where(n => n.Fact.Network == network), view.NicsOf(network));
+        }
     }
 
     private static CatalogEntry[] Prod =>
