@@ -39,6 +39,9 @@ public sealed record CreateNetworkRequest
     /// </summary>
     public ImmutableArray<string>? Exclude { get; init; }
 
+    /// <summary><c>none</c> or <c>wireguard</c>; null means <c>none</c>. Only for <c>vxlan</c>.</summary>
+    public string? Encryption { get; init; }
+
     /// <summary>
     /// <c>never</c> or <c>quarantine</c>: whether an address that was given back is given again, once all others were and
     /// ten minutes have passed. Null means <c>never</c>. Only for <c>vxlan</c>.
@@ -127,6 +130,9 @@ public sealed record NetworkDetail
     public int? Vni { get; init; }
 
     public string? VxlanDevice { get; init; }
+
+    /// <summary><c>none</c> or <c>wireguard</c>; overlays only.</summary>
+    public string? Encryption { get; init; }
 
     /// <summary>MTU of bridge and guests on the serving node, bytes.</summary>
     public int? Mtu { get; init; }

@@ -49,6 +49,15 @@ public sealed record NodeDetail
 
     public required int RaftPort { get; init; }
 
+    /// <summary>The node's public WireGuard key, base64; null until an encrypted network asked for one.</summary>
+    public string? WireguardKey { get; init; }
+
+    /// <summary>Its tunnel address inside the encrypted mesh.</summary>
+    public string? MeshAddress { get; init; }
+
+    /// <summary>When it last proved to the serving node that it holds that key; null when it never did, and for the serving node.</summary>
+    public DateTimeOffset? LastHandshake { get; init; }
+
     public required ImmutableArray<NodeNetwork> Networks { get; init; }
 
     /// <summary>What an operator should look at, each with what to do.</summary>

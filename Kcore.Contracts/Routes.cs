@@ -18,6 +18,7 @@ namespace Kcore.Contracts;
 /// <item><c>GET /v1/nodes</c> → array of <see cref="NodeSummary"/>; <c>GET /v1/nodes/{nameOrId}</c> → <see cref="NodeDetail"/></item>
 /// <item><c>DELETE /v1/nodes/{nameOrId}[?force=true]</c> removes a node for good → <see cref="ChangeReceipt"/></item>
 /// <item><c>POST /v1/node/drain</c> <see cref="DrainRequest"/>, <c>POST /v1/node/leave</c> <see cref="LeaveRequest"/>, <c>POST /v1/node/reset</c> <see cref="ResetRequest"/>: the serving node → <see cref="ChangeReceipt"/></item>
+/// <item><c>POST /v1/node/wireguard-key</c> replaces the serving node's WireGuard key → <see cref="ChangeReceipt"/></item>
 /// <item><c>GET /v1/nics[?network=N]</c> → array of <see cref="NicInfo"/></item>
 /// <item><c>POST /v1/nics</c> <see cref="AttachNicRequest"/> → <see cref="NicInfo"/> once ready, or a refusal</item>
 /// <item><c>DELETE /v1/nics/{network}/{name}</c> → <see cref="ChangeReceipt"/></item>
@@ -49,6 +50,7 @@ public static class Routes
     public const string Drain = "/v1/node/drain";
     public const string Leave = "/v1/node/leave";
     public const string Reset = "/v1/node/reset";
+    public const string WireguardKey = "/v1/node/wireguard-key";
     public const string Nics = "/v1/nics";
     public const string Ips = "/v1/ips";
     public const string Plan = "/v1/plan";

@@ -16,6 +16,7 @@ using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Apply;
 using Kcore.Daemon.Dataplane.Facts;
 using Kcore.Daemon.Dataplane.Hosts;
+using Kcore.Daemon.Dataplane.Mesh;
 using Kcore.Daemon.Dataplane.Nics;
 using Kcore.Daemon.Dataplane.Paths;
 using Kcore.Daemon.Dhcp;
@@ -132,6 +133,9 @@ internal static class Node
         var removals = new RemovalLoop(self, cluster, catalog, ledger, time, logger);
         var reports = new DataplaneReports(self, events, time, logger);
         var services = new Published<ServiceStatus>(ServiceStatus.None);
+        var meshKeys = new MeshKeys(new MeshKeyFile(Path.Combine(data, "wireguard.key"), identity.Id), logger);
+        meshKeys.Load();
+        var mesh = new Published<MeshStatus>(MeshStatus.None);
         var kernel = new DataplaneLoop(
             HomeNamespace.OfProcess,
             SysctlJournal.Open(Path.Combine(data, "sysctl.json")),
@@ -140,13 +144,23 @@ internal static class Node
         var hosts = new HostProber(self, catalog, events, time, logger);
         var paths = new PathProber(self, underlay.Current, catalog, cluster.State, ring, events, NewRandom(), time, logger);
         var feed = new DataplaneFeed(
-            self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, services, hosts.Sights, identity, time, logger);
+            self, options.Dataplane.GatewayInterface, underlay.Current, catalog, attachments, leases, new DeletionGate(gossipReports, time), cluster, ledger, kernel, reports, services, hosts.Sights, meshKeys, mesh, identity, time, logger);
         var dhcp = new DhcpLoop(
             new DhcpFiles(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(options.Node.Socket))!, "dhcp")),
             SupervisorOf(options.Node) == SupervisorKind.Systemd ? new UnitSupervisor(time) : new ChildSupervisor(HomeNamespace.OfProcess, time),
             feed.Intended,
             reports.Status,
             services,
+            HomeNamespace.OfProcess,
+            reports,
+            time,
+            logger);
+
+        var meshLoop = new MeshLoop(
+            meshKeys,
+            SupervisorOf(options.Node) == SupervisorKind.Systemd ? new UnitTunnelSupervisor(time) : new ChildTunnelSupervisor(HomeNamespace.OfProcess),
+            feed.Intended,
+            mesh,
             HomeNamespace.OfProcess,
             reports,
             time,
@@ -162,13 +176,14 @@ internal static class Node
         var plans = new PlanReports(kernel);
         var clusterReports = new ClusterReports(self, cluster, catalog, ledger, route, quorum);
         using var departures = new NodeDepartures(self, identity, cluster, catalog, attachments, proposals, quorum, clusterReports, feed, reports, events, time);
+        var meshReports = new MeshReports(self, meshKeys, mesh, events);
         var endpoints = new ApiEndpoints(
             networks,
             nics,
             new NetworkReports(self, catalog, underlay.Current, paths.Sights, options.Dataplane.GatewayInterface),
             new AddressDecisions(self, catalog, proposals, events),
             catalog,
-            new NodeReports(self, catalog, underlay.Current, reports, hosts.Sights, paths.Sights),
+            new NodeReports(self, catalog, underlay.Current, reports, hosts.Sights, paths.Sights, meshReports),
             statuses,
             clusterReports,
             plans,
@@ -176,6 +191,7 @@ internal static class Node
             departures,
             new NodeRemovals(self, catalog, proposals, quorum, route, time),
             new KeyReports(keyLoop, peerKeys, cluster, new RingFingerprints(ring), catalog, self),
+            meshReports,
             events,
             self,
             token);
@@ -215,6 +231,7 @@ internal static class Node
             paths.RunAsync(token),
             feed.RunAsync(token),
             dhcp.RunAsync(token),
+            meshLoop.RunAsync(token),
             networks.KeepDefaultAsync(options.Dataplane.DefaultNetwork, time, token),
         ];
         if (discovery is not null)

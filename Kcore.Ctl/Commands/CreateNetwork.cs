@@ -22,10 +22,11 @@ internal static class CreateNetwork
         var uplink = new Option<string?>("--uplink") { Description = "device a bridge network leads to, or that carries the VLAN", HelpName = "IFACE" };
         var publish = new Option<string[]>("--publish") { Description = "PORT:NIC:PORT[/udp], send a port of the external address to a NIC; repeatable", HelpName = "RULE" };
         var exclude = new Option<string[]>("--exclude") { Description = "vxlan: A or A-B, addresses never given out; repeatable", HelpName = "RANGE" };
+        var encryption = new Option<string?>("--encryption") { Description = "vxlan: none (default) or wireguard", HelpName = "HOW" };
         var reuse = new Option<string?>("--address-reuse") { Description = "vxlan: never (default), or quarantine: addresses given back are given again after all others and 10 minutes", HelpName = "RULE" };
         var wait = new Option<bool>("--wait") { Description = "return when every live node says it is ready" };
         var timeout = new Option<string?>("--timeout") { Description = "how long --wait waits (default 60s)", HelpName = "DURATION" };
-        var command = new Command("network", "Create a network.") { name, type, externalIp, gatewayIp, netmask, vlan, enableNat, noNat, target, uplink, publish, exclude, reuse, wait, timeout };
+        var command = new Command("network", "Create a network.") { name, type, externalIp, gatewayIp, netmask, vlan, enableNat, noNat, target, uplink, publish, exclude, reuse, encryption, wait, timeout };
         command.Aliases.Add("networks");
         command.SetAction(parsed => (int)Run(
             open(parsed),
@@ -42,6 +43,7 @@ internal static class CreateNetwork
                 TargetNode = parsed.GetValue(target),
                 Uplink = parsed.GetValue(uplink),
                 Publish = parsed.GetValue(publish) is { Length: > 0 } rules ? [.. rules] : null,
+                Encryption = parsed.GetValue(encryption),
                 AddressReuse = parsed.GetValue(reuse),
                 Exclude = parsed.GetValue(exclude) is { Length: > 0 } ranges ? [.. ranges] : null,
             },

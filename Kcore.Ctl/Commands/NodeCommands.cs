@@ -9,7 +9,7 @@ internal static class NodeCommands
 {
     public static Command Build(Func<ParseResult, Session> open)
     {
-        var command = new Command("node", "Take nodes out of the cluster.") { Drain(open), Leave(open), Remove(open), Reset(open) };
+        var command = new Command("node", "Take nodes out of the cluster, or change what a node has of its own.") { Drain(open), Leave(open), Remove(open), Reset(open), RotateWireguardKey(open) };
         command.Aliases.Add("nodes");
         return command;
     }
@@ -49,6 +49,13 @@ internal static class NodeCommands
         command.SetAction(parsed => Print(
             open(parsed),
             s => s.Client.Post(Routes.Reset, new ResetRequest { Force = parsed.GetValue(force), ForgetKey = parsed.GetValue(key) }, Replies.Json.ResetRequest)));
+        return command;
+    }
+
+    private static Command RotateWireguardKey(Func<ParseResult, Session> open)
+    {
+        var command = new Command("rotate-wireguard-key", "Make this node a new key for encrypted networks; they pause for moments and never go in clear.");
+        command.SetAction(parsed => Print(open(parsed), s => s.Client.Post(Routes.WireguardKey)));
         return command;
     }
 

@@ -60,6 +60,11 @@ internal static class NetworkText
             labels.Add("VNI", network.Vni is { } vni ? $"{vni}" : "-").Add("VXLAN device", network.VxlanDevice ?? "-");
         }
 
+        if (network.Encryption is { } encryption and not "none")
+        {
+            labels.Add("Encryption", encryption);
+        }
+
         if (network.Mtu is { } mtu)
         {
             labels.Add("MTU", $"{mtu}");

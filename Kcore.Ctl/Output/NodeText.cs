@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using Kcore.Contracts;
 using Kcore.Ctl.Client;
 
@@ -31,7 +32,15 @@ internal static class NodeText
             .Add("VXLAN", summary.VxlanDisabled ? "disabled" : "enabled")
             .Add("Underlay", node.UnderlayInterface is null ? "-" : $"{node.UnderlayInterface}, MTU {node.UnderlayMtu}")
             .Add("Gossip port", $"{node.GossipPort}")
-            .Add("Raft port", $"{node.RaftPort}")
+            .Add("Raft port", $"{node.RaftPort}");
+        if (node.WireguardKey is { } key)
+        {
+            labels.Add("WireGuard key", key)
+                .Add("Mesh address", node.MeshAddress ?? "none yet")
+                .Add("Last handshake", node.LastHandshake is { } at ? at.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture) : "-");
+        }
+
+        labels
             .Add("Epoch", $"{node.Epoch}")
             .Add("Incarnation", $"{node.Incarnation}")
             .Add("Networks", $"{node.Networks.OrEmpty().Length}")

@@ -28,6 +28,7 @@ internal sealed class ApiEndpoints(
     NodeDepartures departures,
     NodeRemovals removals,
     KeyReports keys,
+    MeshReports mesh,
     EventLog events,
     LocalNode self,
     CancellationToken stopping)
@@ -110,6 +111,8 @@ internal sealed class ApiEndpoints(
             ResetRequest request = await Body(context, ApiJson.Default.ResetRequest);
             await Reply(context, await departures.ResetAsync(request, context.RequestAborted), ApiJson.Default.ChangeReceipt);
         });
+
+        routes.MapPost(Routes.WireguardKey, context => Reply(context, mesh.Rotate(), ApiJson.Default.ChangeReceipt));
 
         routes.MapGet(Routes.Nics, context => Reply(context, nics.List(context.Request.Query["network"]), ApiJson.Default.ImmutableArrayNicInfo));
         routes.MapPost(Routes.Nics, async context =>

@@ -9,6 +9,7 @@ using Kcore.Daemon.Catalog.Networks;
 using Kcore.Daemon.Catalog.View;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Mesh;
 using Kcore.Daemon.Dataplane.Paths;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Gossip;
@@ -79,6 +80,7 @@ internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Publish
             DhcpRange = spec.Type == NetworkType.Nat && GuestRange.Of(spec) is var range ? $"{range.First} - {range.Last}" : null,
             Vni = overlay ? (int)vni : null,
             VxlanDevice = overlay ? DerivedNames.VxlanDevice(vni) : null,
+            Encryption = overlay ? spec.EncryptionName : null,
             Mtu = Mtu(network, parent, link, now),
             AddressReuse = overlay ? NetworkSpec.NameOf(spec.Reuse) : null,
             Addresses = spec.Type == NetworkType.Nat ? AddressReports.LocalUsage(network, now)
@@ -104,6 +106,7 @@ internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Publish
     /// <summary>What this node knows of another's devices is what it advertises by.</summary>
     private int? Mtu(Network network, string? parent, Underlay link, CatalogSnapshot now) => network switch
     {
+        { Home: null } when IntentBuilder.IsEncrypted(network) => KernelFacts.EncryptedMtu(link.Mtu, link.Advertised.Address),
         { Home: null } => KernelFacts.OverlayMtu(link.Mtu, link.Advertised.Address),
         { Home: { } home } when home == self.Id => parent == link.Advertised.Interface ? link.Mtu : UnderlayWatch.MtuOf(parent!) ?? link.Mtu,
         { Home: { } home, Spec.Type: NetworkType.Nat } when now.View.Nodes.TryGetValue(home, out NodeFact? host) => host.UnderlayMtu,
@@ -113,7 +116,9 @@ internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Publish
     private NetworkNode Describe(Network network, NodeId node, ParticipationFact fact, CatalogSnapshot now) => new(
         now.NameOf(node),
         node.ToString(),
-        network.Home is null && now.View.Nodes.TryGetValue(node, out NodeFact? host) ? host.Vtep.ToString() : null,
+        network.Home is not null ? null
+            : IntentBuilder.IsEncrypted(network) ? MeshIntents.AddressOf(node, now.View)?.ToString()
+            : now.View.Nodes.TryGetValue(node, out NodeFact? host) ? host.Vtep.ToString() : null,
         fact.State.ToString(),
         fact.Reason,
         now.Gossip.Members.Find(node)?.Status.ToString().ToLowerInvariant() ?? "unknown",

@@ -13,7 +13,7 @@ using Kcore.Gossip;
 namespace Kcore.Daemon.Api;
 
 /// <summary>Nodes as <c>kctl</c> shows them, from the local replica.</summary>
-internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, DataplaneReports kernel, Published<HostSights> hosts, Published<PathSights> paths)
+internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, DataplaneReports kernel, Published<HostSights> hosts, Published<PathSights> paths, MeshReports mesh)
 {
     public ImmutableArray<NodeSummary> List()
     {
@@ -42,6 +42,9 @@ internal sealed class NodeReports(LocalNode self, CatalogHub catalog, Published<
             Incarnation = member.Incarnation,
             GossipPort = member.Endpoint.Port,
             RaftPort = member.RaftPort,
+            WireguardKey = fact?.Wireguard?.Key.ToString(),
+            MeshAddress = now.View.Mesh.GetValueOrDefault(member.Id)?.ToString(),
+            LastHandshake = mesh.LastHandshake(member.Id, fact),
             Networks =
             [
                 .. now.View.AllNetworks.SelectMany(n => now.View.ParticipantsOf(n.Uid)

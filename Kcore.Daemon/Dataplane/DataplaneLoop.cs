@@ -249,6 +249,7 @@ internal sealed partial class DataplaneLoop(
     {
         bool first = ReferenceEquals(_status, ReconcileStatus.None);
         long started = time.GetTimestamp();
+        await home.Making.WaitAsync(cancellationToken);
         try
         {
             TimeSpan now = time.GetElapsedTime(_start);
@@ -281,6 +282,10 @@ internal sealed partial class DataplaneLoop(
             _status = _status with { At = time.GetUtcNow(), Error = e.Message };
             observer.Reconciled(_status);
             return _retry;
+        }
+        finally
+        {
+            home.Making.Release();
         }
     }
 

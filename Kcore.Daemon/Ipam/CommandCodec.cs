@@ -120,6 +120,10 @@ public static class CommandCodec
                 writer.U64(compare.Index);
                 WriteHash(writer, compare.Hash);
                 break;
+            case ReplicatedCommand.JoinMesh join:
+                writer.U8(16);
+                writer.Id(join.NodeUid);
+                break;
             default:
                 throw new ArgumentException($"{command} has no encoding.", nameof(command));
         }
@@ -149,6 +153,7 @@ public static class CommandCodec
 
             // 3 was a removal that said nothing of leases; no version wrote one.
             9 => new ReplicatedCommand.NodeRemove(reader.Id(), reader.Flag()),
+            16 => new ReplicatedCommand.JoinMesh(reader.Id()),
             32 => ReadAllocate(ref reader) with { ValidUntil = reader.U64() },
             33 => new ReplicatedCommand.Release(new AttachmentId(reader.Id()), reader.Id(), new NetworkUid(reader.Id())),
             34 => ReadPool(ref reader) is { } pool && reader.U8() == (byte)AddressReuse.Quarantine ? pool with { Reuse = AddressReuse.Quarantine } : null,

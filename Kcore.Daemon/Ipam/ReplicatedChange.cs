@@ -69,6 +69,9 @@ public abstract record ReplicatedChange
     /// <param name="Index">The log index of the removal.</param>
     public sealed record NodeRemoved(Guid NodeUid, string Name, ulong Index) : ReplicatedChange;
 
+    /// <summary>A node has an address in the encrypted mesh; it goes with <see cref="NodeRemoved"/>.</summary>
+    public sealed record MeshPut(Guid NodeUid, IPAddress Address, ulong Index) : ReplicatedChange;
+
     /// <summary>This cluster gave itself up; its members join <paramref name="Target"/>.</summary>
     public sealed record Dissolved(Guid Target, ulong Index) : ReplicatedChange;
 

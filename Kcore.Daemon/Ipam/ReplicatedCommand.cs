@@ -86,6 +86,11 @@ public abstract record ReplicatedCommand
         ulong? ValidUntil = null) : ReplicatedCommand;
 
     /// <summary>
+    /// Gives an admitted node its address in the encrypted mesh, for as long as it is a node of the cluster. Repeating is success.
+    /// </summary>
+    public sealed record JoinMesh(Guid NodeUid) : ReplicatedCommand;
+
+    /// <summary>
     /// Ends a lease for good: its attachment id is never granted an address again, also when the request for one arrives
     /// after the release. Repeating is success.
     /// </summary>

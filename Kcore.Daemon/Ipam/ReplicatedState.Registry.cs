@@ -87,6 +87,7 @@ public sealed partial class ReplicatedState
         }
 
         _tables.Nodes.Remove(remove.NodeUid);
+        _tables.Mesh.Remove(remove.NodeUid);
         var removed = new RemovedNode(remove.NodeUid, node.Name, index);
         _tables.RemovedNodes.Add(remove.NodeUid, removed);
         return new Outcome(ReplicatedResult.Done.Instance, [.. held.Select(lease => EndOrOrphan(lease, index)), Announce(removed)]);

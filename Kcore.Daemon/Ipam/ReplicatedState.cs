@@ -102,7 +102,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
 
         // What ends things is still carried out after a dissolve; what begins them is not.
         if (DissolvedInto is { } target
-            && decoded is ReplicatedCommand.CreatePool or ReplicatedCommand.Allocate or ReplicatedCommand.NodeAdd)
+            && decoded is ReplicatedCommand.CreatePool or ReplicatedCommand.Allocate or ReplicatedCommand.NodeAdd or ReplicatedCommand.JoinMesh)
         {
             return Refuse(RefusalCode.FailedPrecondition, $"This cluster dissolved itself into cluster {target:N}.");
         }
@@ -116,6 +116,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
             ReplicatedCommand.CreatePool pool => Apply(index, pool),
             ReplicatedCommand.DeletePool delete => Apply(delete),
             ReplicatedCommand.Allocate allocate => Apply(index, allocate),
+            ReplicatedCommand.JoinMesh join => Apply(index, join),
             ReplicatedCommand.Release release => Apply(index, release),
             ReplicatedCommand.AdvanceClock advance => Apply(index, advance),
             ReplicatedCommand.Reclaim reclaim => Apply(index, reclaim),
@@ -148,6 +149,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         all.AddRange(_tables.RemovedNodes.Values.Select(Announce));
         all.AddRange(_tables.Pools.Values.Select(Announce));
         all.AddRange(_tables.Leases.Values.Select(Announce));
+        all.AddRange(_tables.Mesh.Rows.Select(Announce));
         if (DissolvedInto is { } target)
         {
             all.Add(new ReplicatedChange.Dissolved(target, _tables.DissolvedIndex));

@@ -37,7 +37,10 @@ internal sealed record RemovedNode(Guid NodeUid, string Name, ulong Index);
 /// </summary>
 internal sealed class ReplicatedTables
 {
-    private const byte Version = 4;
+    private const byte Version = 5;
+
+    // Without the mesh.
+    private const byte MeshlessVersion = 4;
 
     // It keeps what was released for ever.
     private const byte HoardingVersion = 3;
@@ -78,6 +81,8 @@ internal sealed class ReplicatedTables
     public SortedDictionary<AttachmentId, LeaseRecord> Leases { get; } = [];
 
     public RetiredAttachments Retired { get; } = new();
+
+    public MeshTable Mesh { get; } = new();
 
     public byte[] Encode()
     {
@@ -150,6 +155,7 @@ internal sealed class ReplicatedTables
             writer.U64(index);
         }
 
+        Mesh.Write(writer);
         return writer.ToArray();
     }
 
@@ -220,7 +226,7 @@ internal sealed class ReplicatedTables
             }
         }
 
-        return true;
+        return version <= MeshlessVersion || Mesh.TryRead(ref reader, Nodes.ContainsKey);
     }
 
     private static void WriteReturned(FieldWriter writer, AddressPool pool)

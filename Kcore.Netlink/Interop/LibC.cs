@@ -29,6 +29,12 @@ internal static unsafe partial class LibC
     internal const int O_RDWR = 2;
     internal const int O_CLOEXEC = 0x80000;
     internal const int CLONE_NEWNET = 0x40000000;
+    internal const int CLONE_NEWNS = 0x20000;
+    internal const nuint MS_NOSUID = 2;
+    internal const nuint MS_NODEV = 4;
+    internal const nuint MS_NOEXEC = 8;
+    internal const nuint MS_REC = 0x4000;
+    internal const nuint MS_SLAVE = 0x80000;
     internal const int AT_EMPTY_PATH = 0x1000;
     internal const uint STATX_INO = 0x100;
 
@@ -70,6 +76,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
     internal static partial int Unshare(int flags);
+
+    [LibraryImport("libc", EntryPoint = "mount", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int Mount(string? source, string target, string? type, nuint flags, string? data);
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int Statx(SafeFileHandle directory, string path, int flags, uint mask, FileStatus* status);

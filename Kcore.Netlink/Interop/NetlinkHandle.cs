@@ -8,6 +8,7 @@ internal static unsafe class NetlinkHandle
 {
     internal const int ProtocolRoute = 0;
     internal const int ProtocolNetfilter = 12;
+    internal const int ProtocolGeneric = 16;
 
     /// <summary>Opens and binds a socket; the kernel chooses the port id, so many sockets of one process coexist.</summary>
     internal static SafeSocketHandle Open(int protocol, ReadOnlySpan<int> groups, int receiveBufferBytes)

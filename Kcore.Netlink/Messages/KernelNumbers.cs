@@ -143,6 +143,45 @@ internal static class Rta
     internal const ushort Table = 15;
 }
 
+/// <summary>Generic netlink and its controller (linux/genetlink.h).</summary>
+internal static class Genl
+{
+    internal const int BodyBytes = 4;
+
+    internal const ushort Controller = 0x10;
+    internal const byte GetFamily = 3;
+    internal const byte ControllerVersion = 2;
+    internal const ushort FamilyId = 1;
+    internal const ushort FamilyName = 2;
+}
+
+/// <summary>WG_CMD_*, WGDEVICE_A_*, WGPEER_A_*, WGALLOWEDIP_A_* and their flags (linux/wireguard.h).</summary>
+internal static class Wg
+{
+    internal const byte Version = 1;
+    internal const byte GetDevice = 0;
+    internal const byte SetDevice = 1;
+
+    internal const ushort DeviceName = 2;
+    internal const ushort PrivateKey = 3;
+    internal const ushort ListenPort = 6;
+    internal const ushort Peers = 8;
+
+    internal const ushort PeerPublicKey = 1;
+    internal const ushort PeerFlags = 3;
+    internal const ushort PeerEndpoint = 4;
+    internal const ushort PeerKeepalive = 5;
+    internal const ushort PeerLastHandshake = 6;
+    internal const ushort PeerAllowedIps = 9;
+
+    internal const uint PeerRemove = 1;
+    internal const uint PeerReplaceAllowedIps = 2;
+
+    internal const ushort AllowedFamily = 1;
+    internal const ushort AllowedAddress = 2;
+    internal const ushort AllowedMask = 3;
+}
+
 /// <summary>Address families as netlink bodies carry them (linux/socket.h).</summary>
 internal static class Family
 {

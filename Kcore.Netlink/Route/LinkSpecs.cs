@@ -75,6 +75,13 @@ public sealed record VlanSpec : LinkSpec
     public int? Mtu { get; init; }
 }
 
+/// <summary>A WireGuard device without key, port and peers. EOPNOTSUPP where the kernel has no WireGuard.</summary>
+public sealed record WireguardSpec : LinkSpec
+{
+    /// <summary>Bytes; without it the kernel takes 1420, which assumes an underlay of 1500.</summary>
+    public required int Mtu { get; init; }
+}
+
 /// <summary>What can be changed on a live VXLAN device; index, MTU and FDB survive. Null leaves a value alone.</summary>
 public sealed record VxlanChange
 {

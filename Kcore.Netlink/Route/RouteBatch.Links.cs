@@ -82,6 +82,21 @@ public sealed partial class RouteBatch
         });
     }
 
+    /// <summary>Makes a WireGuard device. EEXIST when name or index is taken; EOPNOTSUPP without WireGuard in the kernel.</summary>
+    public int CreateWireguard(WireguardSpec spec)
+    {
+        Check(spec);
+        CheckMtu(spec.Mtu);
+        return Add($"create the WireGuard device {spec.Name}", 0, Nlm.NewLink, CreateNew, (ref writer) =>
+        {
+            PutLink(ref writer, spec);
+            PutMtu(ref writer, spec.Mtu);
+            NestToken info = BeginInfo(ref writer, "wireguard", out NestToken data);
+            writer.EndNested(data);
+            writer.EndNested(info);
+        });
+    }
+
     /// <summary>Changes a live VXLAN device; index and forwarding entries survive.</summary>
     public int ChangeVxlan(int linkIndex, VxlanChange change)
     {

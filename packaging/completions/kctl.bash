@@ -28,7 +28,7 @@ _kctl() {
         network:) words='reclaim release-orphans' ;;
         network:reclaim) words=$(kctl get networks -o name 2>/dev/null) ;;
         network:release-orphans) words="--ip $(kctl get networks -o name 2>/dev/null)" ;;
-        node:) words='drain leave remove reset' ;;
+        node:) words='drain leave remove reset rotate-wireguard-key' ;;
         node:drain) words='--undo' ;;
         node:leave) words='--force' ;;
         node:remove) words="--force $(kctl get nodes -o name 2>/dev/null)" ;;
@@ -37,7 +37,7 @@ _kctl() {
         cluster:transfer-leader) words=$(kctl get nodes -o name 2>/dev/null) ;;
         cluster:rotate-key) words='--retire-after' ;;
         completion:) words='bash zsh fish' ;;
-        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --exclude --address-reuse --wait --timeout' ;;
+        create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --exclude --address-reuse --encryption --wait --timeout' ;;
         get:network*) words='--all' ;;
         get:nic*|get:ip*) words='--network' ;;
         describe:network*|delete:network*) words="--target-node $(kctl get networks -o name 2>/dev/null)" ;;

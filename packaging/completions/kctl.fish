@@ -24,7 +24,7 @@ for what in reclaim release-orphans
     complete -c kctl -n "__kctl_kind network $what" -a '(kctl get networks -o name 2>/dev/null)'
 end
 complete -c kctl -n '__kctl_kind network release-orphans' -l ip -x
-complete -c kctl -n '__kctl_bare node' -a 'drain leave remove reset'
+complete -c kctl -n '__kctl_bare node' -a 'drain leave remove reset rotate-wireguard-key'
 complete -c kctl -n '__kctl_kind node drain' -l undo
 for what in leave remove reset
     complete -c kctl -n "__kctl_kind node $what" -l force
@@ -39,6 +39,7 @@ for flag in external-ip gateway-ip internal-netmask vlan-id uplink publish exclu
     complete -c kctl -n '__kctl_kind create network' -l $flag -x
 end
 complete -c kctl -n '__kctl_kind create network' -l type -x -a 'nat bridge vxlan'
+complete -c kctl -n '__kctl_kind create network' -l encryption -x -a 'none wireguard'
 complete -c kctl -n '__kctl_kind create network' -l address-reuse -x -a 'never quarantine'
 complete -c kctl -n '__kctl_kind create network' -l enable-outbound-nat
 complete -c kctl -n '__kctl_kind create network' -l no-outbound-nat

@@ -32,5 +32,14 @@ public sealed class NodeCommandTests
     }
 
     [Fact]
+    public void A_WireGuard_key_is_replaced_without_another_word()
+    {
+        using var daemon = new FakeDaemon(_ => Reply("""{"verb":"rotated","kind":"WireGuardKey","name":"q6ur=","node":"node-a"}"""));
+
+        Assert.Equal((ExitCode.Done, "rotated WireGuardKey 'q6ur=' on node node-a\n", ""), Kctl.Run(daemon.Path, "node", "rotate-wireguard-key"));
+        Assert.Equal(["POST /v1/node/wireguard-key"], daemon.Requests);
+    }
+
+    [Fact]
     public void Removing_nobody_is_a_usage_error() => Assert.Equal(ExitCode.Usage, Kctl.Against(_ => Reply("{}"), "node", "remove").Code);
 }

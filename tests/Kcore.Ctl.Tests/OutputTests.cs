@@ -71,6 +71,17 @@ public sealed class OutputTests
     }
 
     [Fact]
+    public void B118_Describe_network_says_that_it_is_encrypted_and_create_asks_for_it()
+    {
+        string secret = Samples.Network("Ready").Replace("\"mtu\":1450", "\"encryption\":\"wireguard\",\"mtu\":1390", StringComparison.Ordinal);
+        Assert.Contains("Encryption:        wireguard\n", Kctl.Against(_ => Reply(secret), "describe", "network", "private").Out, StringComparison.Ordinal);
+
+        using var daemon = new FakeDaemon(_ => Reply(Samples.Receipt));
+        Assert.Equal(ExitCode.Done, Kctl.Run(daemon.Path, "create", "network", "private", "--gateway-ip", "10.250.0.1", "--type", "vxlan", "--encryption", "wireguard").Code);
+        Assert.Contains("\"encryption\":\"wireguard\"", daemon.LastBody, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Describe_network_of_one_node_leaves_the_others_out()
     {
         (_, string output, _) = Kctl.Against(_ => Reply(Samples.Network("Ready")), "describe", "network", "private", "--target-node", "node-b");

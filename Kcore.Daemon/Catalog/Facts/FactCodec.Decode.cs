@@ -37,6 +37,7 @@ internal static partial class FactCodec
                 FactKind.Lease => DecodeLease(entry.Value.Span),
                 FactKind.Admission => DecodeAdmission(entry.Value.Span),
                 FactKind.Removal => DecodeRemoval(entry.Value.Span),
+                FactKind.Mesh => DecodeMesh(entry.Value.Span),
                 FactKind.Dissolved => DecodeDissolved(entry.Value.Span),
                 _ => null,
             };
@@ -58,6 +59,8 @@ internal static partial class FactCodec
         UInt128 store = 0;
         ulong diverged = 0;
         int mtu = 0;
+        WireguardKey? key = null;
+        ushort port = 0;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
@@ -72,13 +75,21 @@ internal static partial class FactCodec
                 case 7: votes = reader.ReadBoolean(); break;
                 case 12: store = ReadUid(ref reader); break;
                 case 13: drained = reader.ReadBoolean(); break;
+                case 16: key = ReadKey(ref reader); break;
+                case 17: port = reader.ReadUInt16(); break;
                 case 20: diverged = reader.ReadUInt64(); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes, store, drained, diverged);
+        return new NodeFact(Need(name), Need(vtep), disabled, version ?? "", mtu, device ?? "", votes, store, drained, diverged)
+        {
+            Wireguard = key is null || port == 0 ? null : new WireguardEndpoint(key, port),
+        };
     }
+
+    private static WireguardKey ReadKey(ref MessagePackReader reader) =>
+        WireguardKey.TryFrom(reader.ReadBinary(WireguardKey.ByteCount)) ?? throw new WireFormatException("not a WireGuard key");
 
     private static ParticipationFact DecodeParticipation(ReadOnlySpan<byte> bytes)
     {
@@ -257,6 +268,26 @@ internal static partial class FactCodec
         return new RemovalFact(new NodeId(Need(node)), Need(name));
     }
 
+    private static MeshFact DecodeMesh(ReadOnlySpan<byte> bytes)
+    {
+        UInt128? node = null;
+        IPAddress? address = null;
+        var reader = new MessagePackReader(bytes);
+        for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
+        {
+            switch (reader.ReadUInt64())
+            {
+                case 1: node = ReadUid(ref reader); break;
+                case 2: address = ReadAddress(ref reader); break;
+                default: reader.Skip(); break;
+            }
+        }
+
+        return MeshPool.Contains(Need(address))
+            ? new MeshFact(new NodeId(Need(node)), address!)
+            : throw new WireFormatException("not an address of the mesh");
+    }
+
     private static DissolvedFact DecodeDissolved(ReadOnlySpan<byte> bytes)
     {
         UInt128? target = null;
@@ -285,6 +316,7 @@ internal static partial class FactCodec
         string? target = null, uplink = null;
         PortRules ports = PortRules.None;
         AddressRanges excluded = AddressRanges.None;
+        Encryption encryption = Encryption.None;
         AddressReuse reuse = AddressReuse.Never;
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
@@ -300,6 +332,7 @@ internal static partial class FactCodec
                 case 8: uplink = reader.ReadString(DeviceName.MaxLength); break;
                 case 9: ports = ReadPorts(ref reader); break;
                 case 10: excluded = ReadRanges(ref reader); break;
+                case 11: encryption = (Encryption)reader.ReadUInt64(255); break;
                 case 12: reuse = (AddressReuse)reader.ReadUInt64(255); break;
                 default: reader.Skip(); break;
             }
@@ -308,6 +341,12 @@ internal static partial class FactCodec
         if (uplink is not null && !DeviceName.IsUsable(uplink))
         {
             throw new WireFormatException("not a device name");
+        }
+
+        // An encryption this version cannot do must not become none.
+        if (!Enum.IsDefined(encryption) || (encryption != Encryption.None && type != NetworkType.Vxlan))
+        {
+            throw new WireFormatException("not an encryption this version knows");
         }
 
         if (prefix is < 8 or > 30 || !Enum.IsDefined(type) || !Enum.IsDefined(reuse) || (reuse != AddressReuse.Never && type != NetworkType.Vxlan) || Need(gateway).GetAddressBytes().Length != 4)
@@ -327,6 +366,7 @@ internal static partial class FactCodec
             Uplink = uplink,
             Ports = ports,
             Excluded = excluded,
+            Encryption = encryption,
             Reuse = reuse,
         };
         return excluded.Ranges.All(r => spec.Subnet.Contains(AddressRange.ToAddress(r.First)) && spec.Subnet.Contains(AddressRange.ToAddress(r.Last)))

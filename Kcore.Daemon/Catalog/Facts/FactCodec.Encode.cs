@@ -16,7 +16,7 @@ internal static partial class FactCodec
 
     public static ReadOnlyMemory<byte> Encode(NodeFact fact) => Write(fact, static (w, f) =>
     {
-        w.WriteMapHeader(7 + (f.Store == 0 ? 0 : 1) + (f.Drained ? 1 : 0) + (f.DivergedAt == 0 ? 0 : 1));
+        w.WriteMapHeader(7 + (f.Store == 0 ? 0 : 1) + (f.Drained ? 1 : 0) + (f.DivergedAt == 0 ? 0 : 1) + (f.Wireguard is null ? 0 : 2));
         Text(w, 1, f.Name);
         Address(w, 2, f.Vtep);
         Flag(w, 3, f.VxlanDisabled);
@@ -32,6 +32,13 @@ internal static partial class FactCodec
         if (f.Drained)
         {
             Flag(w, 13, true);
+        }
+
+        if (f.Wireguard is { } wireguard)
+        {
+            w.WriteUInt64(16);
+            w.WriteBinary(wireguard.Key.Bytes);
+            Number(w, 17, wireguard.Port);
         }
 
         if (f.DivergedAt != 0)
@@ -138,6 +145,13 @@ internal static partial class FactCodec
         Text(w, 2, f.Name);
     });
 
+    public static ReadOnlyMemory<byte> Encode(MeshFact fact) => Write(fact, static (w, f) =>
+    {
+        w.WriteMapHeader(2);
+        Uid(w, 1, f.Node.Value);
+        Address(w, 2, f.Address);
+    });
+
     public static ReadOnlyMemory<byte> Encode(DissolvedFact fact) => Write(fact, static (w, f) =>
     {
         w.WriteMapHeader(1);
@@ -146,7 +160,7 @@ internal static partial class FactCodec
 
     private static void WriteSpec(MessagePackWriter writer, NetworkSpec spec)
     {
-        writer.WriteMapHeader(5 + Present(spec.ExternalIp) + Present(spec.TargetNode) + Present(spec.Uplink) + (spec.Ports.Rules.IsEmpty ? 0 : 1) + (spec.Excluded.Ranges.IsEmpty ? 0 : 1) + (spec.Reuse == AddressReuse.Never ? 0 : 1));
+        writer.WriteMapHeader(5 + Present(spec.ExternalIp) + Present(spec.TargetNode) + Present(spec.Uplink) + (spec.Ports.Rules.IsEmpty ? 0 : 1) + (spec.Excluded.Ranges.IsEmpty ? 0 : 1) + (spec.Encryption == Encryption.None ? 0 : 1) + (spec.Reuse == AddressReuse.Never ? 0 : 1));
         Number(writer, 1, (ulong)spec.Type);
         Address(writer, 2, spec.Gateway);
         Number(writer, 3, (ulong)spec.PrefixLength);
@@ -183,6 +197,11 @@ internal static partial class FactCodec
                 writer.WriteUInt64(range.First);
                 writer.WriteUInt64(range.Last);
             }
+        }
+
+        if (spec.Encryption != Encryption.None)
+        {
+            Number(writer, 11, (ulong)spec.Encryption);
         }
 
         if (spec.Reuse != AddressReuse.Never)

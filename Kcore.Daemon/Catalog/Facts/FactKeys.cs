@@ -24,5 +24,7 @@ internal static class FactKeys
 
     public static string Removal(NodeId node) => "r" + node;
 
+    public static string Mesh(NodeId node) => "w" + node;
+
     public static string Hex(UInt128 id) => id.ToString("x32", CultureInfo.InvariantCulture);
 }

@@ -16,6 +16,7 @@ internal enum FactKind : ushort
     Admission = 18,
     Dissolved = 20,
     Removal = 21,
+    Mesh = 24,
 
     /// <summary>Which cluster keys a node holds: <see cref="Cluster.Trust.KeyHolding"/>, no concern of the catalog's.</summary>
     Keys = Cluster.Trust.KeyHolding.Kind,
@@ -28,7 +29,15 @@ internal enum FactKind : ushort
 /// <param name="Drained">The node takes no new NICs and hands its vote on: it is about to leave, or to be worked on.</param>
 internal sealed record NodeFact(
     string Name, IPAddress Vtep, bool VxlanDisabled, string Version, int UnderlayMtu, string UnderlayInterface, bool Votes, UInt128 Store = default, bool Drained = false,
-    ulong DivergedAt = 0);
+    ulong DivergedAt = 0)
+{
+    /// <summary>Null until the node has needed a key once, and from versions that know no encryption.</summary>
+    public WireguardEndpoint? Wireguard { get; init; }
+}
+
+/// <summary>How a node is spoken to in secret, at its tunnel address.</summary>
+/// <param name="Port">UDP.</param>
+internal sealed record WireguardEndpoint(WireguardKey Key, ushort Port);
 
 internal enum ObjectState
 {
@@ -100,6 +109,9 @@ internal sealed record AdmissionFact(NodeId Node, UInt128 Store, string Name);
 /// <summary>A node the cluster has removed: nothing it stated counts any more, and its id never comes back.</summary>
 /// <param name="Name">The name it had.</param>
 internal sealed record RemovalFact(NodeId Node, string Name);
+
+/// <summary>The tunnel address of a node inside the encrypted mesh, as Raft committed it.</summary>
+internal sealed record MeshFact(NodeId Node, IPAddress Address);
 
 /// <summary>This cluster has ended; its members go to another.</summary>
 internal sealed record DissolvedFact(UInt128 Target);

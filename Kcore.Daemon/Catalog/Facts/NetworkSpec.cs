@@ -12,6 +12,16 @@ internal enum NetworkType
     Vxlan = 2,
 }
 
+/// <summary>What other hosts on the way see of an overlay's frames. Numbers are on the wire.</summary>
+internal enum Encryption
+{
+    /// <summary>Everything: VXLAN has no encryption of its own (RFC 7348 §7).</summary>
+    None = 0,
+
+    /// <summary>Nothing: its tunnel packets travel inside WireGuard and nowhere else.</summary>
+    Wireguard = 1,
+}
+
 /// <summary>What a network is, validated. Value equality decides between "unchanged" and "immutable".</summary>
 internal sealed record NetworkSpec
 {
@@ -41,6 +51,9 @@ internal sealed record NetworkSpec
     /// <summary>Addresses of the subnet that guests never get. Only for vxlan.</summary>
     public AddressRanges Excluded { get; init; } = AddressRanges.None;
 
+    /// <summary>Only for vxlan.</summary>
+    public Encryption Encryption { get; init; }
+
     /// <summary>Whether an address that was given back is given again. Only for vxlan.</summary>
     public AddressReuse Reuse { get; init; }
 
@@ -66,6 +79,8 @@ internal sealed record NetworkSpec
         }
     }
 
+    public string EncryptionName => Encryption.ToString().ToLowerInvariant();
+
     public string TypeName => NameOf(Type);
 
     public static string NameOf(NetworkType type) => type.ToString().ToLowerInvariant();
@@ -86,6 +101,7 @@ internal sealed record NetworkSpec
         Compare("uplink", Uplink, other.Uplink);
         Compare("publish", Ports.Text, other.Ports.Text);
         Compare("exclude", Excluded.Text, other.Excluded.Text);
+        Compare("encryption", EncryptionName, other.EncryptionName);
         Compare("addressReuse", NameOf(Reuse), NameOf(other.Reuse));
         return fields.DrainToImmutable();
 

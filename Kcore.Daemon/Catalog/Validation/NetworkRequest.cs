@@ -96,6 +96,12 @@ internal static class NetworkRequest
             throw Invalid("a nat network is one with outbound NAT", next: "--type vxlan or --type bridge");
         }
 
+        Encryption encryption = EncryptionOf(request.Encryption);
+        if (type != NetworkType.Vxlan && encryption != Encryption.None)
+        {
+            throw Invalid($"only a vxlan network takes encryption: frames of the others leave the host as they are", $"encryption: {encryption.ToString().ToLowerInvariant()}", "--type vxlan");
+        }
+
         var spec = new NetworkSpec
         {
             Type = type,
@@ -107,8 +113,14 @@ internal static class NetworkRequest
             TargetNode = target,
             Uplink = uplink,
             Ports = ports,
+            Encryption = encryption,
             Reuse = reuse,
         };
+        if (MeshPool.Overlaps(spec.Subnet))
+        {
+            throw Invalid($"{MeshPool.Text} is kept for the tunnel addresses of encrypted networks", $"subnet: {spec.Subnet}");
+        }
+
         return (name, spec with { Excluded = ExcludeText.Parse(exclude, spec.Subnet, spec.Gateway) });
     }
 
@@ -123,6 +135,13 @@ internal static class NetworkRequest
         "bridge" => NetworkType.Bridge,
         "vxlan" => NetworkType.Vxlan,
         _ => throw Invalid("type must be one of nat, bridge, vxlan", $"type: {Shown(text!)}"),
+    };
+
+    private static Encryption EncryptionOf(string? text) => (text ?? "none").Trim().ToLowerInvariant() switch
+    {
+        "" or "none" => Encryption.None,
+        "wireguard" => Encryption.Wireguard,
+        _ => throw Invalid("encryption must be one of none, wireguard", $"encryption: {Shown(text!)}"),
     };
 
     private static AddressReuse Reuse(string? text) => (text ?? "").Trim().ToLowerInvariant() switch

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using System.Net;
 using Kcore.Contracts;
 using Kcore.Daemon.Catalog.Facts;
 using Kcore.Gossip;
@@ -56,6 +57,9 @@ internal sealed record CatalogView
 
     /// <summary>By attachment id.</summary>
     public required FrozenDictionary<UInt128, LeaseFact> Leases { get; init; }
+
+    /// <summary>Tunnel addresses inside the encrypted mesh.</summary>
+    public required FrozenDictionary<NodeId, IPAddress> Mesh { get; init; }
 
     public required ImmutableArray<AdmissionFact> Admissions { get; init; }
 

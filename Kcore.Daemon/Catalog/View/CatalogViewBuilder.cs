@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Net;
 using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Catalog.Naming;
 using Kcore.Gossip;
@@ -22,6 +23,7 @@ internal static class CatalogViewBuilder
         var claims = new List<(NodeId Origin, ClaimFact Claim)>();
         var pools = new Dictionary<UInt128, PoolFact>();
         var leases = new Dictionary<UInt128, LeaseFact>();
+        var mesh = new Dictionary<NodeId, IPAddress>();
         var admissions = new List<AdmissionFact>();
         var removals = new Dictionary<NodeId, RemovalFact>();
         DissolvedFact? dissolved = null;
@@ -55,6 +57,9 @@ internal static class CatalogViewBuilder
                     break;
                 case (FactKind.Lease, true) when FactCodec.TryDecode(entry, out LeaseFact? fact) && entry.Key == FactKeys.Lease(fact.AttachmentId):
                     leases[fact.AttachmentId] = fact;
+                    break;
+                case (FactKind.Mesh, true) when FactCodec.TryDecode(entry, out MeshFact? fact) && entry.Key == FactKeys.Mesh(fact.Node):
+                    mesh[fact.Node] = fact.Address;
                     break;
                 case (FactKind.Admission, true) when FactCodec.TryDecode(entry, out AdmissionFact? fact) && entry.Key == FactKeys.Admission(fact.Node):
                     admissions.Add(fact);
@@ -103,6 +108,7 @@ internal static class CatalogViewBuilder
             Nics = ResolveNics(nics),
             Pools = pools.ToFrozenDictionary(),
             Leases = leases.ToFrozenDictionary(),
+            Mesh = mesh.ToFrozenDictionary(),
             Admissions = [.. admissions.OrderBy(a => a.Node)],
             Removals = removals.ToFrozenDictionary(),
             Voters = [.. nodes.Where(n => n.Value.Votes).Select(n => n.Key).Order()],

@@ -7,7 +7,7 @@ namespace Kcore.Daemon.Cluster.Addressing;
 /// </summary>
 internal static class InterfaceNames
 {
-    private static readonly string[] Own = ["kbr-", "kb-", "vxlan", "tap-", "kv"];
+    private static readonly string[] Own = ["kbr-", "kb-", "vxlan", "tap-", "kv", "kwg"];
 
     private static readonly string[] Foreign =
     [

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.NetworkInformation;
+using Kcore.Daemon.Dataplane.Mesh;
 
 namespace Kcore.Daemon.Dataplane.Desired;
 
@@ -20,6 +21,9 @@ internal sealed record DataplaneIntent(
 {
     /// <summary>The networks of this node alone, in any order; their names and devices are unique among all networks.</summary>
     public ImmutableArray<LocalNetworkIntent> Locals { get; init; } = [];
+
+    /// <summary>Null when no overlay is encrypted, and while this node has no address in the mesh.</summary>
+    public MeshIntent? Mesh { get; init; }
 }
 
 /// <summary>This node as the data plane sees it.</summary>
@@ -70,6 +74,12 @@ internal sealed record OverlayIntent
     public required int PrefixLength { get; init; }
 
     public required bool OutboundNat { get; init; }
+
+    /// <summary>Its tunnel packets travel between addresses of the mesh, and only through its device.</summary>
+    public bool Encrypted { get; init; }
+
+    /// <summary>Nodes that take part and cannot be spoken to in secret yet, by name: they get nothing, and certainly nothing in clear.</summary>
+    public ImmutableArray<string> WithoutKey { get; init; } = [];
 
     /// <summary>Other nodes that take part, without this one.</summary>
     public ImmutableArray<PeerIntent> Peers { get; init; } = [];

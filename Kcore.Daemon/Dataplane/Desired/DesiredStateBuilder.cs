@@ -1,8 +1,11 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Catalog.Naming;
+using Kcore.Daemon.Dataplane.Mesh;
 
 namespace Kcore.Daemon.Dataplane.Desired;
 
@@ -13,7 +16,9 @@ namespace Kcore.Daemon.Dataplane.Desired;
 internal sealed partial class DesiredStateBuilder
 {
     private readonly NodeIntent _self;
+    private readonly MeshIntent? _mesh;
     private readonly int _mtu;
+    private readonly int _encryptedMtu;
     private readonly HashSet<string> _devices = new(StringComparer.Ordinal);
     private readonly HashSet<uint> _vnis = [];
     private readonly List<Wanted<Link>> _links = [];
@@ -34,15 +39,17 @@ internal sealed partial class DesiredStateBuilder
     private int _firstPort;
     private int _firstRefusal;
 
-    private DesiredStateBuilder(NodeIntent self)
+    private DesiredStateBuilder(NodeIntent self, MeshIntent? mesh)
     {
         _self = self;
+        _mesh = mesh;
+        _encryptedMtu = KernelFacts.EncryptedMtu(self.UnderlayMtu, self.Vtep);
         _mtu = KernelFacts.OverlayMtu(self.UnderlayMtu, self.Vtep);
     }
 
     public static DesiredState From(DataplaneIntent intent)
     {
-        DesiredStateBuilder builder = new(intent.Self);
+        DesiredStateBuilder builder = new(intent.Self, intent.Mesh);
         if (!intent.Self.VxlanDisabled)
         {
             foreach (OverlayIntent overlay in intent.Overlays.OrderBy(o => o.Name, StringComparer.Ordinal))
@@ -77,7 +84,8 @@ internal sealed partial class DesiredStateBuilder
         Sysctls = [.. _sysctls],
         NftShared =
         [
-            .. vteps.Select(Plain).Select(v => (v.AddressFamily == AddressFamily.InterNetworkV6 ? "inet vteps6" : "inet vteps4", v.ToString())),
+            .. vteps.Concat(_mesh is null ? [] : _mesh.Peers.Select(p => p.Address)).Select(Plain)
+                .Select(v => (v.AddressFamily == AddressFamily.InterNetworkV6 ? "inet vteps6" : "inet vteps4", v.ToString())),
         ],
         Nft = [.. _nft],
         Refusals = [.. _refusals],
@@ -102,15 +110,16 @@ internal sealed partial class DesiredStateBuilder
         _devices.Add(overlay.Bridge);
         _devices.Add(overlay.VxlanDevice);
         Origin origin = new(overlay.Name, null, $"network {overlay.Name} is on this node");
+        int mtu = overlay.Encrypted ? _encryptedMtu : _mtu;
         PhysicalAddress gatewayMac = KernelFacts.GatewayMac(overlay.Vni);
         string alias = KernelFacts.Alias($"net={overlay.Name} uid={overlay.Uid:x32}");
         _links.Add(new(
-            new Link.Bridge(overlay.Bridge, _mtu, Up: true, alias, gatewayMac),
+            new Link.Bridge(overlay.Bridge, mtu, Up: true, alias, gatewayMac),
             origin));
         _links.Add(new(
             new Link.Vxlan(
-                overlay.VxlanDevice, _mtu, Up: true, alias, KernelFacts.TunnelMac(_self.Uid, overlay.Vni), overlay.Vni,
-                KernelFacts.VxlanPort, _self.Vtep, Learning: false, overlay.Bridge),
+                overlay.VxlanDevice, mtu, Up: true, alias, KernelFacts.TunnelMac(_self.Uid, overlay.Vni), overlay.Vni,
+                KernelFacts.VxlanPort, LocalEnd(overlay), Learning: false, overlay.Bridge),
             origin));
         AddLongName(overlay.Name, overlay.Bridge, origin);
 
@@ -123,12 +132,14 @@ internal sealed partial class DesiredStateBuilder
         HashSet<PhysicalAddress> macs = [];
         foreach (LocalNicIntent nic in overlay.LocalNics.OrderBy(n => n.Device, StringComparer.Ordinal))
         {
-            AddLocalNic(overlay.Name, overlay.Bridge, gatewayMac, _mtu, nic, macs);
+            AddLocalNic(overlay.Name, overlay.Bridge, gatewayMac, mtu, nic, macs);
         }
 
         AddRemoteNics(overlay, macs);
         AddNft(overlay, gatewayMac);
     }
+
+    private IPAddress LocalEnd(OverlayIntent overlay) => overlay.Encrypted ? _mesh!.Address : _self.Vtep;
 
     private string? Impossible(OverlayIntent overlay)
     {
@@ -139,6 +150,8 @@ internal sealed partial class DesiredStateBuilder
             _ when !DeviceName.IsUsable(overlay.VxlanDevice) => $"\"{overlay.VxlanDevice}\" cannot be a device name",
             _ when overlay.Vni is 0 or > 0xff_ffff => $"VNI {overlay.Vni} is outside 1..16777215",
             _ when overlay.PrefixLength < 1 || overlay.PrefixLength > bits => $"prefix length {overlay.PrefixLength} is outside 1..{bits}",
+            _ when overlay.Encrypted && _mesh is null => "this node has no address in the encrypted mesh yet, which the cluster's log gives it",
+            _ when overlay.Encrypted && MeshPool.Contains(Plain(_self.Vtep)) => $"this node's address {_self.Vtep} lies in {MeshPool.Text}, which is kept for the encrypted mesh",
             _ when _vnis.Contains(overlay.Vni) => $"VNI {overlay.Vni} is used by another network of this node",
             _ when _devices.Contains(overlay.Bridge) || _devices.Contains(overlay.VxlanDevice) || overlay.Bridge == overlay.VxlanDevice =>
                 $"device {overlay.Bridge} or {overlay.VxlanDevice} is used by another network of this node",
@@ -186,10 +199,16 @@ internal sealed partial class DesiredStateBuilder
 
     private void AddPeers(OverlayIntent overlay)
     {
+        foreach (string node in overlay.WithoutKey)
+        {
+            _refusals.Add(new Refusal(overlay.Name, null, Blocks: false, "fdb", overlay.VxlanDevice,
+                $"flood to {node}: it has no WireGuard key or no address in the mesh yet"));
+        }
+
         HashSet<IPAddress> seen = [];
         foreach (PeerIntent peer in overlay.Peers.OrderBy(p => p.NodeUid))
         {
-            if (Unreachable(peer.Vtep) is { } reason)
+            if (Unreachable(peer.Vtep, LocalEnd(overlay)) is { } reason)
             {
                 _refusals.Add(new Refusal(overlay.Name, null, Blocks: false, "fdb", overlay.VxlanDevice,
                     $"flood to {peer.Vtep} of {peer.NodeName}: {reason}"));
@@ -203,9 +222,9 @@ internal sealed partial class DesiredStateBuilder
         }
     }
 
-    private string? Unreachable(IPAddress vtep) =>
-        vtep.Equals(_self.Vtep) ? "that is this node's own tunnel address"
-        : vtep.AddressFamily != _self.Vtep.AddressFamily ? "the address family differs from this node's"
+    private static string? Unreachable(IPAddress vtep, IPAddress own) =>
+        vtep.Equals(own) ? "that is this node's own tunnel address"
+        : vtep.AddressFamily != own.AddressFamily ? "the address family differs from this node's"
         : vtep.Equals(IPAddress.Any) || vtep.Equals(IPAddress.IPv6Any) || IPAddress.IsLoopback(vtep) ? "not an address of a host"
         : null;
 
@@ -217,7 +236,7 @@ internal sealed partial class DesiredStateBuilder
             .OrderBy(n => n.Name, StringComparer.Ordinal)
             .ThenBy(n => n.NodeName, StringComparer.Ordinal))
         {
-            string? reason = Unreachable(nic.Vtep)
+            string? reason = Unreachable(nic.Vtep, LocalEnd(overlay))
                 ?? (!KernelFacts.IsGuestMac(nic.Mac) || nic.Mac.Equals(gatewayMac) ? "the MAC cannot be a guest's"
                     : !macs.Add(nic.Mac) ? "the MAC is used by another NIC of the network"
                     : null);
@@ -289,6 +308,11 @@ internal sealed partial class DesiredStateBuilder
             (NftSkeleton.Tunnels, overlay.VxlanDevice),
             ("bridge gateway_macs", DerivedNames.MacText(gatewayMac)),
         ];
+        if (overlay.Encrypted)
+        {
+            elements.Add((NftSkeleton.SecretVnis, overlay.Vni.ToString(CultureInfo.InvariantCulture)));
+        }
+
         bool v6 = overlay.Gateway.AddressFamily == AddressFamily.InterNetworkV6;
         if (!v6)
         {

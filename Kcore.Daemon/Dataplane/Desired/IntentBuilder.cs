@@ -6,6 +6,7 @@ using Kcore.Daemon.Catalog.Naming;
 using Kcore.Daemon.Catalog.View;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Dataplane.Hosts;
+using Kcore.Daemon.Dataplane.Mesh;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Gossip;
 
@@ -25,6 +26,7 @@ internal static class IntentBuilder
         ImmutableArray<OverlayIntent> overlays = self.VxlanDisabled
             ? []
             : [.. view.Networks.Values.Where(IsMaterialised).Select(n => Overlay(n, self.Id, catalog, local[n.Uid], hosts))];
+        bool encrypted = overlays.Any(o => o.Encrypted);
         return new DataplaneIntent(
             new NodeIntent
             {
@@ -45,6 +47,7 @@ internal static class IntentBuilder
                     .OrderBy(a => a.ToString(), StringComparer.Ordinal),
             ])
         {
+            Mesh = encrypted ? MeshIntents.Of(self.Id, underlay, catalog, n => HasNotLeft(n, catalog)) : null,
             Locals = new LocalIntents(self, underlay, egress, view, attachments, mtuOf ?? (_ => null)).Build(),
         };
     }
@@ -89,6 +92,8 @@ internal static class IntentBuilder
             Gateway = network.Spec.Gateway,
             PrefixLength = network.Spec.PrefixLength,
             OutboundNat = network.Spec.OutboundNat,
+            Encrypted = IsEncrypted(network),
+            WithoutKey = [.. WithoutKey(network, self, catalog)],
             Peers = [.. Peers(network, self, catalog, hosts)],
             RemoteNics = [.. RemoteNics(network, self, catalog, hosts)],
             LocalNics = [.. local.Select(a => LocalNic(a, network))],
@@ -103,9 +108,9 @@ internal static class IntentBuilder
     {
         foreach ((NodeId node, _) in catalog.View.ParticipantsOf(network.Uid))
         {
-            if (Reachable(node, self, catalog, hosts) is { } fact)
+            if (Reachable(node, self, catalog, hosts) is { } fact && Endpoint(network, node, fact, catalog) is { } vtep)
             {
-                yield return new PeerIntent(fact.Vtep, fact.Name, node.Value);
+                yield return new PeerIntent(vtep, fact.Name, node.Value);
             }
         }
     }
@@ -116,9 +121,9 @@ internal static class IntentBuilder
         {
             // The lease decides which address is the NIC's; the host's word is used until the lease has arrived here.
             IPAddress? address = catalog.View.Leases.TryGetValue(nic.Fact.AttachmentId, out LeaseFact? lease) ? lease.Address : nic.Fact.Address;
-            if (address is not null && Reachable(nic.Node, self, catalog, hosts) is { } host)
+            if (address is not null && Reachable(nic.Node, self, catalog, hosts) is { } host && Endpoint(network, nic.Node, host, catalog) is { } vtep)
             {
-                yield return new RemoteNicIntent(nic.Fact.Name, nic.Fact.Mac, address, host.Vtep, host.Name);
+                yield return new RemoteNicIntent(nic.Fact.Name, nic.Fact.Mac, address, vtep, host.Name);
             }
         }
     }
@@ -135,6 +140,20 @@ internal static class IntentBuilder
         Attachment = record.Netns is null ? new NicAttachment.Tap() : new NicAttachment.Netns(record.Netns, record.Ifname!),
         AllowSpoofing = record.AllowSpoofing,
     };
+
+    public static bool IsEncrypted(Network network) => network.Spec.Encryption == Encryption.Wireguard;
+
+    /// <summary>Where frames for a node go: never to its address outside when the network is encrypted.</summary>
+    private static IPAddress? Endpoint(Network network, NodeId node, NodeFact fact, CatalogSnapshot catalog) =>
+        !IsEncrypted(network) ? fact.Vtep : MeshIntents.AddressOf(node, catalog.View);
+
+    /// <summary>Nodes of an encrypted network that have no key or no address in the mesh yet, by name.</summary>
+    public static IEnumerable<string> WithoutKey(Network network, NodeId self, CatalogSnapshot catalog) => !IsEncrypted(network)
+        ? []
+        : catalog.View.ParticipantsOf(network.Uid)
+            .Where(p => p.Node != self && HasNotLeft(p.Node, catalog) && MeshIntents.AddressOf(p.Node, catalog.View) is null)
+            .Select(p => catalog.View.Nodes.TryGetValue(p.Node, out NodeFact? fact) && !fact.VxlanDisabled ? fact.Name : null)
+            .OfType<string>();
 
     /// <summary>What another node says of itself, if frames may be sent to it.</summary>
     private static NodeFact? Reachable(NodeId node, NodeId self, CatalogSnapshot catalog, HostSights hosts) =>

@@ -5,6 +5,7 @@ internal static class IntentComparison
 {
     public static bool Same(DataplaneIntent a, DataplaneIntent b) =>
         a.Self == b.Self
+        && a.Mesh == b.Mesh
         && a.VtepMembers.SequenceEqual(b.VtepMembers)
         && (a.Overlays == b.Overlays
             || (a.Overlays.Length == b.Overlays.Length && a.Overlays.Zip(b.Overlays).All(p => Same(p.First, p.Second))))
@@ -19,7 +20,8 @@ internal static class IntentComparison
             : a.Nat with { Ports = [] } == b.Nat with { Ports = [] } && a.Nat.Ports.SequenceEqual(b.Nat.Ports));
 
     private static bool Same(OverlayIntent a, OverlayIntent b) =>
-        a with { Peers = [], RemoteNics = [], LocalNics = [] } == b with { Peers = [], RemoteNics = [], LocalNics = [] }
+        a with { Peers = [], RemoteNics = [], LocalNics = [], WithoutKey = [] } == b with { Peers = [], RemoteNics = [], LocalNics = [], WithoutKey = [] }
+        && a.WithoutKey.SequenceEqual(b.WithoutKey)
         && a.Peers.SequenceEqual(b.Peers)
         && a.RemoteNics.SequenceEqual(b.RemoteNics)
         && a.LocalNics.SequenceEqual(b.LocalNics);

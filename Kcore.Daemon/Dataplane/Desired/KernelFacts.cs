@@ -49,6 +49,13 @@ internal static class KernelFacts
     public static int OverlayMtu(int underlayMtu, IPAddress vtep) =>
         Math.Max(MtuMin, underlayMtu - (vtep.AddressFamily == AddressFamily.InterNetworkV6 ? 70 : 50));
 
+    /// <summary>What fits into a packet of WireGuard: outer IP (20 or 40), UDP (8), and its own 32 go off (A25).</summary>
+    public static int MeshMtu(int underlayMtu, IPAddress vtep) =>
+        Math.Max(MtuMin, underlayMtu - (vtep.AddressFamily == AddressFamily.InterNetworkV6 ? 80 : 60));
+
+    /// <summary>As <see cref="OverlayMtu"/>, inside the mesh, whose addresses are IPv4.</summary>
+    public static int EncryptedMtu(int underlayMtu, IPAddress vtep) => OverlayMtu(MeshMtu(underlayMtu, vtep), IPAddress.Any);
+
     /// <summary>Locally administered, unicast.</summary>
     private static PhysicalAddress Own(ReadOnlySpan<byte> input)
     {

@@ -2,6 +2,8 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Dataplane.Mesh;
 
 namespace Kcore.Daemon.Dataplane.Desired;
 
@@ -15,8 +17,17 @@ internal static class NftSkeleton
     public const string Inet = "inet";
     public const string Bridge = "bridge";
 
+    /// <summary>What a listing calls a type that has no name.</summary>
+    public const string Integer = "integer";
+
     /// <summary>The set that tells whether there is a tunnel on this node.</summary>
     public const string Tunnels = "bridge tunnels";
+
+    /// <summary>Networks whose tunnel packets travel through the encrypted mesh and nowhere else.</summary>
+    public const string SecretVnis = "inet secret_vnis";
+
+    /// <summary>The VXLAN identifier (RFC 7348 §5), which this nft has no word for: 24 bits behind UDP's header and 4 bytes of its own.</summary>
+    private const string Vni = "@th,96,24";
 
     /// <summary>What a port of a guest may send: which MACs, which IPv4 addresses, which of them together.</summary>
     public const string GuestMacs = "bridge guest_macs";
@@ -27,15 +38,17 @@ internal static class NftSkeleton
     private const string ToGuests = "dnat ip to ip daddr . meta l4proto . th dport map @published4";
 
     /// <param name="Data">Not null: a map, and what it leads to.</param>
+    /// <param name="Expression">Not null: nft has no name for the type; it is that of this expression.</param>
     /// <param name="Counts">Each element counts the frames that matched it.</param>
-    internal sealed record SetDefinition(string Family, string Name, string Type, bool Interval = false, string? Data = null, bool Counts = false)
+    internal sealed record SetDefinition(string Family, string Name, string Type, bool Interval = false, string? Data = null, bool Counts = false, string? Expression = null)
     {
         public string Key => $"{Family} {Name}";
     }
 
     /// <param name="ForTunnels">Only there while an overlay is on this node: without one, UDP 4789 is nobody's (behaviour 46).</param>
+    /// <param name="ForMesh">Only there while an overlay of this node is encrypted.</param>
     internal sealed record ChainDefinition(
-        string Family, string Name, string Type, string Hook, int Priority, ImmutableArray<string> Rules, bool ForTunnels = false);
+        string Family, string Name, string Type, string Hook, int Priority, ImmutableArray<string> Rules, bool ForTunnels = false, bool ForMesh = false);
 
     public static ImmutableArray<string> Families { get; } = [Inet, Bridge];
 
@@ -43,6 +56,7 @@ internal static class NftSkeleton
     [
         new(Inet, "vteps4", "ipv4_addr"),
         new(Inet, "vteps6", "ipv6_addr"),
+        new(Inet, "secret_vnis", Integer, Expression: Vni),
         new(Inet, "bridges", "ifname"),
         new(Inet, "within", "ifname . ifname"),
         new(Inet, "egress", "ifname"),
@@ -74,6 +88,34 @@ internal static class NftSkeleton
             "udp dport 4789 accept",
         ],
         ForTunnels: true),
+        // Before the tunnel's own rules. What is secret comes out of the mesh, or not at all; and the mesh is for nothing else.
+        new(Inet, "mesh_in", "filter", "input", -20,
+        [
+            $"iifname \"{MeshIntent.Device}\" meta l4proto icmp accept",
+            $"iifname \"{MeshIntent.Device}\" meta l4proto != udp drop",
+            $"iifname \"{MeshIntent.Device}\" udp dport != 4789 drop",
+            $"iifname \"{MeshIntent.Device}\" {Vni} != @secret_vnis drop",
+            $"iifname != \"{MeshIntent.Device}\" udp dport 4789 {Vni} @secret_vnis drop",
+            $"iifname != \"{MeshIntent.Device}\" udp dport 4789 ip saddr {MeshPool.Text} drop",
+            $"udp dport {MeshIntent.Port} ip saddr != @vteps4 drop",
+            $"udp dport {MeshIntent.Port} ip6 saddr != @vteps6 drop",
+            $"udp dport {MeshIntent.Port} accept",
+        ],
+        ForMesh: true),
+        // Whatever becomes of the device, of routes and of addresses: nothing secret leaves in clear.
+        new(Inet, "mesh_out", "filter", "output", -20,
+        [
+            $"oifname != \"{MeshIntent.Device}\" udp dport 4789 {Vni} @secret_vnis drop",
+            $"oifname != \"{MeshIntent.Device}\" udp dport 4789 ip saddr {MeshPool.Text} drop",
+            $"oifname != \"{MeshIntent.Device}\" udp dport 4789 ip daddr {MeshPool.Text} drop",
+        ],
+        ForMesh: true),
+        new(Inet, "mesh_forward", "filter", "forward", -20,
+        [
+            $"iifname \"{MeshIntent.Device}\" drop",
+            $"oifname \"{MeshIntent.Device}\" drop",
+        ],
+        ForMesh: true),
         new(Inet, "input", "filter", "input", -10, ["iifname @bridges accept"]),
         new(Inet, "pre", "nat", "prerouting", -100, [ToGuests]),
         // What the host itself sends to a published port.
@@ -112,15 +154,17 @@ internal static class NftSkeleton
         ForTunnels: true),
     ];
 
-    private static ImmutableArray<string> LinesWithTunnels { get; } = Lines(tunnels: true);
+    private static ImmutableArray<string> LinesWithMesh { get; } = Lines(tunnels: true, mesh: true);
 
-    private static ImmutableArray<string> LinesWithoutTunnels { get; } = Lines(tunnels: false);
+    private static ImmutableArray<string> LinesWithTunnels { get; } = Lines(tunnels: true, mesh: false);
+
+    private static ImmutableArray<string> LinesWithoutTunnels { get; } = Lines(tunnels: false, mesh: false);
 
     /// <summary>The tables with these elements; which chains there are follows from them.</summary>
     public static NftTables With(ImmutableSortedDictionary<string, ImmutableSortedSet<string>> elements) =>
-        new(HasTunnels(elements) ? LinesWithTunnels : LinesWithoutTunnels, elements);
+        new(Has(SecretVnis, elements) ? LinesWithMesh : Has(Tunnels, elements) ? LinesWithTunnels : LinesWithoutTunnels, elements);
 
-    public static IEnumerable<ChainDefinition> ChainsOf(NftTables tables) => ChainsOf(HasTunnels(tables.Elements));
+    public static IEnumerable<ChainDefinition> ChainsOf(NftTables tables) => ChainsOf(Has(Tunnels, tables.Elements), Has(SecretVnis, tables.Elements));
 
     public static string SetLine(string family, string name, string type, bool interval, string? data = null) =>
         $"set {family} {name} {type}{(interval ? " interval" : "")}{(data is null ? "" : $" : {data}")}";
@@ -137,16 +181,16 @@ internal static class NftSkeleton
         .. rules.OrderBy(r => r.Chain, StringComparer.Ordinal).Select(r => $"rule {r.Chain} {r.Comment}"),
     ];
 
-    private static bool HasTunnels(ImmutableSortedDictionary<string, ImmutableSortedSet<string>> elements) =>
-        elements.TryGetValue(Tunnels, out ImmutableSortedSet<string>? tunnels) && !tunnels.IsEmpty;
+    private static bool Has(string set, ImmutableSortedDictionary<string, ImmutableSortedSet<string>> elements) =>
+        elements.TryGetValue(set, out ImmutableSortedSet<string>? found) && !found.IsEmpty;
 
-    private static IEnumerable<ChainDefinition> ChainsOf(bool tunnels) => Chains.Where(c => tunnels || !c.ForTunnels);
+    private static IEnumerable<ChainDefinition> ChainsOf(bool tunnels, bool mesh) => Chains.Where(c => (tunnels || !c.ForTunnels) && (mesh || !c.ForMesh));
 
     /// <summary>The skeleton as listing lines.</summary>
-    private static ImmutableArray<string> Lines(bool tunnels) => Arrange(
+    private static ImmutableArray<string> Lines(bool tunnels, bool mesh) => Arrange(
         Sets.Select(s => SetLine(s.Family, s.Name, s.Type, s.Interval, s.Data)),
-        ChainsOf(tunnels).Select(c => ChainLine(c.Family, c.Name, c.Type, c.Hook, c.Priority, "accept")),
-        ChainsOf(tunnels).SelectMany(c => c.Rules.Select(r => (Chain: $"{c.Family} {c.Name}", Comment: CommentOf(r)))));
+        ChainsOf(tunnels, mesh).Select(c => ChainLine(c.Family, c.Name, c.Type, c.Hook, c.Priority, "accept")),
+        ChainsOf(tunnels, mesh).SelectMany(c => c.Rules.Select(r => (Chain: $"{c.Family} {c.Name}", Comment: CommentOf(r)))));
 
     /// <summary>Whether a listed element may be written back: the right number of parts, and nothing nft could misread.</summary>
     public static bool IsPlainElement(string setKey, string element) =>

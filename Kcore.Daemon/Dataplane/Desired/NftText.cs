@@ -48,7 +48,9 @@ internal static class NftText
 
     private static void RenderSet(StringBuilder text, NftSkeleton.SetDefinition set, ImmutableSortedSet<string> elements, ImmutableDictionary<(string Set, string Element), FrameCount> counts)
     {
-        text.Append(set.Data is null
+        text.Append(set.Expression is { } expression
+            ? $"  set {set.Name} {{\n    typeof {expression}\n"
+            : set.Data is null
             ? $"  set {set.Name} {{\n    type {set.Type}\n"
             : $"  map {set.Name} {{\n    type {set.Type} : {set.Data}\n");
         if (set.Interval)

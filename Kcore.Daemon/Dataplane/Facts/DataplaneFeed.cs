@@ -5,6 +5,7 @@ using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Daemon.Dataplane.Hosts;
+using Kcore.Daemon.Dataplane.Mesh;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Reconciliation;
@@ -35,6 +36,8 @@ internal sealed partial class DataplaneFeed(
     DataplaneReports reports,
     Published<ServiceStatus> services,
     Published<HostSights> hosts,
+    MeshKeys keys,
+    Published<MeshStatus> mesh,
     NodeIdentity identity,
     TimeProvider time,
     ILogger logger)
@@ -57,7 +60,7 @@ internal sealed partial class DataplaneFeed(
     {
         DataplaneIntent? intended = null, last = null;
         (CatalogSnapshot, Underlay, AttachmentSet, HostSights) builtFrom = default;
-        (CatalogSnapshot, Underlay, AttachmentSet, ReconcileStatus, ServiceStatus, long, bool, UInt128, Duty) stated = default;
+        (CatalogSnapshot, Underlay, AttachmentSet, ReconcileStatus, ServiceStatus, MeshKeys.Holding, MeshStatus, long, bool, UInt128, Duty) stated = default;
         while (true)
         {
             (Underlay link, long linkRevision) = underlay.Read();
@@ -66,6 +69,8 @@ internal sealed partial class DataplaneFeed(
             (ReconcileStatus state, long stateRevision) = reports.Status.Read();
             (ServiceStatus beside, long besideRevision) = services.Read();
             (HostSights seen, long seenRevision) = hosts.Read();
+            (MeshKeys.Holding key, long keyRevision) = keys.Current.Read();
+            (MeshStatus secret, long secretRevision) = mesh.Read();
             long refusalRevision = leases.RefusalsChanged.Read().Revision;
 
             // Before the node is in a cluster it does not know what it should be; what is in the kernel stays.
@@ -99,15 +104,21 @@ internal sealed partial class DataplaneFeed(
                 }
             }
 
+            if (!empties && phase == ClusterPhase.Member && !self.VxlanDisabled && facts.View.Networks.Values.Any(n => IntentBuilder.IsMaterialised(n) && IntentBuilder.IsEncrypted(n)))
+            {
+                keys.Ensure();
+                key = keys.Current.Current;
+            }
+
             // What was found to be stated already is stated as long as nothing it follows from changes.
-            var basis = (facts, link, wanted, state, beside, refusalRevision, ledger.Votes, ledger.Store, identity.Duty);
+            var basis = (facts, link, wanted, state, beside, key, secret, refusalRevision, ledger.Votes, ledger.Store, identity.Duty);
             if (empties || phase != ClusterPhase.Member)
             {
                 stated = default;
             }
             else if (basis != stated)
             {
-                stated = await StateAsync(link, facts, wanted, state, beside, stoppingToken) ? basis : default;
+                stated = await StateAsync(link, facts, wanted, state, beside, key, secret, stoppingToken) ? basis : default;
             }
 
             // What did not happen must not stay registered: this comes by once a second for as long as the daemon lives.
@@ -119,6 +130,8 @@ internal sealed partial class DataplaneFeed(
                 reports.Status.ChangedSince(stateRevision, woken.Token),
                 services.ChangedSince(besideRevision, woken.Token),
                 hosts.ChangedSince(seenRevision, woken.Token),
+                keys.Current.ChangedSince(keyRevision, woken.Token),
+                mesh.ChangedSince(secretRevision, woken.Token),
                 leases.RefusalsChanged.ChangedSince(refusalRevision, woken.Token),
                 Task.Delay(Recheck, time, woken.Token));
             await woken.CancelAsync();
@@ -127,7 +140,7 @@ internal sealed partial class DataplaneFeed(
     }
 
     /// <summary>Whether nothing was left to state.</summary>
-    private async Task<bool> StateAsync(Underlay link, CatalogSnapshot facts, AttachmentSet wanted, ReconcileStatus state, ServiceStatus beside, CancellationToken token)
+    private async Task<bool> StateAsync(Underlay link, CatalogSnapshot facts, AttachmentSet wanted, ReconcileStatus state, ServiceStatus beside, MeshKeys.Holding key, MeshStatus secret, CancellationToken token)
     {
         // Until the kernel was looked at once, nothing is known that would be worth taking back what we stated before.
         if (ReferenceEquals(state, ReconcileStatus.None))
@@ -135,7 +148,8 @@ internal sealed partial class DataplaneFeed(
             return false;
         }
 
-        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving, ledger.DivergedAt);
+        ImmutableArray<LocalWrite> writes = OwnFacts.Difference(self, link, facts, wanted, state, leases.RefusalOf, ledger.Votes, ledger.Store, beside, identity.Duty != Duty.Serving, ledger.DivergedAt,
+            key.Key?.Public, key.Failure is { } failure ? secret with { IsUp = false, Failure = failure } : secret);
         if (writes.IsEmpty)
         {
             return true;

@@ -4,6 +4,7 @@ using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Catalog.View;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Mesh;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Gossip;
 
@@ -26,9 +27,11 @@ internal static class OwnFacts
         UInt128 store,
         ServiceStatus? services = null,
         bool drained = false,
-        ulong divergedAt = 0)
+        ulong divergedAt = 0,
+        WireguardKey? key = null,
+        MeshStatus? mesh = null)
     {
-        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes, store, services ?? ServiceStatus.None, drained, divergedAt);
+        Dictionary<string, LocalWrite> wanted = Wanted(self, underlay, catalog, attachments, kernel, refusalOf, votes, store, services ?? ServiceStatus.None, drained, divergedAt, key, mesh ?? MeshStatus.None);
         ImmutableArray<LocalWrite>.Builder writes = ImmutableArray.CreateBuilder<LocalWrite>();
         foreach (CatalogEntry entry in catalog.Gossip.Entries.Where(e => e.Origin == self.Id))
         {
@@ -62,15 +65,22 @@ internal static class OwnFacts
         UInt128 store,
         ServiceStatus services,
         bool drained,
-        ulong divergedAt)
+        ulong divergedAt,
+        WireguardKey? key,
+        MeshStatus mesh)
     {
         var wanted = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
         Add(FactKeys.Node, FactKind.Node, FactCodec.Encode(new NodeFact(
-            self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes, store, drained, divergedAt)));
+            self.Name, underlay.Advertised.Address, self.VxlanDisabled, self.Version, underlay.Mtu, underlay.Advertised.Interface, votes, store, drained, divergedAt)
+        {
+            Wireguard = key is null ? null : new WireguardEndpoint(key, MeshIntent.Port),
+        }));
         foreach (Network network in catalog.View.AllNetworks.Where(n =>
             n.Home is null ? !self.VxlanDisabled && IntentBuilder.IsMaterialised(n) : LocalIntents.IsHere(n, self)))
         {
-            (ObjectState state, string? reason) = StateOf(network, kernel, services);
+            (ObjectState state, string? reason) = IntentBuilder.IsEncrypted(network)
+                ? StateOf(network, self.Id, catalog, kernel, mesh)
+                : StateOf(network, kernel, services);
             Add(FactKeys.Participation(network.Uid), FactKind.Participation, FactCodec.Encode(new ParticipationFact(network.Uid, state, reason)));
         }
 
@@ -107,6 +117,36 @@ internal static class OwnFacts
         return (services ?? ServiceStatus.None).Dhcp.TryGetValue(network.Name, out DhcpHealth? dhcp)
             ? dhcp.Failure is { } reason ? (ObjectState.Failed, Shortened(reason)) : (ObjectState.Ready, null)
             : (ObjectState.Pending, "the DHCP server is being started");
+    }
+
+    /// <summary>An encrypted overlay is as good as the mesh: nothing of it goes any other way.</summary>
+    public static (ObjectState State, string? Reason) StateOf(Network network, NodeId self, CatalogSnapshot catalog, ReconcileStatus kernel, MeshStatus mesh)
+    {
+        // Nobody has looked at the mesh since the start: what was said of it before is the best there is.
+        if (ReferenceEquals(mesh, MeshStatus.None)
+            && catalog.View.ParticipantsOf(network.Uid).FirstOrDefault(p => p.Node == self).Fact is { } stated)
+        {
+            return (stated.State, stated.Reason);
+        }
+
+        if (!catalog.View.Mesh.ContainsKey(self))
+        {
+            return (ObjectState.Pending, mesh.Failure is { } none ? Shortened(none) : "waits for an address in the encrypted mesh, which the cluster's log gives");
+        }
+
+        (ObjectState state, string? reason) = StateOf(network, kernel);
+        if (state != ObjectState.Ready)
+        {
+            return (state, reason);
+        }
+
+        if (!mesh.IsUp)
+        {
+            return mesh.Failure is { } failure ? (ObjectState.Failed, Shortened(failure)) : (ObjectState.Pending, "the WireGuard device is being made");
+        }
+
+        string[] without = [.. IntentBuilder.WithoutKey(network, self, catalog)];
+        return (ObjectState.Ready, without.Length == 0 ? null : Shortened($"not yet reached, for want of a WireGuard key: {string.Join(", ", without)}"));
     }
 
     public static (ObjectState State, string? Reason) StateOf(

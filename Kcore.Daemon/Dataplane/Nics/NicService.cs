@@ -404,6 +404,7 @@ internal sealed class NicService(
     private int MtuOf(string node, Network? network, CatalogSnapshot now) =>
         !now.View.Nodes.TryGetValue(now.FindNode(node) ?? self.Id, out NodeFact? host) ? 0
         : network?.Home is not null ? host.UnderlayMtu
+        : network is not null && Desired.IntentBuilder.IsEncrypted(network) ? Desired.KernelFacts.EncryptedMtu(host.UnderlayMtu, host.Vtep)
         : Desired.KernelFacts.OverlayMtu(host.UnderlayMtu, host.Vtep);
 
     private RefusedException NotHere(string name, string network)

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Mesh;
 
 namespace Kcore.Daemon.Dataplane.Observed;
 
@@ -47,6 +48,16 @@ internal sealed class ForeignFirewall(ForeignRuleset ruleset)
             ProbePacket tunnel = new(null, null, "udp", 4789, "untracked") { V6 = v6 };
             foreach (FirewallBlock block in Walk("tunnel packets from other nodes (UDP 4789)", ["prerouting", "input"], tunnel)
                 .Concat(Walk("tunnel packets to other nodes (UDP 4789)", ["output", "postrouting"], tunnel)))
+            {
+                yield return block;
+            }
+        }
+
+        if (!Elements(tables, NftSkeleton.SecretVnis).IsEmpty)
+        {
+            ProbePacket secret = new(null, null, "udp", MeshIntent.Port, "new") { V6 = v6 };
+            foreach (FirewallBlock block in Walk("WireGuard packets from other nodes (UDP 51820)", ["prerouting", "input"], secret)
+                .Concat(Walk("WireGuard packets to other nodes (UDP 51820)", ["output", "postrouting"], secret)))
             {
                 yield return block;
             }

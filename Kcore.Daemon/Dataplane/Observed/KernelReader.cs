@@ -5,6 +5,7 @@ using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Kcore.Daemon.Dataplane.Apply;
 using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Mesh;
 using Kcore.Netlink;
 using Kcore.Netlink.Route;
 
@@ -126,7 +127,7 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
             "vlan" when info.Vlan is { } v => new Link.Vlan(
                 info.Name, info.Mtu, info.IsUp, info.Alias,
                 info.LinkedIndex is { } parent && byIndex.TryGetValue(parent, out LinkInfo? carrier) ? carrier.Name : null, v.Id, master),
-            "tun" => new Link.Tap(info.Name, info.Mtu, info.IsUp, info.Alias, master),
+            "tun" when info.Name != MeshIntent.Device => new Link.Tap(info.Name, info.Mtu, info.IsUp, info.Alias, master),
             "veth" => new Link.Veth(info.Name, info.Mtu, info.IsUp, info.Alias, master),
             _ => null,
         };

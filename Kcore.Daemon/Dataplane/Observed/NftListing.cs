@@ -113,9 +113,14 @@ internal static class NftListing
         return text;
     }
 
-    private static string TypeText(JsonElement type) => type.ValueKind == JsonValueKind.Array
-        ? string.Join(" . ", type.EnumerateArray().Select(t => t.GetString()))
-        : type.GetString() ?? "";
+    private static string TypeText(JsonElement type) => type.ValueKind switch
+    {
+        JsonValueKind.Array => string.Join(" . ", type.EnumerateArray().Select(TypeText)),
+
+        // Newer versions of nft tell the expression whose type it is.
+        JsonValueKind.Object => NftSkeleton.Integer,
+        _ => type.GetString() ?? "",
+    };
 
     private static string Element(JsonElement element)
     {

@@ -14,7 +14,9 @@ internal static class PathPeers
     public static IReadOnlyList<PathPeer> Of(NodeId self, CatalogSnapshot catalog)
     {
         HashSet<NodeId> nodes = [];
-        foreach (Network network in catalog.View.Networks.Values.Where(IntentBuilder.IsMaterialised))
+
+        // Those of encrypted overlays travel inside WireGuard: UDP 4789 may be closed to them.
+        foreach (Network network in catalog.View.Networks.Values.Where(n => IntentBuilder.IsMaterialised(n) && !IntentBuilder.IsEncrypted(n)))
         {
             var ready = catalog.View.ParticipantsOf(network.Uid).Where(p => p.Fact.State == ObjectState.Ready).Select(p => p.Node).ToHashSet();
             if (ready.Remove(self))

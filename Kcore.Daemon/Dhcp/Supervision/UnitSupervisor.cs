@@ -1,5 +1,4 @@
-using System.ComponentModel;
-using System.Diagnostics;
+using Kcore.Daemon.Systemd;
 
 namespace Kcore.Daemon.Dhcp.Supervision;
 
@@ -9,8 +8,9 @@ namespace Kcore.Daemon.Dhcp.Supervision;
 /// </summary>
 internal sealed class UnitSupervisor(TimeProvider time) : IDhcpSupervisor
 {
-    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan _proof = TimeSpan.FromMilliseconds(300);
+
+    private readonly UnitCommands _units = new(time);
 
     /// <summary>systemd starts a unit again after half a second (below).</summary>
     public TimeSpan Grace => TimeSpan.FromSeconds(1.2);
@@ -38,23 +38,23 @@ internal sealed class UnitSupervisor(TimeProvider time) : IDhcpSupervisor
     public async Task<string?> StartAsync(string network, string configuration, CancellationToken token)
     {
         // A unit of that name that is loaded still, failed or between two starts, would be in the way.
-        _ = await RunAsync("systemctl", ["stop", UnitOf(network)], token);
-        _ = await RunAsync("systemctl", ["reset-failed", UnitOf(network)], token);
-        if (await RunAsync("systemd-run", StartArguments(network, configuration), token) is { } refused)
+        _ = await _units.RunAsync("systemctl", ["stop", UnitOf(network)], token);
+        _ = await _units.RunAsync("systemctl", ["reset-failed", UnitOf(network)], token);
+        if (await _units.RunAsync("systemd-run", StartArguments(network, configuration), token) is { } refused)
         {
             return refused;
         }
 
         // That the program was executed says nothing yet: one that cannot serve ends at once and is started again for ever.
         await Task.Delay(_proof, time, token);
-        return await RunAsync("systemctl", ["is-active", "--quiet", UnitOf(network)], token) is null
+        return await _units.RunAsync("systemctl", ["is-active", "--quiet", UnitOf(network)], token) is null
             ? null
             : $"dnsmasq does not stay up (journalctl -u {UnitOf(network)})";
     }
 
     public async Task StopAsync(string network, ServerProcess? server, CancellationToken token)
     {
-        _ = await RunAsync("systemctl", ["stop", UnitOf(network)], token);
+        _ = await _units.RunAsync("systemctl", ["stop", UnitOf(network)], token);
 
         // One that a daemon without systemd had started.
         server?.End();
@@ -62,46 +62,9 @@ internal sealed class UnitSupervisor(TimeProvider time) : IDhcpSupervisor
 
     public async Task ReloadAsync(ServerProcess server, CancellationToken token)
     {
-        if (await RunAsync("systemctl", ["kill", "--signal=HUP", UnitOf(server.Network)], token) is not null)
+        if (await _units.RunAsync("systemctl", ["kill", "--signal=HUP", UnitOf(server.Network)], token) is not null)
         {
             server.Reload();
-        }
-    }
-
-    /// <summary>Returns what went wrong, or null.</summary>
-    private async Task<string?> RunAsync(string program, string[] arguments, CancellationToken token)
-    {
-        ProcessStartInfo start = new(program, arguments)
-        {
-            UseShellExecute = false,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.Environment["LC_ALL"] = "C";
-        using Process process = new() { StartInfo = start };
-        try
-        {
-            process.Start();
-        }
-        catch (Win32Exception e)
-        {
-            return $"{program} could not be started: {e.Message}";
-        }
-
-        process.StandardInput.Close();
-        using CancellationTokenSource deadline = new(_patience, time);
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, token);
-        try
-        {
-            string said = await process.StandardError.ReadToEndAsync(either.Token);
-            await process.WaitForExitAsync(either.Token);
-            return process.ExitCode == 0 ? null : $"{program} failed: {said.Trim().Split('\n')[0]}";
-        }
-        catch (OperationCanceledException) when (!token.IsCancellationRequested)
-        {
-            process.Kill();
-            return $"{program} did not answer within {_patience.TotalSeconds:0} s";
         }
     }
 }

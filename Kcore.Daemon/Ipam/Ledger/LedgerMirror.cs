@@ -237,9 +237,14 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
                 if (!isWhole)
                 {
                     Remove(FactKeys.Admission(gone), FactKind.Admission);
+                    Remove(FactKeys.Mesh(gone), FactKind.Mesh);
                 }
 
                 Put(FactKeys.Removal(gone), FactKind.Removal, FactCodec.Encode(new RemovalFact(gone, node.Name)), node.Index);
+                break;
+            case ReplicatedChange.MeshPut mesh:
+                var inside = new NodeId(Uid.FromGuid(mesh.NodeUid));
+                Put(FactKeys.Mesh(inside), FactKind.Mesh, FactCodec.Encode(new MeshFact(inside, mesh.Address)), mesh.Index);
                 break;
             case ReplicatedChange.Dissolved dissolved:
                 Put(FactKeys.Dissolved, FactKind.Dissolved, FactCodec.Encode(new DissolvedFact(Uid.FromGuid(dissolved.Target))), dissolved.Index);

@@ -9,8 +9,8 @@ using Microsoft.Extensions.Logging;
 namespace Kcore.Daemon.Ipam.Pools;
 
 /// <summary>
-/// On the leader: gives every overlay of the catalog its address pool and takes back the pools of overlays that were
-/// deleted. Driven by what is, so a network made in a minority gets its pool when a quorum sees it.
+/// On the leader: gives every overlay of the catalog its address pool, takes back the pools of overlays that were
+/// deleted, and gives every node with a WireGuard key its address in the mesh. Driven by what is, so a network made in a minority gets its pool when a quorum sees it.
 /// </summary>
 internal sealed partial class PoolLoop(ClusterLedger ledger, CatalogHub catalog, ProposalClient proposals, TimeProvider time, ILogger logger)
 {
@@ -63,6 +63,11 @@ internal sealed partial class PoolLoop(ClusterLedger ledger, CatalogHub catalog,
             }
         }
 
+        foreach (ReplicatedCommand.JoinMesh join in MeshDue(view))
+        {
+            yield return join;
+        }
+
         foreach (Network network in view.Networks.Values)
         {
             if (network.Spec.Type == NetworkType.Vxlan && network.Conflict is null && !view.Pools.ContainsKey(network.Uid) && !refused.ContainsKey(network.Uid))
@@ -78,6 +83,12 @@ internal sealed partial class PoolLoop(ClusterLedger ledger, CatalogHub catalog,
             }
         }
     }
+
+    /// <summary>Nodes that have made a key take part in the mesh; they need an address in it.</summary>
+    private static IEnumerable<ReplicatedCommand.JoinMesh> MeshDue(CatalogView view) => view.Nodes
+        .Where(n => n.Value.Wireguard is not null && !view.Mesh.ContainsKey(n.Key) && view.Admissions.Any(a => a.Node == n.Key))
+        .OrderBy(n => n.Key)
+        .Select(n => new ReplicatedCommand.JoinMesh(Uid.ToGuid(n.Key.Value)));
 
     private async Task ProposeAsync(ReplicatedCommand command, CancellationToken token)
     {

@@ -160,10 +160,14 @@ internal sealed class LabNode(string ns, int number, string journal) : IDataplan
     }
 
     /// <summary>Sets the intent and waits for the pass that saw it.</summary>
-    public async Task ConvergeAsync(params OverlayIntent[] overlays)
+    public Task ConvergeAsync(params OverlayIntent[] overlays) =>
+        ConvergeAsync(new DataplaneIntent(Self, [.. overlays], [Intents.Vtep(1), Intents.Vtep(2), Intents.Vtep(3)]));
+
+    /// <inheritdoc cref="ConvergeAsync(OverlayIntent[])"/>
+    public async Task ConvergeAsync(DataplaneIntent intent)
     {
         int before = Passes;
-        Loop.Intend(new DataplaneIntent(Self, [.. overlays], [Intents.Vtep(1), Intents.Vtep(2), Intents.Vtep(3)]));
+        Loop.Intend(intent);
         await KernelLab.UntilAsync(() => Passes > before, "a pass");
         // A pass for a notification may have come between; then the next one sees the intent.
         string plan = (await Loop.PlanAsync(CancellationToken.None)).Text;

@@ -31,6 +31,7 @@ internal static class AllocatorTargets
         new ReplicatedCommand.HashState(),
         new ReplicatedCommand.CompareState(20, UInt128.MaxValue),
         new ReplicatedCommand.NodeRemove(RaftTargets.Id(2).NodeUid, ReleaseLeases: true),
+        new ReplicatedCommand.JoinMesh(RaftTargets.Id(2).NodeUid),
         new ReplicatedCommand.DeletePool(new NetworkUid(Uid(6))),
         new ReplicatedCommand.Dissolve(Uid(7)),
     ];

@@ -22,6 +22,7 @@ internal static class CatalogTargets
         ExternalIp = new IPAddress([203, 0, 113, 7]),
         VlanId = 4094,
         TargetNode = "node-b",
+        Encryption = Encryption.Wireguard,
     };
 
     private static readonly PhysicalAddress Mac = new([0x52, 0x54, 0, 0, 0, 1]);
@@ -30,7 +31,7 @@ internal static class CatalogTargets
     [
         () => Fact(
             FactKind.Node,
-            new NodeFact("node-a", new IPAddress([192, 0, 2, 10]), true, "0.1.0", 9000, "eth0", true),
+            new NodeFact("node-a", new IPAddress([192, 0, 2, 10]), true, "0.1.0", 9000, "eth0", true) { Wireguard = new WireguardEndpoint(WireguardKey.TryFrom([.. new byte[31], 1])!, 51820) },
             FactCodec.Encode),
         () => Fact(FactKind.Participation, new ParticipationFact(UInt128.MaxValue, ObjectState.Failed, "no device"), FactCodec.Encode),
         () => Fact(
@@ -42,6 +43,7 @@ internal static class CatalogTargets
         () => Fact(FactKind.Lease, new LeaseFact(1, 2, new IPAddress([10, 88, 0, 2]), Mac, new NodeId(0xB), "web-01", ulong.MaxValue, Orphaned: true), FactCodec.Encode),
         () => Fact(FactKind.Admission, new AdmissionFact(new NodeId(0xC), 77, "node-c"), FactCodec.Encode),
         () => Fact(FactKind.Removal, new RemovalFact(new NodeId(0xC), "node-c"), FactCodec.Encode),
+        () => Fact(FactKind.Mesh, new MeshFact(new NodeId(0xC), new IPAddress([100, 127, 192, 7])), FactCodec.Encode),
         () => Fact(FactKind.Dissolved, new DissolvedFact(UInt128.MaxValue), FactCodec.Encode),
         View,
     ];

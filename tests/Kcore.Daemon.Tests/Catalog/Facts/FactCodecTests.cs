@@ -27,6 +27,8 @@ public sealed class FactCodecTests
 
     public static TheoryData<int> Samples => [.. Enumerable.Range(0, All.Length)];
 
+    private static WireguardKey Key => WireguardKey.TryFrom([.. Enumerable.Range(1, 32).Select(i => (byte)i)])!;
+
     private static (FactKind Kind, object Fact, ReadOnlyMemory<byte> Bytes)[] All =>
     [
         Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("192.0.2.10"), true, "0.1.0", 9000, "eth0", true), FactCodec.Encode),
@@ -52,6 +54,9 @@ public sealed class FactCodecTests
         Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("192.0.2.10"), false, "0.1.0", 1500, "eth0", true, 77, DivergedAt: 2048), FactCodec.Encode),
         Sample(FactKind.Admission, new AdmissionFact(Said.C, 77, "node-c"), FactCodec.Encode),
         Sample(FactKind.Removal, new RemovalFact(Said.C, "node-c"), FactCodec.Encode),
+        Sample(FactKind.Node, new NodeFact("node-a", IPAddress.Parse("192.0.2.10"), false, "0.1.0", 1500, "eth0", false) { Wireguard = new WireguardEndpoint(Key, 51820) }, FactCodec.Encode),
+        Sample(FactKind.Claim, new ClaimFact("secret", 5, Stamp, Stamp, Said.Overlay() with { Encryption = Encryption.Wireguard }), FactCodec.Encode),
+        Sample(FactKind.Mesh, new MeshFact(Said.C, IPAddress.Parse("100.127.192.7")), FactCodec.Encode),
         Sample(FactKind.Dissolved, new DissolvedFact(UInt128.MaxValue), FactCodec.Encode),
     ];
 

@@ -130,6 +130,31 @@ public sealed class NetworkRequestTests
     [Fact]
     public void Behaviour_86_an_overlay_takes_no_VLAN() => Refused(Good with { VlanId = 5 }, "vlan");
 
+    [Theory]
+    [InlineData(null, "none")]
+    [InlineData("none", "none")]
+    [InlineData(" WireGuard ", "wireguard")]
+    public void B118_Encryption_is_off_unless_asked_for(string? text, string encryption) =>
+        Assert.Equal(encryption, NetworkRequest.Check(Good with { Encryption = text }).Spec.EncryptionName);
+
+    [Fact]
+    public void B118_Only_a_vxlan_network_is_encrypted_and_only_by_what_there_is()
+    {
+        Refused(Good with { Type = "nat", Encryption = "wireguard" }, "only a vxlan network takes encryption");
+        Refused(Good with { Type = "bridge", Encryption = "wireguard" }, "only a vxlan network takes encryption");
+        Refused(Good with { Encryption = "ipsec" }, "none, wireguard");
+    }
+
+    [Theory]
+    [InlineData("100.127.192.1")]
+    [InlineData("100.127.255.1")]
+    public void The_addresses_of_the_mesh_are_nobody_elses(string gateway)
+    {
+        Refused(Good with { GatewayIp = gateway }, "100.127.192.0/18");
+        Refused(Good with { GatewayIp = "100.64.0.1", InternalNetmask = "255.192.0.0" }, "100.127.192.0/18");
+        Assert.Equal("100.127.191.0/24", NetworkRequest.Check(Good with { GatewayIp = "100.127.191.1" }).Spec.Subnet.ToString());
+    }
+
     [Fact]
     public void Both_NAT_flags_at_once_are_refused() =>
         Refused(Good with { EnableOutboundNat = true, NoOutboundNat = true }, "exclude each other");

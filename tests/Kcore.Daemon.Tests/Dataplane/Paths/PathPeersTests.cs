@@ -39,6 +39,13 @@ public sealed class PathPeersTests
                 [Node(A), Node(B, disabled: true), Node(C), Claim(Created(A, "prod", 1, uid: 1)), Participation(A, 1), Participation(B, 1), Participation(C, 1)],
                 Member(A), Member(B), Member(C))).Select(p => p.Node));
 
+    [Fact]
+    public void An_encrypted_overlay_sends_nothing_by_the_path_that_is_looked_at() => Assert.Empty(PathPeers.Of(
+        A,
+        Snapshot(
+            [Node(A), Node(B), Claim(Created(A, "secret", 1, uid: 1, Overlay() with { Encryption = Encryption.Wireguard })), Participation(A, 1), Participation(B, 1)],
+            Member(A), Member(B))));
+
     private static IReadOnlyList<PathPeer> Of(CatalogEntry[] participations, params Member[] members) => PathPeers.Of(
         A,
         Snapshot([Node(A), Node(B), Node(C), Claim(Created(A, "prod", 1, uid: 1)), .. participations], members.Length == 0 ? [Member(A), Member(B), Member(C)] : members));
