@@ -27,6 +27,12 @@ public sealed partial class RaftNode
     /// <summary>True while the oldest write hangs for too long: who can't write must neither lead nor ask to.</summary>
     public bool IsStorageStalled => _storageBusyTicks >= _options.StallTicks;
 
+    /// <summary>
+    /// True while a leader's snapshot takes the place of the log and is not durable yet: what was delivered before is not
+    /// held any more, so no snapshot can be described.
+    /// </summary>
+    public bool IsInstalling => _pendingSnapshot is not null;
+
     private bool HasUnwritten =>
         _pendingSnapshot is not null || _log.Handed < _log.LastIndex || _handedTerm != Term || _handedVote != _hardState.Vote;
 
@@ -143,7 +149,7 @@ public sealed partial class RaftNode
         _configurations.CompactTo(snapshot.Index);
     }
 
-    /// <summary>Describes a snapshot of the state after the delivered entry <paramref name="index"/>.</summary>
+    /// <summary>Describes a snapshot of the state after the delivered entry <paramref name="index"/>; not while <see cref="IsInstalling"/>.</summary>
     public RaftSnapshot DescribeSnapshot(ulong index, ReadOnlyMemory<byte> data)
     {
         if (index > _log.Delivered || !_log.TryGetTerm(index, out ulong term))

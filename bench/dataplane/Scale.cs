@@ -123,12 +123,13 @@ internal static class Scale
         using var kernel = NetworkNamespace.Named(node.Namespace);
         using RouteSocket socket = RouteSocket.Open(kernel);
         string device = socket.DumpLinks("vxlan")[0].Name;
-        Samples took = new();
+        Samples took = new(), used = new();
         int changes = 0, forked = 0;
         for (int i = 0; i < Rounds; i++)
         {
             DateTimeOffset? last = (await node.StatusAsync()).Dataplane.LastPass;
             long faults = ChildFaults(node);
+            TimeSpan before = await node.ProcessorTimeAsync();
             using var stop = new CancellationTokenSource();
             Task<int> counting = CountAsync(kernel, stop.Token);
             await Command.OutputAsync("ip", "-n", node.Namespace, "link", "set", device, "txqueuelen", $"{1000 + i}");
@@ -141,12 +142,13 @@ internal static class Scale
             while (status.LastPass == last);
             await Task.Delay(200);
             await stop.CancelAsync();
-            changes += await counting - 1;
+            used.Add(((await node.ProcessorTimeAsync()) - before).TotalMilliseconds);
+            changes += Math.Max(0, await counting - 1);
             forked += ChildFaults(node) == faults ? 0 : 1;
             took.Add(status.LastPassMilliseconds);
         }
 
-        Console.WriteLine($"  a pass with nothing to do: {took.Text("0.0")} ms; {changes} kernel changes made, {forked} of {Rounds} started a process");
+        Console.WriteLine($"  a pass with nothing to do: {took.Text("0.0")} ms, {used.Text("0")} ms of processor time with being asked for it; {changes} kernel changes made, {forked} of {Rounds} started a process");
     }
 
     /// <summary>Notifications of links, entries and addresses until told to stop.</summary>

@@ -125,7 +125,9 @@ public sealed class ReplicationTests
         Ready ready = empty.TakeReady();
         Assert.Equal(10UL, ready.Batch!.Snapshot!.Index);
         Assert.Null(ready.Restore);
+        Assert.True(empty.IsInstalling);
         empty.StorageAck(ready.Batch.Id);
+        Assert.False(empty.IsInstalling);
         Ready restored = empty.TakeReady();
         Assert.Equal([(byte)42], restored.Restore!.Data.ToArray());
         leader.Step(Assert.IsType<RaftMessage.AppendReply>(Assert.Single(restored.Messages)));

@@ -285,6 +285,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     private void TakeSnapshotWhenDue()
     {
         if (_isSnapshotUnderWay
+            || _node.IsInstalling
             || _fault != ConsensusFault.None
             || _applied < Math.Max(_snapshotDueAt, _node.Snapshot.Index + (ulong)_options.SnapshotEveryEntries))
         {

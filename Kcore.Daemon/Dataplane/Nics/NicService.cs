@@ -314,7 +314,11 @@ internal sealed class NicService(
                 if (leases.RefusalOf(record.Id) is { } refusal)
                 {
                     table.Change(s => s.Records.TryGetValue(record.Id, out AttachmentRecord? r) ? r with { Releasing = true } : null);
-                    throw new RefusedException(CodeOf(refusal.Code), refusal.Text, [$"network: {record.NetworkName}"]);
+                    throw new RefusedException(
+                        CodeOf(refusal.Code),
+                        refusal.Text,
+                        [$"network: {record.NetworkName}"],
+                        refusal.Code == RefusalCode.ResourceExhausted ? $"kctl network reclaim {record.NetworkName} has what was given back given again; kctl get ips --network {record.NetworkName}" : null);
                 }
 
                 await Task.WhenAny(table.Current.ChangedSince(revision, both.Token), leases.RefusalsChanged.ChangedSince(refusals, both.Token));

@@ -22,9 +22,11 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
 
     // Everybody who looks at the catalog looks at all of it whenever it changes, and each change is a commit on the disk
     // the log writes to: in a rush the copy follows in steps, and in a long one in longer steps. Every node that applies the
-    // log makes a copy, so each sees the steps of all.
+    // log makes a copy, so each would see the steps of all: who does not lead takes steps so long that the leader's copy has
+    // come by gossip before, and its own changes nothing.
     private static readonly TimeSpan RushPause = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan RushPauseMax = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RushPauseLeading = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RushPauseFollowing = TimeSpan.FromSeconds(5);
     private const int MergedMax = 4096;
 
     // The observer may not wait; what it queues is bounded by the log that is being applied.
@@ -32,6 +34,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
     private readonly Dictionary<NetworkUid, (string Name, uint Vni)> _pools = [];
     private ulong _mirrored;
     private bool _isOpen;
+    private volatile bool _leads;
     private MemberId _leader = MemberId.None;
     private ImmutableArray<MemberId> _voters = [];
 
@@ -41,7 +44,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
         TimeSpan pause = RushPause;
         while (await _queue.Reader.WaitToReadAsync(stoppingToken))
         {
-            GossipInput.PutCluster committed = TakeMerged();
+            GossipInput.PutCluster committed = TakeMerged(out bool isAll);
             while (!await TryPutAsync(committed, stoppingToken))
             {
                 await Task.Delay(CatalogPause, time, stoppingToken);
@@ -50,27 +53,31 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
             if (!_queue.Reader.TryPeek(out _))
             {
                 pause = RushPause;
-                continue;
             }
-
-            await Task.Delay(pause, time, stoppingToken);
-            pause = pause * 2 < RushPauseMax ? pause * 2 : RushPauseMax;
+            else if (isAll)
+            {
+                TimeSpan longest = _leads ? RushPauseLeading : RushPauseFollowing;
+                await Task.Delay(pause < longest ? pause : longest, time, stoppingToken);
+                pause = pause * 2 < longest ? pause * 2 : longest;
+            }
         }
     }
 
     // What follows on from each other says the same in one piece: a fact counts as the last entry left it, under that
     // entry's index.
-    private GossipInput.PutCluster TakeMerged()
+    private GossipInput.PutCluster TakeMerged(out bool isAll)
     {
         _queue.Reader.TryRead(out GossipInput.PutCluster? first);
         GossipInput.PutCluster merged = first!;
-        if (!IsFollowed(merged))
+        isAll = !IsFollowed(merged);
+        if (isAll)
         {
             return merged;
         }
 
         Dictionary<string, LocalWrite> writes = merged.Writes.ToDictionary(w => w.Key, StringComparer.Ordinal);
-        for (int i = 1; i < MergedMax && IsFollowed(merged); i++)
+        int count = 1;
+        for (; count < MergedMax && IsFollowed(merged); count++)
         {
             _queue.Reader.TryRead(out GossipInput.PutCluster? next);
             foreach (LocalWrite write in next!.Writes)
@@ -81,6 +88,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
             merged = merged with { ToIndex = next.ToIndex };
         }
 
+        isAll = count < MergedMax;
         return merged with { Writes = [.. writes.Values] };
     }
 
@@ -129,6 +137,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
         }
 
         _leader = status.Leader;
+        _leads = status.Role == RaftRole.Leader;
 
         // While a change is under way both sets count; it is told once it is done. Who learns of the voters for the first
         // time has seen no change.

@@ -54,7 +54,7 @@ internal static class GroupRun
         clients.UpkeepBudget = 0;
         CalmDown(group, clients);
         return new RunSummary(
-            group.Record.CommittedMax, group.Record.LeaderCount, group.Recoveries, faults.Count, operation.Changes, operation.Transfers, clients.Answered, clients.Comparisons, clients.Reused, group.Clock.Events);
+            group.Record.CommittedMax, group.Record.LeaderCount, group.Recoveries, faults.Count, operation.Changes, operation.Transfers, clients.Answered, clients.Comparisons, clients.ReusedCount, group.Clock.Events);
     }
 
     /// <summary>A short life in which nothing goes wrong except, if told, one power cut.</summary>

@@ -9,7 +9,7 @@ namespace Kcore.Simulation.Raft;
 // up and released while they are still on their way, the clock, orphans and who adopts or releases them, comparisons.
 internal sealed partial class ScriptedClients
 {
-    private static readonly ReplicatedCommand.CreatePool Reused =
+    private static readonly ReplicatedCommand.CreatePool ReusingPool =
         Pool(3, "reused", "10.252.0.0/29", "10.252.0.1") with { Reuse = AddressReuse.Quarantine };
 
     private readonly List<HistoryOperation> _reuses = [];
@@ -29,12 +29,12 @@ internal sealed partial class ScriptedClients
     public IReadOnlyCollection<AttachmentId> GivenUp => _givenUp;
 
     /// <summary>Addresses that had more than one holder, one after the other.</summary>
-    public int Reused => _reuses.Where(o => o.Answer == AnswerKind.Granted).GroupBy(o => o.Address, StringComparer.Ordinal).Count(g => g.Count() > 1);
+    public int ReusedCount => _reuses.Where(o => o.Answer == AnswerKind.Granted).GroupBy(o => o.Address, StringComparer.Ordinal).Count(g => g.Count() > 1);
 
     public void StartUpkeep(int clients)
     {
         bool isMade = false;
-        Request(group.Members[0], Reused, _ =>
+        Request(group.Members[0], ReusingPool, _ =>
         {
             for (int i = 0; i < clients && !isMade; i++)
             {
@@ -77,7 +77,7 @@ internal sealed partial class ScriptedClients
                 Give(home, lease, new ReplicatedCommand.ReleaseOrphan(lease.Attachment));
                 break;
             case 18:
-                Tell(home, _ => new ReplicatedCommand.Reclaim(Reused.Network));
+                Tell(home, _ => new ReplicatedCommand.Reclaim(ReusingPool.Network));
                 break;
             default:
                 Compare(home);
@@ -90,7 +90,7 @@ internal sealed partial class ScriptedClients
         uint number = ++_keeping;
         var lease = new ReplicatedCommand.Allocate(
             new AttachmentId(new Guid(number, 8, 0, 0, 0, 0, 0, 0, 0, 0, 3)),
-            Reused.Network,
+            ReusingPool.Network,
             $"kept-{number}",
             new PhysicalAddress([6, 0, (byte)(number >> 24), (byte)(number >> 16), (byte)(number >> 8), (byte)number]),
             home.NodeUid,

@@ -148,7 +148,7 @@ internal sealed partial class SimulatedGroup
     private void TakeSnapshotWhenDue(SimulatedMember member, MemberLife life)
     {
         bool isDue = life.Applied >= life.Node.Snapshot.Index + (ulong)_profile.SnapshotEvery;
-        if (life.IsSnapshotUnderWay || !isDue || life.Node.Fault != RaftFault.None)
+        if (life.IsSnapshotUnderWay || life.Node.IsInstalling || !isDue || life.Node.Fault != RaftFault.None)
         {
             return;
         }
