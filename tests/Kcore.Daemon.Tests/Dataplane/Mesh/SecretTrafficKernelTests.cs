@@ -54,8 +54,12 @@ public sealed partial class SecretTrafficKernelTests
         KernelLab.Ip(a.Namespace, $"addr add {Own}/18 dev eth0");
         KernelLab.Ip(a.Namespace, $"neigh add {Other} lladdr 02:00:00:00:00:99 dev eth0 nud permanent");
         a.Start();
-        await a.ConvergeAsync(Intent(a, encrypted));
-        KernelLab.TryRun("ip", $"netns exec {a.Namespace} ping -c 3 -i 0.1 -W 1 10.88.0.77");
+
+        // A guest, because what the gateway itself asks stays on its node.
+        string web = lab.AddNamespace("web");
+        DataplaneIntent intent = Intent(a, encrypted);
+        await a.ConvergeAsync(intent with { Overlays = [intent.Overlays[0] with { LocalNics = [Intents.Netns("web", 1, $"/run/netns/{web}")] }] });
+        KernelLab.TryRun("ip", $"netns exec {web} ping -c 3 -i 0.1 -W 1 10.88.0.77");
 
         string seen = KernelLab.In(lab.Underlay, "nft list chain bridge watch pass");
         long packets = long.Parse(Packets().Match(seen).Groups["n"].ValueSpan, System.Globalization.CultureInfo.InvariantCulture);
