@@ -37,8 +37,8 @@ internal sealed class Proposal<TResult>(ReadOnlyMemory<byte> command, long asked
     /// <summary>Takes back <see cref="TryBeginAppend"/> when the core refused.</summary>
     public void CancelAppend() => Interlocked.CompareExchange(ref _state, Waiting, Appended);
 
-    /// <summary>True if nothing was nor will be written.</summary>
-    public bool TryAbandon() => Interlocked.CompareExchange(ref _state, Abandoned, Waiting) == Waiting;
+    /// <summary>True if nothing was nor will be written, whoever of the two gave it up.</summary>
+    public bool TryAbandon() => Interlocked.CompareExchange(ref _state, Abandoned, Waiting) != Appended;
 
     public void Succeed(TResult result)
     {

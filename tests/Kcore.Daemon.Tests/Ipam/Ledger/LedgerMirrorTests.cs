@@ -211,8 +211,9 @@ public sealed class LedgerMirrorTests : IDisposable
             Task running = Mirror.RunAsync(stop.Token);
             while (_told.Count(t => t.FromIndex == 0) < _wholes || _told[^1].ToIndex < State.AppliedIndex)
             {
-                _time.Advance(TimeSpan.FromMilliseconds(50));
-                await Task.Delay(1);
+                // The longest pause.
+                _time.Advance(TimeSpan.FromSeconds(5));
+                await Task.Yield();
             }
 
             await stop.CancelAsync();
