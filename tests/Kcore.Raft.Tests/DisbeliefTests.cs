@@ -29,6 +29,20 @@ public sealed class DisbeliefTests
     }
 
     [Fact]
+    public void I3_entries_are_appended_only_behind_the_entry_that_they_were_made_behind()
+    {
+        RaftNode follower = Members.Of(2, 3);
+        follower.Step(Append(term: 2, from: 1, previous: 1, commit: 1, Entry(2, 2)));
+        follower.Pump();
+
+        // The leader of term 4 has an entry of term 3 where this one has one of term 2.
+        follower.Step(Append(term: 4, from: 3, previous: 2, commit: 1, Entry(3, 4)) with { PrevTerm = 3 });
+        RaftMessage.AppendReply reply = Assert.Single(follower.Pump().OfType<RaftMessage.AppendReply>());
+        Assert.False(reply.Accepted);
+        Assert.Equal(2UL, follower.LastIndex);
+    }
+
+    [Fact]
     public void I4_a_follower_commits_no_further_than_the_leader_compared()
     {
         RaftNode follower = Members.Of(2, 3);
