@@ -69,6 +69,7 @@ internal sealed class FrameThreads(string name, int max)
             ValueTask taken = take(frame);
             if (!taken.IsCompletedSuccessfully)
             {
+                // The thread is this stream's alone, and nothing is to be read before the frame was taken.
                 taken.AsTask().GetAwaiter().GetResult();
             }
         }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Kcore.Daemon.Reconciliation;
 using Microsoft.Extensions.Logging;
 
@@ -55,7 +56,7 @@ internal sealed partial class MeshKeys(MeshKeyFile file, ILogger logger)
             {
                 next = new Holding(take(), null);
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or CryptographicException)
             {
                 next = new Holding(null, e.Message);
             }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Kcore.Daemon.Dataplane.Mesh;
 
 namespace Kcore.Daemon.Tests.Dataplane.Mesh;
@@ -15,6 +16,10 @@ public sealed class Curve25519Tests
         Curve25519.Clamp(bytes);
         Assert.Equal(expected, Convert.ToHexStringLower(Curve25519.PublicKey(bytes)));
     }
+
+    [Fact]
+    public void What_the_library_refuses_is_an_error_that_the_node_can_tell() =>
+        Assert.Throws<CryptographicException>(() => Curve25519.PublicKey(new byte[Curve25519.ByteCount - 1]));
 
     [Fact]
     public void Clamping_makes_the_form_that_the_standard_says()
