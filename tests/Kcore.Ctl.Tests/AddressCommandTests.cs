@@ -126,10 +126,10 @@ public sealed class AddressCommandTests
     [Fact]
     public void The_emergency_reserves_are_rows_of_their_own()
     {
-        (int code, string output, _) = Kctl.Against(
+        (ExitCode code, string output, _) = Kctl.Against(
             _ => Reply("""{"network":"p","type":"vxlan","subnet":"10.9.0.0/24","size":253,"used":0,"free":249,"emergencyReserve":2,"reserved":[],"leases":[],"parked":[{"address":"10.9.0.253","node":"node-b","nodeId":"0b","state":"parked"},{"address":"10.9.0.254","node":"node-a","nodeId":"0a","state":"used","nic":"web"}]}"""),
             "get", "ips", "--network", "p");
-        Assert.Equal(0, code);
+        Assert.Equal(ExitCode.Done, code);
         Assert.Contains("Emergency reserve: 2 for each node, 2 parked\n", output, StringComparison.Ordinal);
         Assert.Matches(@"10\.9\.0\.253 +- +node-b +- +parked\n10\.9\.0\.254 +web +node-a +- +used\n", output);
         Assert.DoesNotContain("No address is held", output, StringComparison.Ordinal);

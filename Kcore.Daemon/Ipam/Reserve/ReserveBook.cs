@@ -52,7 +52,11 @@ internal sealed record ReserveBook(Guid Holder, ImmutableSortedDictionary<(UInt1
     /// <summary>The log has answered: this is all it has parked for this node on the network.</summary>
     public ReserveBook Told(UInt128 network, IEnumerable<ParkedAddress> parked)
     {
-        Dictionary<uint, ulong> granted = parked.ToDictionary(p => AddressSequence.ToNumber(p.Address), p => p.GrantIndex);
+        // It comes from another node: what no log has granted is left out.
+        Dictionary<uint, ulong> granted = parked
+            .Where(p => p.GrantIndex is > 0 and <= long.MaxValue)
+            .GroupBy(p => AddressSequence.ToNumber(p.Address))
+            .ToDictionary(g => g.Key, g => g.Max(p => p.GrantIndex));
         ImmutableSortedDictionary<(UInt128, uint), ReserveRow>.Builder rows = Rows.ToBuilder();
         foreach (ReserveRow row in Rows.Values.Where(r => r.Network == network))
         {

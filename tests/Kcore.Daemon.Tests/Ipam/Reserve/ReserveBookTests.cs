@@ -59,6 +59,13 @@ public sealed class ReserveBookTests
     }
 
     [Fact]
+    public void An_answer_that_no_log_gives_does_no_harm()
+    {
+        ReserveBook told = ReserveBook.New(Guid.NewGuid()).Told(1, [Grant(254, 7), Grant(254, 9), Grant(253, 0), Grant(252, ulong.MaxValue)]);
+        Assert.Equal((Number(254), 9ul), (Assert.Single(told.Rows.Values).Address, told.Rows.Values.Single().GrantIndex));
+    }
+
+    [Fact]
     public void What_is_used_can_not_be_given_up()
     {
         ReserveBook book = Two.Taken(Two.Highest(1, null, _ => false)!, 100).GivenUp(1);
