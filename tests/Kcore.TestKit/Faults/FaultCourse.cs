@@ -298,6 +298,12 @@ public sealed class FaultCourse(NodeLan lan, IReadOnlyList<SmallDisk> disks, Ran
                 violations.Add($"{call.Nic} was detached and is on {present.Node} with {present.Address}");
             }
 
+            if (!call.IsAnswered && present is not null)
+            {
+                // Refused, or never heard: it is there with its lease, so nothing was released.
+                continue;
+            }
+
             // Without a NIC and without a lease at the end, the log has ended the lease by then, and mostly long before.
             bool isReleased = present is null && granted.Contains(call.Nic);
             released += isReleased ? 1 : 0;
