@@ -102,7 +102,15 @@ public sealed class FaultCourse(NodeLan lan, IReadOnlyList<SmallDisk> disks, Ran
     /// <exception cref="NotInTimeException">Nobody took its place in time.</exception>
     public async Task<SwapReport> SwapAsync(int clients, int operations)
     {
-        ClusterReport before = await lan.Nodes[0].ClusterAsync();
+        // From the leader: who only knows by hearsay may not know a voter's name.
+        ClusterReport before = null!;
+        await Until.SeenAsync(Patience, "the leader names the voters, all of them well", async () =>
+        {
+            before = await lan.Nodes[0].ClusterAsync();
+            return before is { Source: "leader", Changing: false } && before.Voters.All(v => v.State == "ok" && lan.Nodes.Any(n => n.Name == v.Name))
+                ? null
+                : $"{before.Source}: {string.Join(", ", before.Voters.Select(v => $"{v.Name} {v.State}"))}";
+        });
         string[] voters = [.. before.Voters.Select(v => v.Name)];
         LanNode gone = lan.Nodes.Single(n => n.Name == voters[random.Next(voters.Length)]);
         say($"{gone.Name} of the voters {string.Join(", ", voters)} ends for good{(before.Leader == gone.Name ? "; it leads" : "")}");
@@ -213,7 +221,7 @@ public sealed class FaultCourse(NodeLan lan, IReadOnlyList<SmallDisk> disks, Ran
     {
         foreach (LanNode node in Present.Where(n => !n.IsRunning))
         {
-            say($"{node.Name} has ended by itself and is started again: {node.LogTail(3)}");
+            say($"{node.Name} has ended by itself and is started again:\n{node.LogTail(25)}");
             Restarts++;
             node.Start();
         }
