@@ -125,7 +125,7 @@ internal static class Node
         ledger.Connect(cluster, catalog, proposals);
         var streams = new LedgerStreams(ledger, time);
 
-        var leases = new LeaseLoop(attachments, proposals, ledger, catalog, time, logger);
+        var leases = new LeaseLoop(self, attachments, proposals, ledger, catalog, events, time, logger);
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
         var upkeep = new UpkeepLoop(ledger, catalog, proposals, events, time, logger);
         var stores = new StoreLoop(self, cluster, catalog, ledger, proposals, time, NewRandom(), logger);

@@ -120,6 +120,22 @@ public static class CommandCodec
                 writer.U64(compare.Index);
                 WriteHash(writer, compare.Hash);
                 break;
+            case ReplicatedCommand.Recover recover:
+                writer.U8(48);
+                writer.U32(recover.Epoch);
+                break;
+            case ReplicatedCommand.AdoptLost adopt:
+                writer.U8(49);
+                writer.Id(adopt.Attachment.Value);
+                writer.Id(adopt.Network.Value);
+                writer.Text(adopt.NicName);
+                WriteMac(writer, adopt.Mac);
+                writer.Id(adopt.NodeUid);
+                WriteAddress(writer, adopt.Address);
+                break;
+            case ReplicatedCommand.FinishRecovery:
+                writer.U8(50);
+                break;
             case ReplicatedCommand.JoinMesh join:
                 writer.U8(16);
                 writer.Id(join.NodeUid);
@@ -164,6 +180,10 @@ public static class CommandCodec
             39 => new ReplicatedCommand.ReleaseOrphan(new AttachmentId(reader.Id())),
             40 => new ReplicatedCommand.HashState(),
             41 => new ReplicatedCommand.CompareState(reader.U64(), ReadHash(ref reader)),
+            48 => new ReplicatedCommand.Recover(reader.U32()),
+            49 => new ReplicatedCommand.AdoptLost(
+                new AttachmentId(reader.Id()), new NetworkUid(reader.Id()), reader.Text(NameBytesMax), ReadMac(ref reader), reader.Id(), ReadAddress(ref reader)),
+            50 => new ReplicatedCommand.FinishRecovery(),
             _ => null,
         };
         if (read is null || !reader.IsAtValidEnd)

@@ -37,7 +37,13 @@ internal sealed record RemovedNode(Guid NodeUid, string Name, ulong Index);
 /// </summary>
 internal sealed class ReplicatedTables
 {
-    private const byte Version = 5;
+    private const byte Version = 7;
+
+    // 6 is not written by this version and so not read: it is taken by the emergency reserve.
+    private const byte ReserveVersion = 6;
+
+    // Without what recoveries hold back.
+    private const byte UnrecoveredVersion = 5;
 
     // Without the mesh.
     private const byte MeshlessVersion = 4;
@@ -83,6 +89,9 @@ internal sealed class ReplicatedTables
     public RetiredAttachments Retired { get; } = new();
 
     public MeshTable Mesh { get; } = new();
+
+    /// <summary>The index of the last recovery, until it is finished; else 0.</summary>
+    public ulong RecoveredIndex { get; set; }
 
     public byte[] Encode()
     {
@@ -156,6 +165,7 @@ internal sealed class ReplicatedTables
         }
 
         Mesh.Write(writer);
+        WriteRecovery(writer);
         return writer.ToArray();
     }
 
@@ -165,7 +175,7 @@ internal sealed class ReplicatedTables
         var reader = new FieldReader(bytes);
         var tables = new ReplicatedTables();
         byte version = reader.U8();
-        bool isConsistent = version is >= UndatedVersion and <= Version && tables.TryRead(ref reader, version);
+        bool isConsistent = version is >= UndatedVersion and <= Version and not ReserveVersion && tables.TryRead(ref reader, version);
         return isConsistent && reader.IsAtValidEnd
             ? tables
             : throw new InvalidDataException("The bytes are no snapshot of the replicated state.");
@@ -226,7 +236,44 @@ internal sealed class ReplicatedTables
             }
         }
 
-        return version <= MeshlessVersion || Mesh.TryRead(ref reader, Nodes.ContainsKey);
+        return (version <= MeshlessVersion || Mesh.TryRead(ref reader, Nodes.ContainsKey))
+            && (version <= UnrecoveredVersion || TryReadRecovery(ref reader));
+    }
+
+    private void WriteRecovery(FieldWriter writer)
+    {
+        writer.U64(RecoveredIndex);
+        foreach (AddressPool pool in Pools.Values)
+        {
+            writer.U32((uint)pool.HeldBack.Count);
+            foreach (long ordinal in pool.HeldBack)
+            {
+                writer.U64((ulong)ordinal);
+            }
+        }
+    }
+
+    private bool TryReadRecovery(ref FieldReader reader)
+    {
+        RecoveredIndex = reader.U64();
+        ILookup<NetworkUid, uint> held = Leases.Values.ToLookup(lease => lease.Network, lease => lease.Address);
+        foreach (AddressPool pool in Pools.Values)
+        {
+            var ordinals = new long[reader.Count(RowsMax, 8)];
+            for (int i = 0; i < ordinals.Length; i++)
+            {
+                ordinals[i] = (long)reader.U64();
+            }
+
+            if (!reader.IsValid
+                || (ordinals.Length > 0 && RecoveredIndex == 0)
+                || !pool.TryRestoreHeldBack(ordinals, held[pool.Spec.Network].ToHashSet()))
+            {
+                return false;
+            }
+        }
+
+        return reader.IsValid;
     }
 
     private static void WriteReturned(FieldWriter writer, AddressPool pool)

@@ -4,6 +4,7 @@ using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
+using Kcore.Daemon.Storage.Events;
 using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Ipam.Attachments;
@@ -16,7 +17,7 @@ internal sealed record LeaseRefusal(RefusalCode Code, string Text);
 /// on the table, so that a crash, a lost answer or a missing quorum only delays.
 /// </summary>
 internal sealed partial class LeaseLoop(
-    AttachmentTable table, ProposalClient proposals, ClusterLedger ledger, CatalogHub catalog, TimeProvider time, ILogger logger)
+    LocalNode self, AttachmentTable table, ProposalClient proposals, ClusterLedger ledger, CatalogHub catalog, EventLog events, TimeProvider time, ILogger logger)
 {
     private const int AtOnce = 32;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -25,6 +26,8 @@ internal sealed partial class LeaseLoop(
 
     private readonly ConcurrentDictionary<UInt128, LeaseRefusal> _refusals = new();
     private readonly Dictionary<UInt128, Task> _underWay = [];
+    private readonly LostLeases _lost = new();
+    private readonly long _started = time.GetTimestamp();
 
     /// <summary>Changes whenever a refusal comes or goes.</summary>
     public Published<string> RefusalsChanged { get; } = new("");
@@ -42,6 +45,7 @@ internal sealed partial class LeaseLoop(
                 _underWay.Remove(done);
             }
 
+            IReadOnlySet<UInt128> lost = _lost.Find(set, catalog.Current.Current.View.Leases.Keys, ledger.Open?.Cluster.Epoch ?? 1, time.GetElapsedTime(_started));
             foreach (AttachmentRecord record in set.Records.Values)
             {
                 if (record is { Local: true, Releasing: true })
@@ -56,7 +60,11 @@ internal sealed partial class LeaseLoop(
                     break;
                 }
 
-                if (!_underWay.ContainsKey(record.Id) && NeedsWork(record))
+                if (!_underWay.ContainsKey(record.Id) && lost.Contains(record.Id))
+                {
+                    _underWay[record.Id] = AdoptAsync(record, stoppingToken);
+                }
+                else if (!_underWay.ContainsKey(record.Id) && NeedsWork(record))
                 {
                     _underWay[record.Id] = record.Releasing ? ReleaseAsync(record, stoppingToken) : AcquireAsync(record, stoppingToken);
                 }
@@ -121,6 +129,48 @@ internal sealed partial class LeaseLoop(
         }
     }
 
+    // The log was recovered from a copy that did not have it. What has gone to another meanwhile cannot stay here.
+    private async Task AdoptAsync(AttachmentRecord record, CancellationToken token)
+    {
+        try
+        {
+            var command = new ReplicatedCommand.AdoptLost(
+                new AttachmentId(Uid.ToGuid(record.Id)),
+                new NetworkUid(Uid.ToGuid(record.Network)),
+                record.Name,
+                record.Mac,
+                Uid.ToGuid(catalog.Current.Current.Gossip.Members.Self.Value),
+                record.Address!);
+            switch (await proposals.ProposeAsync(command, Patience, token))
+            {
+                case ReplicatedResult.Granted:
+                    events.Add("AddressAdopted", $"{record.Address} of NIC {record.Name} was not in the recovered log and is now", self.Id.ToString(), record.NetworkName, ("attachment", record.Key));
+                    await Task.Delay(RetryPause, time, token);
+                    break;
+                case ReplicatedResult.Refused { Code: RefusalCode.NotFound }:
+                    await PoolOrPauseAsync(record.Network, token);
+                    break;
+                case ReplicatedResult.Refused refused:
+                    events.Add("AddressLost", $"NIC {record.Name} gives {record.Address} up and asks for another: {refused.Text}", self.Id.ToString(), record.NetworkName, ("attachment", record.Key));
+                    Log.Lost(logger, record.Name, record.NetworkName, record.Address!, refused.Text);
+                    table.Change(now => now.Records.TryGetValue(record.Id, out AttachmentRecord? present) && !present.Releasing
+                        ? present with { Address = null }
+                        : null);
+                    break;
+                default:
+                    break;
+            }
+        }
+        catch (Exception e) when (e is RefusedException or StorageException)
+        {
+            Log.Waiting(logger, record.Name, record.NetworkName, e.Message);
+        }
+        catch (OperationCanceledException) when (token.IsCancellationRequested)
+        {
+            // As above.
+        }
+    }
+
     /// <summary>
     /// Every question is an entry of the log, so it is not asked again and again: until the pool shows in the catalog, a
     /// second at most.
@@ -162,6 +212,9 @@ internal sealed partial class LeaseLoop(
 
     private static partial class Log
     {
+        [LoggerMessage(1213, LogLevel.Error, "NIC {Nic} on {Network} gives {Address} up and asks for another: {Cause}")]
+        public static partial void Lost(ILogger logger, string nic, string network, System.Net.IPAddress address, string cause);
+
         [LoggerMessage(1210, LogLevel.Warning, "NIC {Nic} on {Network} gets no address: {Cause}")]
         public static partial void Refused(ILogger logger, string nic, string network, string cause);
 
