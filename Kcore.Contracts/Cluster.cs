@@ -51,6 +51,12 @@ public sealed record ClusterReport
     /// <summary>The log index at which this node last compared its state with the leader's; null before the first time.</summary>
     public ulong? StateComparedAt { get; init; }
 
+    /// <summary>
+    /// Addresses that are held back because the cluster was recovered from a copy of its log that may lack the last grants; null when it was not, or when that is
+    /// finished, or when the serving node has no copy of the log.
+    /// </summary>
+    public long? HeldBack { get; init; }
+
     /// <summary>Empty when all is well; otherwise <c>kctl cluster status</c> exits with 9.</summary>
     public required ImmutableArray<string> Degraded { get; init; }
 }

@@ -8,6 +8,7 @@ namespace Kcore.Contracts;
 /// <item><c>GET /v1/status</c> → <see cref="StatusReport"/></item>
 /// <item><c>GET /v1/cluster</c> → <see cref="ClusterReport"/></item>
 /// <item><c>POST /v1/cluster/transfer-leader</c> <see cref="TransferLeaderRequest"/> → <see cref="ChangeReceipt"/></item>
+/// <item><c>POST /v1/cluster/recover-finalize</c> → <see cref="ChangeReceipt"/></item>
 /// <item><c>GET /v1/digest[?not=HEX]</c> → the catalog's digest as 16 hex digits; with <c>not</c>, as soon as it is another one, at the latest after 30 s</item>
 /// <item><c>GET /v1/networks[?all=true]</c> → array of <see cref="NetworkSummary"/>, sorted by name</item>
 /// <item><c>POST /v1/networks</c> <see cref="CreateNetworkRequest"/> → <see cref="ChangeReceipt"/></item>
@@ -38,6 +39,7 @@ public static class Routes
     public const string Status = "/v1/status";
     public const string Cluster = "/v1/cluster";
     public const string TransferLeader = "/v1/cluster/transfer-leader";
+    public const string RecoverFinalize = "/v1/cluster/recover-finalize";
     public const string Digest = "/v1/digest";
     public const string Networks = "/v1/networks";
     /// <summary>Below the path of a network.</summary>

@@ -127,8 +127,8 @@ internal static class Node
         ledger.Connect(cluster, catalog, proposals);
         var streams = new LedgerStreams(ledger, time);
 
-        var leases = new LeaseLoop(attachments, reserve, proposals, quorum, ledger, catalog, events, time, logger);
-        var reserves = new ReserveLoop(self, identity, catalog, attachments, reserve, proposals, quorum, events, time, logger);
+        var leases = new LeaseLoop(self, attachments, reserve, proposals, quorum, ledger, catalog, events, time, logger);
+        var reserves = new ReserveLoop(self, identity, catalog, ledger, attachments, reserve, proposals, quorum, events, time, logger);
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
         var upkeep = new UpkeepLoop(ledger, catalog, proposals, events, time, logger);
         var stores = new StoreLoop(self, cluster, catalog, ledger, proposals, time, NewRandom(), logger);

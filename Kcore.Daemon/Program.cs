@@ -4,6 +4,7 @@ using Kcore.Daemon;
 using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Hosting;
+using Kcore.Daemon.Ipam.Recovery;
 using Kcore.Daemon.Storage;
 
 return await CommandLine.InvokeAsync(args, async (file, flags, _) =>
@@ -54,5 +55,20 @@ return await CommandLine.InvokeAsync(args, async (file, flags, _) =>
 
         // Nobody but an operator mends a configuration, so the service is not started again; a full disk may get room.
         return e is StorageException ? Failure : CommandLine.UsageError;
+    }
+},
+(file, flags, asked) =>
+{
+    const int Failure = 1;
+    try
+    {
+        OfflineRecovery.Run(
+            DaemonOptions.Load(file, flags).Node.DataDir, new RecoverRequest(asked.Survivors, asked.Lost, asked.Show, asked.Yes), Console.Out);
+        return 0;
+    }
+    catch (Exception e) when (e is ConfigurationException or RecoveryRefusedException or StorageException)
+    {
+        Console.Error.WriteLine($"kcored recover: {e.Message}");
+        return e is ConfigurationException ? CommandLine.UsageError : Failure;
     }
 });

@@ -9,7 +9,7 @@ namespace Kcore.Ctl.Commands;
 internal static class ClusterCommands
 {
     public static Command Build(Func<ParseResult, Session> open) =>
-        new("cluster", "Look at and steer the cluster: its voters, its keys, who joins.") { Status(open), TransferLeader(open), Keys(open), RotateKey(open), Token(open), Join(open) };
+        new("cluster", "Look at and steer the cluster: its voters, its keys, who joins.") { Status(open), TransferLeader(open), RecoverFinalize(open), Keys(open), RotateKey(open), Token(open), Join(open) };
 
     public static Command BuildDiscover(Func<ParseResult, Session> open)
     {
@@ -50,6 +50,23 @@ internal static class ClusterCommands
                 body,
                 Replies.Json.ChangeReceipt,
                 (output, receipt) => output.WriteLine(Printable.Of($"node {receipt.Name} leads")),
+                r => r.Name);
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command RecoverFinalize(Func<ParseResult, Session> open)
+    {
+        var command = new Command("recover-finalize", "After kcored recover, when every node that still exists has joined: free the addresses that are held back.");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            byte[] body = session.Client.Post(Routes.RecoverFinalize);
+            session.Print(
+                body,
+                Replies.Json.ChangeReceipt,
+                (output, _) => output.WriteLine("the recovery is finished: what was held back is granted again, after all other addresses and a rest"),
                 r => r.Name);
             return (int)ExitCode.Done;
         });

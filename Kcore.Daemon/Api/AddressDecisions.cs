@@ -46,6 +46,18 @@ internal sealed class AddressDecisions(LocalNode self, CatalogHub catalog, Propo
         return new ReleasedOrphans(network.Name, [.. meant.Select(l => l.Address.ToString())]);
     }
 
+    /// <summary>Ends what a recovery holds back: nobody holds an address that the log does not know.</summary>
+    public async Task<ChangeReceipt> FinishRecoveryAsync(CancellationToken token)
+    {
+        if (await proposals.ProposeAsync(new ReplicatedCommand.FinishRecovery(), Patience, token) is ReplicatedResult.Refused refused)
+        {
+            throw new RefusedException(NicService.CodeOf(refused.Code), refused.Text, next: "kctl cluster status");
+        }
+
+        events.Add("RecoveryFinalized", "the addresses that were held back since the recovery are given again after a rest", self.Id.ToString());
+        return new ChangeReceipt("finalized", "Recovery", self.Name, self.Name);
+    }
+
     private static LeaseFact Held(string text, Network network, LeaseFact[] leases, CatalogSnapshot now)
     {
         if (!Ipv4Text.TryParse(text.Trim(), out IPAddress? address))

@@ -45,6 +45,8 @@ internal sealed class ApiEndpoints(
             TransferLeaderRequest request = await Body(context, ApiJson.Default.TransferLeaderRequest);
             await Reply(context, await cluster.TransferLeaderAsync(request, context.RequestAborted), ApiJson.Default.ChangeReceipt);
         });
+        routes.MapPost(Routes.RecoverFinalize, async context => await Reply(
+            context, await addresses.FinishRecoveryAsync(context.RequestAborted), ApiJson.Default.ChangeReceipt));
         routes.MapGet(Routes.Digest, DigestAsync);
         routes.MapGet(Routes.Plan, async context => await Reply(context, await plans.ReportAsync(context.RequestAborted), ApiJson.Default.PlanReport));
         routes.MapGet(Routes.Doctor, async context => await Reply(context, await doctor.ReportAsync(context.RequestAborted), ApiJson.Default.DoctorReport));

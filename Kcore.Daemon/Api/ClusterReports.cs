@@ -28,6 +28,7 @@ internal sealed class ClusterReports(LocalNode self, ClusterLoop cluster, Catalo
     public async Task<ClusterReport> ReportAsync(CancellationToken token)
     {
         LogSummary? told = await AskAsync(token);
+        long? heldBack = await HeldBackAsync(token);
         CatalogSnapshot now = catalog.Current.Current;
         QuorumView view = quorum.Current;
         Cluster.Consensus.ConsensusStatus? own = ledger.Status;
@@ -64,7 +65,8 @@ internal sealed class ClusterReports(LocalNode self, ClusterLoop cluster, Catalo
             Learners = learners,
             Observers = observers,
             StateComparedAt = ledger.Open?.State.Comparison?.Index,
-            Degraded = [.. Degraded(told, isQuorate, voters, now)],
+            HeldBack = heldBack,
+            Degraded = [.. Degraded(told, isQuorate, voters, now), .. Recovered(heldBack)],
         };
     }
 
@@ -163,6 +165,33 @@ internal sealed class ClusterReports(LocalNode self, ClusterLoop cluster, Catalo
     }
 
     private static string? NameOf(MemberId member, CatalogSnapshot now) => member.IsNone ? null : now.NameOf(new NodeId(Uid.FromGuid(member.NodeUid)));
+
+    private async Task<long?> HeldBackAsync(CancellationToken token)
+    {
+        if (ledger.Open is not { } open)
+        {
+            return null;
+        }
+
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(token);
+        limit.CancelAfter(LeaderPatience);
+        try
+        {
+            return await open.Loop.ReadAsync<long?>(() => open.State.RecoveredIndex == 0 ? null : open.State.HeldBack, limit.Token);
+        }
+        catch (Exception e) when (e is ProposeException || (e is OperationCanceledException && !token.IsCancellationRequested))
+        {
+            return null;
+        }
+    }
+
+    private static IEnumerable<string> Recovered(long? heldBack)
+    {
+        if (heldBack is { } count)
+        {
+            yield return $"the cluster was recovered and {count} addresses are held back: when every node that still exists has joined, kctl cluster recover-finalize frees them";
+        }
+    }
 
     private IEnumerable<string> Degraded(LogSummary? told, bool isQuorate, ImmutableArray<ClusterMember> voters, CatalogSnapshot now)
     {

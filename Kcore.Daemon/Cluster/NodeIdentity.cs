@@ -113,6 +113,15 @@ internal sealed partial class NodeIdentity
     public void JoinCluster(ClusterRef cluster) =>
         _meta.Set((ClusterKey, Uid.FromGuid(cluster.Id)), (EpochKey, (ulong)cluster.Epoch), (EverKey, 1UL));
 
+    /// <summary>While no daemon runs: who the node is and which cluster it is a member of. Null when it is of none, or out of it.</summary>
+    public static (Guid Node, ClusterRef Cluster)? RecordedMember(MetaStore meta) =>
+        meta.Id(UidKey) is { } uid && meta.Id(ClusterKey) is { } cluster && meta.Number(DepartureKey) is null or 0
+            ? (Uid.ToGuid(uid), new ClusterRef(Uid.ToGuid(cluster), (uint)(meta.Number(EpochKey) ?? 1)))
+            : null;
+
+    /// <summary>While no daemon runs: the node's cluster goes on in another epoch.</summary>
+    public static void RaiseClusterEpoch(MetaStore meta, uint epoch) => meta.Set((EpochKey, (ulong)epoch));
+
     /// <summary>
     /// Becomes another node, for the next start: another one runs with this identity, and it keeps it. What this copy says
     /// about cluster and NICs belongs to the other. Where members are is kept, and that this node founds no cluster.

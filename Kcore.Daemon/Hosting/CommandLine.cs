@@ -4,6 +4,9 @@ using System.CommandLine.Parsing;
 
 namespace Kcore.Daemon.Hosting;
 
+/// <summary>The flags of <c>kcored recover</c>.</summary>
+internal sealed record RecoverFlags(string[] Survivors, string[] Lost, bool Show, bool Yes);
+
 /// <summary>The flags of <c>kcored</c>, each mapped to the configuration key it is a spelling of.</summary>
 internal static class CommandLine
 {
@@ -35,7 +38,10 @@ internal static class CommandLine
     /// and the settings given as flags.
     /// </summary>
     /// <returns>The exit code; <see cref="UsageError"/> for a flag that does not exist.</returns>
-    public static Task<int> InvokeAsync(string[] args, Func<string?, Dictionary<string, string?>, CancellationToken, Task<int>> run)
+    public static Task<int> InvokeAsync(
+        string[] args,
+        Func<string?, Dictionary<string, string?>, CancellationToken, Task<int>> run,
+        Func<string?, Dictionary<string, string?>, RecoverFlags, int> recover)
     {
         var config = new Option<string?>("--config") { Description = $"Configuration file (YAML); default: {DefaultConfigFile} when it exists" };
         var disableVxlan = new Option<bool>("--disable-vxlan") { Description = "Take no part in overlays" };
@@ -73,6 +79,7 @@ internal static class CommandLine
             string? file = parsed.GetValue(config) ?? (File.Exists(DefaultConfigFile) ? DefaultConfigFile : null);
             return run(file, values, token);
         });
+        root.Subcommands.Add(BuildRecover(recover));
         ParseResult result = root.Parse(args);
         if (result.Action is not HelpAction && result.Errors is [ParseError first, ..])
         {
@@ -81,5 +88,32 @@ internal static class CommandLine
         }
 
         return result.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+    }
+
+    private static Command BuildRecover(Func<string?, Dictionary<string, string?>, RecoverFlags, int> recover)
+    {
+        var config = new Option<string?>("--config") { Description = $"Configuration file (YAML); default: {DefaultConfigFile} when it exists" };
+        var dataDirectory = new Option<string?>("--data-dir") { Description = "Directory of the durable state" };
+        var show = new Option<bool>("--show") { Description = "Only print how far this node's copy of the log goes" };
+        var survivors = new Option<string[]>("--survivor") { Description = "A node of the log whose disk exists, as its own --show prints it", HelpName = "NODE=TERM:INDEX" };
+        var lost = new Option<string[]>("--lost") { Description = "A node of the log whose disk is gone for good", HelpName = "NODE" };
+        var yes = new Option<bool>("--yes") { Description = "Do it; otherwise only say what would be done" };
+        var command = new Command("recover", "With the daemon stopped: have a cluster that lost the disks of most voters go on from this node's copy of its log.")
+        {
+            config, dataDirectory, show, survivors, lost, yes,
+        };
+        command.SetAction(parsed =>
+        {
+            var values = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
+            if (parsed.GetValue(dataDirectory) is { } directory)
+            {
+                values["Node:DataDir"] = directory;
+            }
+
+            string? file = parsed.GetValue(config) ?? (File.Exists(DefaultConfigFile) ? DefaultConfigFile : null);
+            return recover(file, values, new RecoverFlags(
+                parsed.GetValue(survivors) ?? [], parsed.GetValue(lost) ?? [], parsed.GetValue(show), parsed.GetValue(yes)));
+        });
+        return command;
     }
 }

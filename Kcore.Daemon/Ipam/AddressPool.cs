@@ -24,6 +24,9 @@ internal sealed class AddressPool
 
     private readonly SortedDictionary<ulong, AttachmentId> _holderByMac = [];
 
+    // Ordinals that nobody here was granted, and that voters who are lost may have granted.
+    private readonly SortedSet<long> _heldBack = [];
+
     public AddressPool(ReplicatedCommand.CreatePool spec, ulong createdIndex)
     {
         Spec = spec;
@@ -64,6 +67,9 @@ internal sealed class AddressPool
 
     public int ParkedCount => _parked.Count;
 
+    /// <summary>Ordinals that are not granted since a recovery, because somebody may hold them.</summary>
+    public IReadOnlyCollection<long> HeldBack => _heldBack;
+
     /// <summary>Addresses that may still be granted.</summary>
     public long Free =>
         _sequence.Count - Cursor - _reserved.Count(ordinal => ordinal >= Cursor) - _grantedAhead.Count - _parked.Keys.Count(ordinal => !WasGranted(ordinal)) + Returned.RestedCount;
@@ -97,6 +103,9 @@ internal sealed class AddressPool
         long ordinal = _sequence.OrdinalOf(address);
         return IsUnused(ordinal) || (Returned.IsRested(ordinal) && FirstUnused is null);
     }
+
+    /// <summary>True if it is not granted since a recovery, because somebody may hold it.</summary>
+    public bool IsHeldBack(uint address) => _heldBack.Contains(_sequence.OrdinalOf(address));
 
     /// <summary>True if it was given back, and is granted again only later.</summary>
     public bool IsReturned(uint address) => Returned.Contains(_sequence.OrdinalOf(address));
@@ -212,11 +221,88 @@ internal sealed class AddressPool
         }
     }
 
+    /// <summary>
+    /// How many of the addresses that were never granted are held back by a recovery: a quarter of the pool, at least 256, at most 65,536. Of a
+    /// small pool it is half of what is left at most, rounded up: the other half is there to be granted.
+    /// </summary>
+    public static long MarginOf(long size, long unused) => Math.Min(Math.Clamp(size / 4, 256, 65_536), (unused + 1) / 2);
+
+    /// <summary>Holds back what voters that are lost may have granted: the next addresses in order, and all that may be granted a second time.</summary>
+    /// <param name="index">Of the recovery.</param>
+    /// <param name="reserves">Addresses that the lost voters may have granted to reserves of nodes, from the top of the subnet.</param>
+    public void SkipAhead(ulong index, long reserves)
+    {
+        ChangedIndex = index;
+        _heldBack.UnionWith(Returned.TakeAll());
+
+        // Its node may have told the lost voters what became of it, and forgotten.
+        foreach (long ordinal in _parked.Keys.ToArray())
+        {
+            Retire(_sequence.AddressAt(ordinal), index);
+            _heldBack.Add(ordinal);
+        }
+
+        for (long more = Math.Min(reserves, Size / 2); more > 0 && Highest is { } top; more--)
+        {
+            _heldBack.Add(top);
+            _grantedAhead.Add(top);
+        }
+
+        MoveCursor();
+        long unused = _sequence.Count - Cursor - _reserved.Count(ordinal => ordinal >= Cursor) - _grantedAhead.Count;
+        long left = MarginOf(Size, unused);
+        while (left > 0)
+        {
+            if (IsUnused(Cursor))
+            {
+                _heldBack.Add(Cursor);
+                left--;
+            }
+
+            _grantedAhead.Remove(Cursor);
+            Cursor++;
+        }
+
+        MoveCursor();
+    }
+
+    /// <summary>Leaves an address with the NIC that has it, although it was not granted here; false if it may be another's.</summary>
+    public bool TryAdopt(uint address, ulong mac, AttachmentId holder, ulong index)
+    {
+        long ordinal = _sequence.OrdinalOf(address);
+        if (ordinal < 0 || !(_heldBack.Remove(ordinal) || IsUnused(ordinal)))
+        {
+            return false;
+        }
+
+        ChangedIndex = index;
+        _holderByMac.Add(mac, holder);
+        if (ordinal >= Cursor)
+        {
+            _grantedAhead.Add(ordinal);
+            MoveCursor();
+        }
+
+        return true;
+    }
+
+    /// <summary>Nobody holds what is held back: it is granted again one day, as if it had been released now.</summary>
+    public void GiveBackHeld(ulong index)
+    {
+        ChangedIndex = index;
+        foreach (long ordinal in _heldBack)
+        {
+            Returned.TryAdd(ordinal, index);
+        }
+
+        _heldBack.Clear();
+    }
+
     /// <summary>Has all that was granted and is not held granted again one day, as if it had been released now.</summary>
     /// <returns>True if there is any.</returns>
     public bool Reclaim(IEnumerable<uint> held, ulong index)
     {
-        HashSet<long> kept = [.. held.Select(_sequence.OrdinalOf), .. _reserved, .. _parked.Keys];
+        HashSet<long> kept = [.. held.Select(_sequence.OrdinalOf), .. _reserved, .. _parked.Keys, .. _heldBack];
         int before = Returned.RestingCount;
         for (long ordinal = 0; ordinal < Cursor; ordinal++)
         {
@@ -278,6 +364,18 @@ internal sealed class AddressPool
         && !_reserved.Contains(ordinal)
         && !Returned.Contains(ordinal)
         && _parked.TryAdd(ordinal, new Parking(nodeUid, grantIndex));
+
+    /// <summary>Puts back what a snapshot held; false if it can't be true.</summary>
+    /// <param name="ordinals">What is held back.</param>
+    /// <param name="held">The addresses that NICs have.</param>
+    public bool TryRestoreHeldBack(IEnumerable<long> ordinals, IReadOnlySet<uint> held) => ordinals.All(ordinal =>
+        ordinal >= 0
+        && ordinal < _sequence.Count
+        && WasGranted(ordinal)
+        && !_reserved.Contains(ordinal)
+        && !Returned.Contains(ordinal)
+        && !held.Contains(_sequence.AddressAt(ordinal))
+        && _heldBack.Add(ordinal));
 
     /// <summary>Puts back a lease of a snapshot; false if it can't be true.</summary>
     public bool TryRestoreLease(uint address, ulong mac, AttachmentId holder)

@@ -150,6 +150,22 @@ public static class CommandCodec
                 writer.U64(back.GrantIndex);
                 writer.Flag(back.WasUsed);
                 break;
+            case ReplicatedCommand.Recover recover:
+                writer.U8(48);
+                writer.U32(recover.Epoch);
+                break;
+            case ReplicatedCommand.AdoptLost adopt:
+                writer.U8(49);
+                writer.Id(adopt.Attachment.Value);
+                writer.Id(adopt.Network.Value);
+                writer.Text(adopt.NicName);
+                WriteMac(writer, adopt.Mac);
+                writer.Id(adopt.NodeUid);
+                WriteAddress(writer, adopt.Address);
+                break;
+            case ReplicatedCommand.FinishRecovery:
+                writer.U8(50);
+                break;
             case ReplicatedCommand.JoinMesh join:
                 writer.U8(16);
                 writer.Id(join.NodeUid);
@@ -199,6 +215,10 @@ public static class CommandCodec
             44 => new ReplicatedCommand.UseReserve(
                 new AttachmentId(reader.Id()), new NetworkUid(reader.Id()), reader.Text(NameBytesMax), ReadMac(ref reader), reader.Id(), ReadAddress(ref reader), reader.U64()),
             45 => new ReplicatedCommand.ReturnReserve(new NetworkUid(reader.Id()), reader.Id(), ReadAddress(ref reader), reader.U64(), reader.Flag()),
+            48 => new ReplicatedCommand.Recover(reader.U32()),
+            49 => new ReplicatedCommand.AdoptLost(
+                new AttachmentId(reader.Id()), new NetworkUid(reader.Id()), reader.Text(NameBytesMax), ReadMac(ref reader), reader.Id(), ReadAddress(ref reader)),
+            50 => new ReplicatedCommand.FinishRecovery(),
             _ => null,
         };
         if (read is null || !reader.IsAtValidEnd)

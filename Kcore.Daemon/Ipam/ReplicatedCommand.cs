@@ -175,6 +175,32 @@ public abstract record ReplicatedCommand
     /// </param>
     public sealed record ReturnReserve(NetworkUid Network, Guid NodeUid, IPAddress Address, ulong GrantIndex, bool WasUsed) : ReplicatedCommand;
 
+    /// <summary>
+    /// The first entry of an epoch: the copy of the log that an operator goes on from may lack what the lost voters granted. The addresses they
+    /// would have granted next are held back, in every pool, until <see cref="FinishRecovery"/>. Repeating is success.
+    /// </summary>
+    /// <param name="Epoch">Larger than all before.</param>
+    public sealed record Recover(uint Epoch) : ReplicatedCommand;
+
+    /// <summary>
+    /// A NIC holds an address that the log knows nothing of: it was granted by voters that are lost. Answered like <see cref="Allocate"/>, and
+    /// refused when the address was granted to another since. Repeating is success.
+    /// </summary>
+    /// <param name="Attachment">The holder.</param>
+    /// <param name="Network">The pool.</param>
+    /// <param name="NicName">For people; up to 255 bytes of UTF-8.</param>
+    /// <param name="Mac">Six bytes, unicast, unique in the network.</param>
+    /// <param name="NodeUid">The node the NIC lives on.</param>
+    /// <param name="Address">What it holds.</param>
+    public sealed record AdoptLost(
+        AttachmentId Attachment, NetworkUid Network, string NicName, PhysicalAddress Mac, Guid NodeUid, IPAddress Address) : ReplicatedCommand;
+
+    /// <summary>
+    /// By the word of an operator: every NIC there is has been heard of since the recovery. What is still held back is granted again, after all other
+    /// addresses and after a rest. Repeating is success.
+    /// </summary>
+    public sealed record FinishRecovery : ReplicatedCommand;
+
     /// <summary>Has every member compute a hash of its state as it is after this entry. Answered with <see cref="ReplicatedResult.Hashed"/>.</summary>
     public sealed record HashState : ReplicatedCommand;
 

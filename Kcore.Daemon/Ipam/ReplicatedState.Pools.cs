@@ -39,6 +39,13 @@ public sealed partial class ReplicatedState
         }
 
         var pool = new AddressPool(create, index);
+
+        // The lost voters may have had it already, and granted from it.
+        if (_tables.RecoveredIndex != 0)
+        {
+            pool.SkipAhead(index, ReservesOf(pool));
+        }
+
         _tables.Pools.Add(create.Network, pool);
         _tables.WasUsed = true;
         return Change(Announce(pool));
@@ -122,7 +129,7 @@ public sealed partial class ReplicatedState
         {
             return Refuse(
                 RefusalCode.ResourceExhausted,
-                $"Network '{pool.Spec.Name}' ({pool.Spec.Subnet}) has no address left: {pool.Size} in all, {pool.LeaseCount} held, {(pool.ParkedCount > 0 ? $"{pool.ParkedCount} in the emergency reserves of the nodes, " : "")}{pool.Returned.RestingCount} rest before they are given again, the others were used and are not reused.");
+                $"Network '{pool.Spec.Name}' ({pool.Spec.Subnet}) has no address left: {pool.Size} in all, {pool.LeaseCount} held, {(pool.ParkedCount > 0 ? $"{pool.ParkedCount} in the emergency reserves of the nodes, " : "")}{pool.Returned.RestingCount} rest before they are given again, {(pool.HeldBack.Count > 0 ? $"{pool.HeldBack.Count} are held back until kctl cluster recover-finalize, " : "")}the others were used and are not reused.");
         }
 
         pool.Grant(address, mac, allocate.Attachment, index);
@@ -172,8 +179,9 @@ public sealed partial class ReplicatedState
     private static ReplicatedResult.Refused? RejectAge(ulong index, ulong? validUntil) =>
         validUntil < index ? new ReplicatedResult.Refused(
             RefusalCode.Unavailable, $"The request came at entry {index} and was valid until {validUntil}; ask again.")
+        // Also of a node that has not yet heard that the log was recovered, and was longer before.
         : validUntil > index + RequestLifetime ? new ReplicatedResult.Refused(
-            RefusalCode.InvalidArgument, $"The request came at entry {index} and would be valid until {validUntil}, which is further than releases are remembered.")
+            RefusalCode.Unavailable, $"The request came at entry {index} and would be valid until {validUntil}, which is further than releases are remembered.")
         : null;
 
     /// <param name="lease">Ends.</param>
@@ -216,6 +224,9 @@ public sealed partial class ReplicatedState
                 ? new ReplicatedResult.Refused(RefusalCode.FailedPrecondition, $"{wanted} is the gateway or excluded {where}.")
             : pool.IsParked(address)
                 ? new ReplicatedResult.Refused(RefusalCode.AlreadyExists, $"{wanted} is in the emergency reserve of a node {where}.")
+            : pool.IsHeldBack(address)
+                ? new ReplicatedResult.Refused(
+                    RefusalCode.AlreadyExists, $"{wanted} is held back {where} since the cluster was recovered: a NIC may have it; kctl cluster recover-finalize ends that.")
             : !pool.IsGrantable(address) && pool.IsReturned(address)
                 ? new ReplicatedResult.Refused(
                     RefusalCode.AlreadyExists, $"{wanted} was in use {where} and is given again only after {ReturnedAddresses.RestMillis / 60_000} minutes, when no other is left.")

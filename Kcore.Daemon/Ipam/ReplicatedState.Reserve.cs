@@ -10,7 +10,8 @@ namespace Kcore.Daemon.Ipam;
 // the holder reports the use (UseReserve); the holder gives it up, durably on its own disk first (ReturnReserve); or the
 // holder can't be believed any more, because it was removed or has lost its record of uses. Then the address may be in use
 // by a guest that runs on unseen, and it is retired: granted for ever, held by nobody, given again only if an operator has
-// the network's addresses reclaimed.
+// the network's addresses reclaimed. And a recovery ends all of them: the voters that are lost may have heard what became of
+// an address, so what was parked is held back, like all that they may have granted.
 public sealed partial class ReplicatedState
 {
     /// <summary>What a node has in reserve on a network.</summary>
@@ -50,7 +51,9 @@ public sealed partial class ReplicatedState
             _tables.ReserveHolders[grant.NodeUid] = grant.Holder;
         }
 
-        for (int have = pool.ParkedOf(grant.NodeUid).Count(); have < pool.Spec.Reserve; have++)
+        // Until a recovery is finished it is not known which of the addresses at the top are in use.
+        int most = _tables.RecoveredIndex == 0 ? pool.Spec.Reserve : 0;
+        for (int have = pool.ParkedOf(grant.NodeUid).Count(); have < most; have++)
         {
             if (pool.Park(grant.NodeUid, index) is not { } address)
             {

@@ -105,7 +105,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         // What ends things is still carried out after a dissolve; what begins them is not.
         if (DissolvedInto is { } target
             && decoded is ReplicatedCommand.CreatePool or ReplicatedCommand.Allocate or ReplicatedCommand.NodeAdd or ReplicatedCommand.JoinMesh
-                or ReplicatedCommand.GrantReserve or ReplicatedCommand.UseReserve)
+                or ReplicatedCommand.GrantReserve or ReplicatedCommand.UseReserve or ReplicatedCommand.AdoptLost)
         {
             return Refuse(RefusalCode.FailedPrecondition, $"This cluster dissolved itself into cluster {target:N}.");
         }
@@ -131,6 +131,9 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
             ReplicatedCommand.ReturnReserve back => Apply(index, back),
             ReplicatedCommand.HashState => HashState(index),
             ReplicatedCommand.CompareState compare => Apply(compare),
+            ReplicatedCommand.Recover recover => Apply(index, recover),
+            ReplicatedCommand.AdoptLost adopt => Apply(index, adopt),
+            ReplicatedCommand.FinishRecovery => FinishRecovery(index),
             _ => Refuse(RefusalCode.InvalidArgument, "The command is of no known kind."),
         };
     }

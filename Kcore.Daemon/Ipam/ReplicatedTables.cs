@@ -37,9 +37,12 @@ internal sealed record RemovedNode(Guid NodeUid, string Name, ulong Index);
 /// </summary>
 internal sealed class ReplicatedTables
 {
-    private const byte Version = 6;
+    private const byte Version = 7;
 
-    // Without the emergency reserve.
+    // Without what recoveries hold back.
+    private const byte UnrecoveredVersion = 6;
+
+    // Also without the emergency reserve.
     private const byte ReservelessVersion = 5;
 
     // Without the mesh.
@@ -89,6 +92,9 @@ internal sealed class ReplicatedTables
 
     /// <summary>By node: the name of the record in which it keeps what it has used of its emergency reserves.</summary>
     public SortedDictionary<Guid, Guid> ReserveHolders { get; } = [];
+
+    /// <summary>The index of the last recovery, until it is finished; else 0.</summary>
+    public ulong RecoveredIndex { get; set; }
 
     public byte[] Encode()
     {
@@ -170,6 +176,7 @@ internal sealed class ReplicatedTables
             writer.Id(holder);
         }
 
+        WriteRecovery(writer);
         return writer.ToArray();
     }
 
@@ -241,7 +248,8 @@ internal sealed class ReplicatedTables
         }
 
         return (version <= MeshlessVersion || Mesh.TryRead(ref reader, Nodes.ContainsKey))
-            && (!isParking || TryReadHolders(ref reader));
+            && (!isParking || TryReadHolders(ref reader))
+            && (version <= UnrecoveredVersion || TryReadRecovery(ref reader));
     }
 
     // Whoever has a reserve has a record of it.
@@ -275,6 +283,42 @@ internal sealed class ReplicatedTables
         for (int left = reader.Count(RowsMax, 32); left > 0; left--)
         {
             if (!pool.TryRestoreParked((long)reader.U64(), reader.Id(), reader.U64()))
+            {
+                return false;
+            }
+        }
+
+        return reader.IsValid;
+    }
+
+    private void WriteRecovery(FieldWriter writer)
+    {
+        writer.U64(RecoveredIndex);
+        foreach (AddressPool pool in Pools.Values)
+        {
+            writer.U32((uint)pool.HeldBack.Count);
+            foreach (long ordinal in pool.HeldBack)
+            {
+                writer.U64((ulong)ordinal);
+            }
+        }
+    }
+
+    private bool TryReadRecovery(ref FieldReader reader)
+    {
+        RecoveredIndex = reader.U64();
+        ILookup<NetworkUid, uint> held = Leases.Values.ToLookup(lease => lease.Network, lease => lease.Address);
+        foreach (AddressPool pool in Pools.Values)
+        {
+            var ordinals = new long[reader.Count(RowsMax, 8)];
+            for (int i = 0; i < ordinals.Length; i++)
+            {
+                ordinals[i] = (long)reader.U64();
+            }
+
+            if (!reader.IsValid
+                || (ordinals.Length > 0 && RecoveredIndex == 0)
+                || !pool.TryRestoreHeldBack(ordinals, held[pool.Spec.Network].ToHashSet()))
             {
                 return false;
             }

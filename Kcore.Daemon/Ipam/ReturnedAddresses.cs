@@ -36,6 +36,15 @@ internal sealed class ReturnedAddresses
     /// <summary>False if it is here already.</summary>
     public bool TryAdd(long ordinal, ulong index) => !_rested.Contains(ordinal) && _resting.TryAdd(ordinal, (index, null));
 
+    /// <summary>Takes all away, rested or not.</summary>
+    public long[] TakeAll()
+    {
+        long[] all = [.. _resting.Keys, .. _rested];
+        _resting.Clear();
+        _rested.Clear();
+        return all;
+    }
+
     public void Take(long ordinal)
     {
         if (ordinal == Next)

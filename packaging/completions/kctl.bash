@@ -33,7 +33,7 @@ _kctl() {
         node:leave) words='--force' ;;
         node:remove) words="--force $(kctl get nodes -o name 2>/dev/null)" ;;
         node:reset) words='--force --forget-key' ;;
-        cluster:) words='status transfer-leader keys rotate-key token join' ;;
+        cluster:) words='status transfer-leader recover-finalize keys rotate-key token join' ;;
         cluster:transfer-leader) words=$(kctl get nodes -o name 2>/dev/null) ;;
         cluster:rotate-key) words='--retire-after' ;;
         completion:) words='bash zsh fish' ;;

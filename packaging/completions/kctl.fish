@@ -31,7 +31,7 @@ for what in leave remove reset
 end
 complete -c kctl -n '__kctl_kind node remove' -a '(kctl get nodes -o name 2>/dev/null)'
 complete -c kctl -n '__kctl_kind node reset' -l forget-key
-complete -c kctl -n '__kctl_bare cluster' -a 'status transfer-leader keys rotate-key token join'
+complete -c kctl -n '__kctl_bare cluster' -a 'status transfer-leader recover-finalize keys rotate-key token join'
 complete -c kctl -n '__kctl_kind cluster transfer-leader' -a '(kctl get nodes -o name 2>/dev/null)'
 complete -c kctl -n '__kctl_kind cluster rotate-key' -l retire-after -x
 complete -c kctl -n '__kctl_bare completion' -a 'bash zsh fish'

@@ -93,6 +93,7 @@ internal sealed partial class ClusterLoop
             Socket = new SealedSocket(
                 parts.Options.GossipPort, parts.Identity.Id, parts.Identity.BootEpoch, parts.Ring, scope, parts.PeerKeys, parts.Time, started, _logger),
             Connector = parts.Connector,
+            Scope = scope,
             Store = parts.Catalog,
             Identity = parts.Identity,
             View = View,
@@ -157,6 +158,7 @@ internal sealed partial class ClusterLoop
                 resolveAt = Now() + SeedPace;
             }
 
+            _undecidedSince = parts.Ledger.Decides ? null : _undecidedSince ?? Now();
             StartAgainIfAsked();
             TakeCallers();
             await IntroduceTwinsAsync(token);
@@ -164,6 +166,12 @@ internal sealed partial class ClusterLoop
             {
                 RememberEnd(cluster);
                 return true;
+            }
+
+            if (parts.Identity.Cluster != cluster)
+            {
+                // It went over to a later epoch; what it says of itself stays.
+                return false;
             }
 
             await sightings.WaitAsync(MemberPace, parts.Time, token);
@@ -238,9 +246,31 @@ internal sealed partial class ClusterLoop
                 continue;
             }
 
-            if (other.Id == cluster.Id)
+            if (other == cluster)
             {
                 gossip.TryPost(new GossipInput.Contact(encounter.Endpoint));
+                continue;
+            }
+
+            if (other.Id == cluster.Id)
+            {
+                switch (MeetingRule.DecideEpochs(cluster.Epoch, parts.Ledger.Decides, other.Epoch, encounter.Hello.Decides))
+                {
+                    case MeetingOutcome.Follow when _undecidedSince is { } since && Now() - since >= UndecidedBeforeFollowing:
+                        if (await TryJoinAsync(encounter.Endpoint, token) is not null)
+                        {
+                            Log.Followed(_logger, cluster.Epoch, other.Epoch);
+                            return false;
+                        }
+
+                        break;
+                    case MeetingOutcome.Conflict:
+                        conflicts.Add($"this cluster was recovered in epoch {Math.Max(cluster.Epoch, other.Epoch)} while most voters of epoch {Math.Min(cluster.Epoch, other.Epoch)} still decide (node {encounter.Hello.Name} at {encounter.Endpoint})");
+                        break;
+                    default:
+                        break;
+                }
+
                 continue;
             }
 

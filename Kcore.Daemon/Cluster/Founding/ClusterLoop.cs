@@ -32,6 +32,10 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
     private static readonly TimeSpan SeekingPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan VirginPause = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan MemberPause = TimeSpan.FromSeconds(30);
+
+    /// <summary>A later epoch is followed only when the own one has decided nothing for this long: after a start its voters need a moment to find each other.</summary>
+    private static readonly TimeSpan UndecidedBeforeFollowing = TimeSpan.FromSeconds(10);
+
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
 
     /// <summary>Two that are introduced to each other meet within a few turns.</summary>
@@ -51,6 +55,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
     private ImmutableArray<Guid> _ended = [];
     private volatile GossipLoop? _gossip;
     private TimeSpan? _silencedAt;
+    private TimeSpan? _undecidedSince;
     private volatile bool _resetAsked;
 
     public Published<ClusterState> State { get; } = new(ClusterState.Initial);
@@ -118,7 +123,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
             ClusterRef cluster = parts.Identity.Cluster ?? await FindAsync(sightings, stoppingToken);
             await BeMemberAsync(cluster, sightings, stoppingToken);
-            if (parts.Identity.Departure == Departure.None)
+            if (parts.Identity.Departure == Departure.None && parts.Identity.Cluster == cluster)
             {
                 parts.Identity.LeaveCluster();
                 parts.Catalog.RemoveRaftOrigin();
@@ -200,6 +205,7 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
         _ended)
     {
         BootNonce = parts.Identity.BootNonce,
+        Decides = State.Current.Phase == ClusterPhase.Member && parts.Ledger.Decides,
     };
 
     private static HelloMessage ReadHello(ReadOnlyMemory<byte> body) => Guarded(() => HelloMessage.Decode(body.Span));
@@ -399,6 +405,9 @@ internal sealed partial class ClusterLoop(ClusterLoopParts parts)
 
         [LoggerMessage(1146, LogLevel.Warning, "This node is out of cluster {Cluster} ({Departure}); kctl node reset lets it join anew")]
         public static partial void Out(ILogger logger, Guid? cluster, Departure departure);
+
+        [LoggerMessage(1147, LogLevel.Warning, "The cluster was recovered: this node goes over from epoch {Old} to epoch {New}, with a new copy of the log")]
+        public static partial void Followed(ILogger logger, uint old, uint @new);
 
         [LoggerMessage(1145, LogLevel.Error, "ClusterConflict: this is cluster {Cluster}; {Other}. They keep working apart; move one side over")]
         public static partial void Conflict(ILogger logger, Guid cluster, string other);

@@ -37,12 +37,15 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
     /// <summary>The sender's cluster has removed the receiver.</summary>
     public bool Removed { get; init; }
 
+    /// <summary>The sender's cluster gives addresses out, as far as the sender can tell.</summary>
+    public bool Decides { get; init; }
+
     public ReadOnlyMemory<byte> Encode()
     {
         var buffer = new ArrayBufferWriter<byte>(96);
         var writer = new MessagePackWriter(buffer);
         writer.WriteMapHeader(
-            (Cluster is null ? 4 : 6) + (Twin is null ? 0 : 1) + (Known is null ? 0 : 2) + (Ended.IsDefaultOrEmpty ? 0 : 1) + (Removed ? 1 : 0));
+            (Cluster is null ? 4 : 6) + (Twin is null ? 0 : 1) + (Known is null ? 0 : 2) + (Ended.IsDefaultOrEmpty ? 0 : 1) + (Removed ? 1 : 0) + (Decides ? 1 : 0));
         writer.WriteUInt64(1);
         writer.WriteString(Name);
         writer.WriteUInt64(2);
@@ -89,6 +92,12 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
             writer.WriteBoolean(true);
         }
 
+        if (Decides)
+        {
+            writer.WriteUInt64(12);
+            writer.WriteBoolean(true);
+        }
+
         return buffer.WrittenMemory;
     }
 
@@ -96,7 +105,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
     public static HelloMessage Decode(ReadOnlySpan<byte> bytes)
     {
         string name = "";
-        bool virgin = false, removed = false;
+        bool virgin = false, removed = false, decides = false;
         Guid? cluster = null;
         uint epoch = 0;
         uint? knownEpoch = null;
@@ -128,6 +137,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
                 case 9: knownEpoch = reader.ReadUInt32(); break;
                 case 10: knownNonce = reader.ReadUInt64(); break;
                 case 11: removed = reader.ReadBoolean(); break;
+                case 12: decides = reader.ReadBoolean(); break;
                 default: reader.Skip(); break;
             }
         }
@@ -141,6 +151,7 @@ internal sealed record HelloMessage(string Name, ClusterRef? Cluster, bool Virgi
         {
             BootNonce = nonce,
             Removed = removed,
+            Decides = decides,
             Twin = twin is { Port: > 0 } ? twin : null,
             Known = knownEpoch is { } e && knownNonce is { } n ? new KnownStart(e, n) : null,
         };

@@ -14,6 +14,11 @@ internal interface IClusterLedger
     /// <summary>The cluster has removed the node, as far as this node knows.</summary>
     bool IsRemoved(NodeId node);
 
+    /// <summary>
+    /// The cluster gives addresses out, as far as this node can tell: its log has a leader, or where it has no part in the log most voters are alive.
+    /// </summary>
+    bool Decides { get; }
+
     /// <summary>Id of the store this node will make when it becomes a member: it is admitted together with it.</summary>
     Guid NextStore { get; }
 

@@ -10,6 +10,9 @@ internal enum MeetingOutcome
 
     /// <summary>Both have given something out: neither may end by itself.</summary>
     Conflict,
+
+    /// <summary>The same cluster went on in a later epoch, and ours decides nothing any more: this node goes over to it.</summary>
+    Follow,
 }
 
 /// <summary>
@@ -18,6 +21,16 @@ internal enum MeetingOutcome
 /// </summary>
 internal static class MeetingRule
 {
+    /// <summary>
+    /// One cluster in two epochs: an operator had it go on from one copy of its log, because most voters had lost theirs. If these do decide in
+    /// the older epoch, that was a mistake, and what both have given out cannot be merged.
+    /// </summary>
+    public static MeetingOutcome DecideEpochs(uint mine, bool mineDecides, uint other, bool otherDecides) =>
+        mine == other ? MeetingOutcome.Nothing
+        : mine < other ? (mineDecides ? MeetingOutcome.Conflict : MeetingOutcome.Follow)
+        : otherDecides ? MeetingOutcome.Conflict
+        : MeetingOutcome.Nothing;
+
     public static MeetingOutcome Decide(Guid mine, bool mineVirgin, Guid other, bool otherVirgin)
     {
         if (mine == other)

@@ -5,6 +5,7 @@ using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
 using Kcore.Gossip;
+using Kcore.Gossip.Wire.Sealing;
 using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Cluster.Members;
@@ -25,6 +26,7 @@ internal sealed partial class GossipLoop : IDisposable
     private readonly GossipCore _core;
     private readonly SealedSocket _socket;
     private readonly PeerConnector _connector;
+    private readonly ClusterScope _scope;
     private readonly NodeIdentity _identity;
     private readonly IGossipObserver _observer;
     private readonly TimeProvider _time;
@@ -47,6 +49,7 @@ internal sealed partial class GossipLoop : IDisposable
         _core = parts.Core;
         _socket = parts.Socket;
         _connector = parts.Connector;
+        _scope = parts.Scope;
         _identity = parts.Identity;
         _observer = parts.Observer;
         _time = parts.Time;
@@ -84,11 +87,13 @@ internal sealed partial class GossipLoop : IDisposable
     }
 
     /// <summary>Serves a gossip stream that a peer opened.</summary>
+    /// <exception cref="InvalidDataException">The peer is of another cluster or epoch.</exception>
     public async Task ServeStreamAsync(NodeId peer, ReadOnlyMemory<byte> body, Func<ReadOnlyMemory<byte>, bool, ValueTask> reply, CancellationToken token)
     {
+        ReadOnlyMemory<byte> request = ScopedRequest.Decode(_scope, body);
         long stream = Interlocked.Increment(ref _nextServerStream);
         var answer = new OpenAnswer(Channel.CreateUnbounded<(ReadOnlyMemory<byte>, bool)>(new UnboundedChannelOptions { SingleReader = true }));
-        await EnqueueAsync(new Work(new GossipInput.StreamRequest(stream, peer, body), null, answer), token);
+        await EnqueueAsync(new Work(new GossipInput.StreamRequest(stream, peer, request), null, answer), token);
         bool whole = false;
         try
         {
@@ -305,7 +310,7 @@ internal sealed partial class GossipLoop : IDisposable
     {
         try
         {
-            await foreach ((NodeId peer, StreamFrame frame) in _connector.RequestAsync(open.Endpoint, StreamKind.Gossip, open.Body, token))
+            await foreach ((NodeId peer, StreamFrame frame) in _connector.RequestAsync(open.Endpoint, StreamKind.Gossip, ScopedRequest.Encode(_scope, open.Body), token))
             {
                 if (peer != open.To)
                 {

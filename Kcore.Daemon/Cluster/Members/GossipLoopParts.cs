@@ -3,6 +3,7 @@ using Kcore.Daemon.Cluster.Trust;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
 using Kcore.Gossip;
+using Kcore.Gossip.Wire.Sealing;
 using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Cluster.Members;
@@ -15,6 +16,9 @@ internal sealed record GossipLoopParts
     public required SealedSocket Socket { get; init; }
 
     public required PeerConnector Connector { get; init; }
+
+    /// <summary>Which cluster, in which epoch: only who is of the same is spoken with on streams.</summary>
+    public required ClusterScope Scope { get; init; }
 
     public required CatalogStore Store { get; init; }
 

@@ -20,7 +20,16 @@ internal sealed record LeaseRefusal(RefusalCode Code, string Text);
 /// on the table, so that a crash, a lost answer or a missing quorum only delays.
 /// </summary>
 internal sealed partial class LeaseLoop(
-    AttachmentTable table, ReserveStore reserve, ProposalClient proposals, QuorumSight quorum, ClusterLedger ledger, CatalogHub catalog, EventLog events, TimeProvider time, ILogger logger)
+    LocalNode self,
+    AttachmentTable table,
+    ReserveStore reserve,
+    ProposalClient proposals,
+    QuorumSight quorum,
+    ClusterLedger ledger,
+    CatalogHub catalog,
+    EventLog events,
+    TimeProvider time,
+    ILogger logger)
 {
     private const int AtOnce = 32;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -31,6 +40,8 @@ internal sealed partial class LeaseLoop(
 
     private readonly ConcurrentDictionary<UInt128, LeaseRefusal> _refusals = new();
     private readonly Dictionary<UInt128, Task> _underWay = [];
+    private readonly LostLeases _lost = new();
+    private readonly long _started = time.GetTimestamp();
 
     /// <summary>Changes whenever a refusal comes or goes.</summary>
     public Published<string> RefusalsChanged { get; } = new("");
@@ -48,6 +59,7 @@ internal sealed partial class LeaseLoop(
                 _underWay.Remove(done);
             }
 
+            IReadOnlySet<UInt128> lost = _lost.Find(set, catalog.Current.Current.View.Leases.Keys, ledger.Open?.Cluster.Epoch ?? 1, time.GetElapsedTime(_started));
             foreach (AttachmentRecord record in set.Records.Values)
             {
                 if (record is { Local: true, Releasing: true })
@@ -62,7 +74,11 @@ internal sealed partial class LeaseLoop(
                     break;
                 }
 
-                if (!_underWay.ContainsKey(record.Id) && NeedsWork(record, set))
+                if (!_underWay.ContainsKey(record.Id) && record.Grant is null && lost.Contains(record.Id))
+                {
+                    _underWay[record.Id] = AdoptAsync(record, stoppingToken);
+                }
+                else if (!_underWay.ContainsKey(record.Id) && NeedsWork(record, set))
                 {
                     _underWay[record.Id] = record.Releasing ? ReleaseAsync(record, stoppingToken)
                         : record.Grant is { } grant ? ReportAsync(record, grant, stoppingToken)
@@ -165,7 +181,8 @@ internal sealed partial class LeaseLoop(
 
     private bool TryReserve(AttachmentRecord record)
     {
-        if (!reserve.Current.Current.HasAny(record.Network))
+        // Of another epoch: it has ended, and the record of it will be.
+        if (!reserve.Current.Current.HasAny(record.Network) || ledger.Open is { Cluster.Epoch: var epoch } && epoch != reserve.Epoch)
         {
             return false;
         }
@@ -217,12 +234,59 @@ internal sealed partial class LeaseLoop(
                         ("attachment", record.Key));
                     break;
 
+                // It was granted before a recovery, which ended all reserves.
+                case ReplicatedResult.Refused when ledger.Open is { Cluster.Epoch: > 1 }:
+                    await AdoptAsync(record, token);
+                    break;
+
                 // The guest has the address and keeps it: nobody else gets it. What stands in the way may go, or the user detaches the NIC.
                 case ReplicatedResult.Refused refused:
                     _refusals[record.Id] = new LeaseRefusal(refused.Code, refused.Text);
                     RefusalsChanged.Replace(record.Key);
                     Log.NotCommitted(logger, record.Address!, record.Name, record.NetworkName, refused.Text);
                     await Task.Delay(RefusedPause, time, token);
+                    break;
+                default:
+                    break;
+            }
+        }
+        catch (Exception e) when (e is RefusedException or StorageException)
+        {
+            Log.Waiting(logger, record.Name, record.NetworkName, e.Message);
+        }
+        catch (OperationCanceledException) when (token.IsCancellationRequested)
+        {
+            // As above.
+        }
+    }
+
+    // The log was recovered from a copy that did not have it. What has gone to another meanwhile cannot stay here.
+    private async Task AdoptAsync(AttachmentRecord record, CancellationToken token)
+    {
+        try
+        {
+            var command = new ReplicatedCommand.AdoptLost(
+                new AttachmentId(Uid.ToGuid(record.Id)),
+                new NetworkUid(Uid.ToGuid(record.Network)),
+                record.Name,
+                record.Mac,
+                Uid.ToGuid(catalog.Current.Current.Gossip.Members.Self.Value),
+                record.Address!);
+            switch (await proposals.ProposeAsync(command, Patience, token))
+            {
+                case ReplicatedResult.Granted:
+                    events.Add("AddressAdopted", $"{record.Address} of NIC {record.Name} was not in the recovered log and is now", self.Id.ToString(), record.NetworkName, ("attachment", record.Key));
+                    await Task.Delay(RetryPause, time, token);
+                    break;
+                case ReplicatedResult.Refused { Code: RefusalCode.NotFound }:
+                    await PoolOrPauseAsync(record.Network, token);
+                    break;
+                case ReplicatedResult.Refused refused:
+                    events.Add("AddressLost", $"NIC {record.Name} gives {record.Address} up and asks for another: {refused.Text}", self.Id.ToString(), record.NetworkName, ("attachment", record.Key));
+                    Log.Lost(logger, record.Name, record.NetworkName, record.Address!, refused.Text);
+                    table.Change(now => now.Records.TryGetValue(record.Id, out AttachmentRecord? present) && !present.Releasing
+                        ? present with { Address = null, Grant = null }
+                        : null);
                     break;
                 default:
                     break;
@@ -264,15 +328,15 @@ internal sealed partial class LeaseLoop(
     {
         try
         {
-            Guid self = Uid.ToGuid(catalog.Current.Current.Gossip.Members.Self.Value);
+            Guid node = Uid.ToGuid(self.Id.Value);
             var network = new NetworkUid(Uid.ToGuid(record.Network));
             if (record.Grant is { } grant)
             {
                 // Before the release, which forgets the attachment: the address was used, whether or not the log heard of it.
-                await proposals.ProposeAsync(new ReplicatedCommand.ReturnReserve(network, self, record.Address!, grant, WasUsed: true), Patience, token);
+                await proposals.ProposeAsync(new ReplicatedCommand.ReturnReserve(network, node, record.Address!, grant, WasUsed: true), Patience, token);
             }
 
-            var command = new ReplicatedCommand.Release(new AttachmentId(Uid.ToGuid(record.Id)), self, network);
+            var command = new ReplicatedCommand.Release(new AttachmentId(Uid.ToGuid(record.Id)), node, network);
             ReplicatedResult result = await proposals.ProposeAsync(command, Patience, token);
             if (result is ReplicatedResult.Refused refused)
             {
@@ -294,6 +358,9 @@ internal sealed partial class LeaseLoop(
 
     private static partial class Log
     {
+        [LoggerMessage(1215, LogLevel.Error, "NIC {Nic} on {Network} gives {Address} up and asks for another: {Cause}")]
+        public static partial void Lost(ILogger logger, string nic, string network, System.Net.IPAddress address, string cause);
+
         [LoggerMessage(1210, LogLevel.Warning, "NIC {Nic} on {Network} gets no address: {Cause}")]
         public static partial void Refused(ILogger logger, string nic, string network, string cause);
 

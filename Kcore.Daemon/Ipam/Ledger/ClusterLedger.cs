@@ -72,6 +72,25 @@ internal sealed partial class ClusterLedger(
 
     public Guid? DissolvedInto => _open?.State.DissolvedInto ?? DissolvedInGossip;
 
+    public bool Decides
+    {
+        get
+        {
+            if (Status is { Fault: ConsensusFault.None } status && (status.Voters.Contains(status.Self) || status.Learners.Contains(status.Self)))
+            {
+                return !status.Leader.IsNone;
+            }
+
+            if (_catalog?.Current.Current is not { } now)
+            {
+                return false;
+            }
+
+            NodeId[] voters = [.. now.View.Voters];
+            return voters.Count(v => now.Gossip.Members.Find(v) is { Status: MemberStatus.Alive }) > voters.Length / 2;
+        }
+    }
+
     public bool IsRemoved(NodeId node) => _catalog?.Current.Current.View.Removals.ContainsKey(node) ?? false;
 
     /// <summary>What is open, or null.</summary>
@@ -256,6 +275,18 @@ internal sealed partial class ClusterLedger(
                 found = null;
             }
 
+            if (found is not null && found.Epoch > cluster.Epoch)
+            {
+                throw new IOException($"it is in epoch {found.Epoch} and this node in epoch {cluster.Epoch}: kcored recover was interrupted; run it again");
+            }
+
+            if (found is not null && found.Epoch < cluster.Epoch)
+            {
+                // Its votes and terms are of another history. Kept aside: it may hold what the recovered log lacks.
+                SetAside("outgrown");
+                found = null;
+            }
+
             if (found is null)
             {
                 RaftStore.Join(files, NewStore(cluster));
@@ -310,7 +341,7 @@ internal sealed partial class ClusterLedger(
     {
         try
         {
-            SetAside();
+            SetAside("damaged");
             _isCorrupt = false;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -319,10 +350,10 @@ internal sealed partial class ClusterLedger(
         }
     }
 
-    // Kept, and only the latest: what is damaged may still be evidence of what was promised.
-    private void SetAside()
+    // Kept, and only the latest: it may still be evidence of what was promised.
+    private void SetAside(string name)
     {
-        string aside = Path.Combine(directory, "damaged");
+        string aside = Path.Combine(directory, name);
         if (Directory.Exists(aside))
         {
             Directory.Delete(aside, recursive: true);
@@ -348,7 +379,7 @@ internal sealed partial class ClusterLedger(
         [LoggerMessage(1203, LogLevel.Warning, "The log in {Directory} is not this node's of this cluster and is removed")]
         public static partial void Foreign(ILogger logger, string directory);
 
-        [LoggerMessage(1204, LogLevel.Warning, "The damaged log was set aside as {Path}; this node asks the cluster for a new copy")]
+        [LoggerMessage(1204, LogLevel.Warning, "The log was set aside as {Path}; this node asks the cluster for a new copy")]
         public static partial void SetAside(ILogger logger, string path);
 
         [LoggerMessage(1205, LogLevel.Information, "Before stopping, the leader's seat went to {Leader}")]

@@ -94,6 +94,9 @@ internal sealed record ReserveBook(Guid Holder, ImmutableSortedDictionary<(UInt1
     public ReserveBook GivenUp(UInt128 network) =>
         this with { Rows = Rows.SetItems(Rows.Where(r => r.Value.Network == network && r.Value.Use == ReserveUse.Available).Select(r => KeyValuePair.Create(r.Key, r.Value with { Use = ReserveUse.GivenUp }))) };
 
+    /// <summary>A recovery has ended all grants: what no NIC has is forgotten.</summary>
+    public ReserveBook Ended() => this with { Rows = Rows.RemoveRange(Rows.Where(r => r.Value.Use != ReserveUse.Used).Select(r => r.Key)) };
+
     /// <summary>The log knows what became of it.</summary>
     public ReserveBook Settled(ReserveRow row) => this with { Rows = Rows.Remove((row.Network, row.Address)) };
 

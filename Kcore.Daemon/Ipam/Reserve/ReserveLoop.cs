@@ -14,7 +14,7 @@ namespace Kcore.Daemon.Ipam.Reserve;
 /// them. It alone asks and settles, one after the other: an answer that was computed before an end can never be heard after it.
 /// </summary>
 internal sealed partial class ReserveLoop(
-    LocalNode self, NodeIdentity identity, CatalogHub catalog, AttachmentTable attachments, ReserveStore store, ProposalClient proposals, QuorumSight quorum, EventLog events, TimeProvider time, ILogger logger)
+    LocalNode self, NodeIdentity identity, CatalogHub catalog, ClusterLedger ledger, AttachmentTable attachments, ReserveStore store, ProposalClient proposals, QuorumSight quorum, EventLog events, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -46,6 +46,13 @@ internal sealed partial class ReserveLoop(
 
     private async Task DoAsync(CancellationToken token)
     {
+        if (ledger.Open is { Cluster.Epoch: var epoch } && epoch != store.Epoch)
+        {
+            store.Enter(epoch);
+            _confirmed.Clear();
+            _notBefore.Clear();
+        }
+
         CatalogSnapshot now = catalog.Current.Current;
         bool isServing = identity is { Duty: Duty.Serving, Departure: Departure.None } && !self.VxlanDisabled;
         Dictionary<UInt128, int> wanted = now.View.Networks.Values

@@ -12,13 +12,17 @@ namespace Kcore.Daemon.Ipam.Reserve;
 internal sealed class ReserveStore
 {
     private const string HolderKey = "reserve.holder";
+    private const string EpochKey = "reserve.epoch";
 
     private readonly StateDatabase _database;
+    private readonly MetaStore _meta;
     private readonly Lock _turn = new();
 
     public ReserveStore(StateDatabase database, MetaStore meta)
     {
         _database = database;
+        _meta = meta;
+        Epoch = (uint)(meta.Number(EpochKey) ?? 1);
         List<(byte[] Holder, ReserveRow? Row)> stored = database.Read(c => SqlStatement.Query(
             c, "SELECT holder, network, address, grant_index, use, attachment FROM reserve", r => ((byte[])r.GetValue(0), Read(r))));
         if (meta.Id(HolderKey) is { } holder && stored.TrueForAll(r => r.Row is not null && r.Holder.AsSpan().SequenceEqual(Bytes(holder))))
@@ -35,6 +39,29 @@ internal sealed class ReserveStore
     }
 
     public Published<ReserveBook> Current { get; }
+
+    /// <summary>The epoch of the cluster in which all of it was granted.</summary>
+    public uint Epoch { get; private set; }
+
+    /// <summary>
+    /// The cluster was recovered: nothing that was granted before is used from now on. What NICs have stays, for the log is
+    /// to be told of it.
+    /// </summary>
+    /// <exception cref="StorageException">It is not known what happened; asking again is harmless.</exception>
+    public void Enter(uint epoch)
+    {
+        if (epoch == Epoch)
+        {
+            return;
+        }
+
+        Change(book => book.Ended());
+        lock (_turn)
+        {
+            _meta.Set((EpochKey, (ulong)epoch));
+            Epoch = epoch;
+        }
+    }
 
     /// <summary>
     /// Gives an attachment that has no address the highest available one, if there is any. It goes by another id from then on:

@@ -90,6 +90,41 @@ public sealed class RaftStore : IDisposable
     public static void Join(IFileLayer files, StoreIdentity identity, int segmentBytes = SegmentBytesDefault) =>
         Make(files, identity, segmentBytes, new LogBatch(new HardState(0, MemberId.None, 0), 0, 0, []));
 
+    /// <summary>
+    /// Has the store go on alone in another epoch: behind all it holds come <paramref name="recoverCommand"/> and a configuration with its member as
+    /// the only voter. The identity changes first: interrupted after that, nobody else of the new epoch exists with whom it could decide anything,
+    /// and this can be done again with another epoch.
+    /// </summary>
+    /// <param name="files">The directory.</param>
+    /// <param name="epoch">Larger than the store's.</param>
+    /// <param name="recoverCommand">For the state machine.</param>
+    /// <param name="segmentBytes">Size of new segments.</param>
+    /// <exception cref="CorruptStoreException">It lost something that was acknowledged.</exception>
+    /// <exception cref="StoreBusyException">Another process uses it.</exception>
+    /// <exception cref="InvalidOperationException">The store is in that epoch or a later one.</exception>
+    public static void Recover(IFileLayer files, uint epoch, ReadOnlyMemory<byte> recoverCommand, int segmentBytes = SegmentBytesDefault)
+    {
+        using RaftStore store = Open(files, segmentBytes);
+        if (store.Identity.Epoch >= epoch)
+        {
+            throw new InvalidOperationException($"The store is in epoch {store.Identity.Epoch}.");
+        }
+
+        IdentityFile.Write(files, store.Identity with { Epoch = epoch });
+        HardState state = store.InitialState.HardState;
+        ulong term = state.Term + 1;
+        ulong last = store.InitialState.Entries is [.., var entry] ? entry.Index : store.InitialState.Snapshot.Index;
+        byte[] configuration = ConfigurationCodec.Encode(Configuration.Of([store.Member]));
+        store._log.Append(new LogBatch(
+            new HardState(term, MemberId.None, state.Commit),
+            0,
+            0,
+            [
+                new RaftEntry(last + 1, term, RaftEntryKind.Command, recoverCommand),
+                new RaftEntry(last + 2, term, RaftEntryKind.Configuration, configuration),
+            ]));
+    }
+
     /// <summary>Opens a store and recovers what it holds.</summary>
     /// <param name="files">The directory.</param>
     /// <param name="segmentBytes">Size of new segments.</param>

@@ -49,7 +49,8 @@ public sealed class DaemonOptionsTests : IDisposable
             {
                 seen = DaemonOptions.Load(file, flags);
                 return Task.FromResult(0);
-            });
+            },
+            (_, _, _) => 99);
 
         Assert.Equal(0, code);
         Assert.NotNull(seen);

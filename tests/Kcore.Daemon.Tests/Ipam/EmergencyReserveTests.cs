@@ -251,9 +251,9 @@ public sealed class EmergencyReserveTests
     [Fact]
     public void A_snapshot_of_the_version_without_reserves_is_read()
     {
-        // From its end: no holders (4), no mesh (8), nothing retired, leased, deleted, parked, rested, resting (4 each), a cursor (8), the reserve (1).
+        // From its end: nothing held back (4) since no recovery (8), no holders (4), no mesh (8), nothing retired, leased, deleted, parked, rested, resting (4 each), a cursor (8), the reserve (1).
         byte[] now = Made(0).TakeSnapshot();
-        byte[] before = [5, .. now[1..^45], .. now[^44..^28], .. now[^24..^4]];
+        byte[] before = [5, .. now[1..^57], .. now[^56..^40], .. now[^36..^16]];
         var restored = new ReplicatedState();
         restored.Restore(before);
         Assert.Equal(now, restored.TakeSnapshot());
@@ -266,9 +266,9 @@ public sealed class EmergencyReserveTests
         Ask(state, A);
         byte[] whole = state.TakeSnapshot();
 
-        // Without the one holder at its end, and then with one of a node that is not there.
-        Assert.Throws<InvalidDataException>(() => new ReplicatedState().Restore((byte[])[.. whole[..^36], 0, 0, 0, 0]));
-        Assert.Throws<InvalidDataException>(() => new ReplicatedState().Restore((byte[])[.. whole[..^32], .. Commands.Id(77).ToByteArray(bigEndian: true), .. whole[^16..]]));
+        // Without the one holder before what is held back, and then with one of a node that is not there.
+        Assert.Throws<InvalidDataException>(() => new ReplicatedState().Restore((byte[])[.. whole[..^48], 0, 0, 0, 0, .. whole[^12..]]));
+        Assert.Throws<InvalidDataException>(() => new ReplicatedState().Restore((byte[])[.. whole[..^44], .. Commands.Id(77).ToByteArray(bigEndian: true), .. whole[^28..]]));
     }
 
     [Theory]
@@ -290,6 +290,57 @@ public sealed class EmergencyReserveTests
         Assert.Equal(RefusalCode.NotFound, Ask(state, A).Refusal().Code);
         Assert.IsType<ReplicatedResult.Done>(Do(state, new ReplicatedCommand.ReturnReserve(Network, Commands.Id(A), IPAddress.Parse("10.250.0.254"), 12, WasUsed: true)).Result);
     }
+
+    /// <summary>
+    /// The lost voters heard that A has used .254 and given .253 back, which B was granted then, and used: of that the copy knows
+    /// nothing. Both NICs keep their addresses, and nobody else gets one of these before an operator says so.
+    /// </summary>
+    [Fact]
+    public void A_recovery_ends_all_reserves_and_holds_back_what_was_in_them_and_what_may_have_been()
+    {
+        ReplicatedState state = Made(2);
+        Ask(state, A);
+        ApplyOutcome<ReplicatedResult, ReplicatedChange> recovered = Do(state, new ReplicatedCommand.Recover(2));
+        Assert.Equal(2, recovered.Changes.OfType<ReplicatedChange.ParkedRemoved>().Count());
+        Assert.Equal(0, state.Statistics(Network)!.Parked);
+
+        // Two that were parked, and two for each of the two nodes below them; then half of what is left, from the bottom.
+        Assert.Equal(2 + 4 + 124, state.HeldBack);
+        foreach (string top in new[] { "254", "253", "252", "251", "250", "249" })
+        {
+            Assert.Contains("recover-finalize", Do(state, Commands.Allocate(1, wanted: $"10.250.0.{top}")).Refusal().Text, StringComparison.Ordinal);
+        }
+
+        Assert.Equal("", Parked(Ask(state, A)));
+        Assert.Equal("10.250.0.254", Do(state, Adopt(60, A, ".254")).Address());
+        Assert.Equal("10.250.0.253", Do(state, Adopt(61, B, ".253")).Address());
+        byte[] snapshot = state.TakeSnapshot();
+        var restored = new ReplicatedState();
+        restored.Restore(snapshot);
+        Assert.Equal(snapshot, restored.TakeSnapshot());
+
+        Do(state, new ReplicatedCommand.FinishRecovery());
+        Assert.Equal(".248 .247", Parked(Ask(state, A)));
+    }
+
+    [Fact]
+    public void What_was_granted_before_a_recovery_is_not_taken_for_granted_after_it()
+    {
+        ReplicatedState state = Made(1);
+        Ask(state, A);
+        ReplicatedCommand.UseReserve use = Use(1, A, ".254", state);
+        ReplicatedCommand.ReturnReserve back = Back(A, ".254", wasUsed: false, state);
+        Do(state, new ReplicatedCommand.Recover(2));
+        Assert.Equal(RefusalCode.FailedPrecondition, Do(state, use).Refusal().Code);
+        Assert.Empty(Do(state, back).Changes);
+
+        // What its NIC has becomes a lease as any other that the copy lacks; after that the first word is as good as repeated.
+        Assert.Equal("10.250.0.254", Do(state, Adopt(1, A, ".254")).Address());
+        Assert.Equal("10.250.0.254", Do(state, use).Address());
+    }
+
+    private static ReplicatedCommand.AdoptLost Adopt(uint attachment, uint node, string address) =>
+        new(new AttachmentId(Commands.Id(attachment)), Network, $"nic-{attachment}", Commands.Mac(attachment), Commands.Id(node), IPAddress.Parse("10.250.0" + address));
 
     private static NetworkUid Network => new(Commands.Id(1));
 

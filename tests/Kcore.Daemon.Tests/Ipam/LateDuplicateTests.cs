@@ -46,8 +46,8 @@ public sealed class LateDuplicateTests
     {
         ReplicatedState state = Commands.Founded();
         state.Do(Commands.Pool());
-        Assert.Equal(RefusalCode.InvalidArgument, state.Do(Commands.AllocateUntil(1, 11 + Lifetime), 10).Refusal().Code);
-        Assert.Equal(RefusalCode.InvalidArgument, state.Do(Commands.AllocateUntil(1, ulong.MaxValue), 10).Refusal().Code);
+        Assert.Equal(RefusalCode.Unavailable, state.Do(Commands.AllocateUntil(1, 11 + Lifetime), 10).Refusal().Code);
+        Assert.Equal(RefusalCode.Unavailable, state.Do(Commands.AllocateUntil(1, ulong.MaxValue), 10).Refusal().Code);
         Assert.Equal("10.250.0.2", state.Do(Commands.AllocateUntil(1, 10 + Lifetime), 10).Address());
     }
 

@@ -37,6 +37,8 @@ internal static class AllocatorTargets
         new ReplicatedCommand.CompareState(20, UInt128.MaxValue),
         new ReplicatedCommand.NodeRemove(RaftTargets.Id(2).NodeUid, ReleaseLeases: true),
         new ReplicatedCommand.JoinMesh(RaftTargets.Id(2).NodeUid),
+        new ReplicatedCommand.Recover(2),
+        new ReplicatedCommand.AdoptLost(new AttachmentId(Uid(11)), new NetworkUid(Uid(3)), "web-05", Mac(5), RaftTargets.Id(2).NodeUid, new IPAddress([10, 88, 0, 11])),
         new ReplicatedCommand.DeletePool(new NetworkUid(Uid(6))),
         new ReplicatedCommand.Dissolve(Uid(7)),
     ];

@@ -70,6 +70,18 @@ public sealed class HistoryCheckerTests
     }
 
     [Fact]
+    public void A_violation_behind_many_releases_that_overlap_is_found_or_given_up_on_and_never_passes()
+    {
+        // Any of the releases may come before any other: there are 2^40 ways to the violation.
+        List<HistoryOperation> history = [.. Enumerable.Range(0, 40).Select(i => Grant((i * 2) + 1, $"n{i}", Order[i]))];
+        history.AddRange(Enumerable.Range(0, 40).Select(i =>
+            new HistoryOperation("net", AddressAction.Release, $"n{i}", null, 100 + i, 1000, AnswerKind.Released, null)));
+        Assert.Null(LinearizabilityChecker.FindViolation([.. history, Grant(1001, "next", Order[40])], _ => Order));
+        string? found = LinearizabilityChecker.FindViolation([.. history, Grant(1001, "heir", Order[7])], _ => Order, statesMax: 20_000);
+        Assert.Contains("20000 states", found, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_interval_checker_bears_a_long_history()
     {
         string[] order = [.. Enumerable.Range(0, 60_000).Select(n => $"10.{n >> 16}.{(n >> 8) & 255}.{n & 255}")];

@@ -21,9 +21,10 @@ public sealed class FaultTests(ITestOutputHelper output)
 
         await FaultCourse.VotersAsync(lan, 3);
         await using var course = new FaultCourse(lan, disks.Disks, new Random(1), output.WriteLine);
-        PhaseReport report = await course.RunAsync([Fault.Kill, Fault.FillDisk, Fault.Mute, Fault.Pause], TimeSpan.FromSeconds(2.5), clients: 8, operations: 200);
-        output.WriteLine($"{report.Operations} operations, {report.Granted} addresses, {report.Late} of them learnt late, {course.Restarts} restarts");
+        PhaseReport report = await course.RunAsync([Fault.Kill, Fault.FillDisk, Fault.Mute, Fault.Pause, Fault.HangDisk, .. FaultCourse.Possible.Where(f => f == Fault.SlowDisk)], TimeSpan.FromSeconds(2.5), clients: 8, operations: 200);
+        output.WriteLine($"{report.Operations} operations, {report.Granted} addresses, {report.Late} of them learnt late, {report.Released} released, {course.Restarts} restarts");
         Assert.Empty(report.Violations);
         Assert.True(report.Granted >= 60, $"only {report.Granted} addresses were given");
+        Assert.True(report.Released >= 20, $"only {report.Released} addresses were given back");
     }
 }

@@ -17,4 +17,10 @@ public enum Fault
 
     /// <summary>Its data directory has no byte left.</summary>
     FillDisk,
+
+    /// <summary>Each durable write to its data directory takes most of a second.</summary>
+    SlowDisk,
+
+    /// <summary>No write to its data directory ends.</summary>
+    HangDisk,
 }

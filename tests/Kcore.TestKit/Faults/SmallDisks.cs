@@ -33,7 +33,12 @@ public sealed class SmallDisks : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // A daemon keeps its directory's file system from going away.
+        // Who waits for a disk that hangs does not die, and a daemon keeps its directory's file system from going away.
+        foreach (SmallDisk disk in _disks)
+        {
+            await disk.WakeAsync();
+        }
+
         foreach (LanNode node in _lan.Nodes.Where(n => n.IsRunning))
         {
             await node.KillAsync();

@@ -8,17 +8,24 @@ namespace Kcore.TestKit.Histories;
 /// </summary>
 public static class LinearizabilityChecker
 {
+    private const int StatesMax = 2_000_000;
+
     /// <summary>Null if the history is linearizable, else what is wrong with it.</summary>
     /// <param name="history">All requests.</param>
     /// <param name="orderOf">The addresses of a network in the order in which they are granted.</param>
-    public static string? FindViolation(IEnumerable<HistoryOperation> history, Func<string, IReadOnlyList<string>> orderOf)
+    /// <param name="statesMax">
+    /// How many states of one network the search looks at before it says so and gives up. A correct allocator's history takes about as
+    /// many as it has requests; only one with a violation, many releases that overlap, or many requests without an answer takes more.
+    /// </param>
+    public static string? FindViolation(
+        IEnumerable<HistoryOperation> history, Func<string, IReadOnlyList<string>> orderOf, int statesMax = StatesMax)
     {
         foreach (IGrouping<string, HistoryOperation> network in history.GroupBy(operation => operation.Network, StringComparer.Ordinal))
         {
             // A lookup nobody got an answer to says nothing and changes nothing.
             HistoryOperation[] operations =
                 [.. network.Where(operation => operation is not { Action: AddressAction.Lookup, Answer: AnswerKind.Unknown })];
-            if (new Search(operations, orderOf(network.Key)).Run() is { } violation)
+            if (new Search(operations, orderOf(network.Key), statesMax).Run() is { } violation)
             {
                 return $"Network {network.Key} is not linearizable: {violation}";
             }
@@ -31,6 +38,7 @@ public static class LinearizabilityChecker
     {
         private readonly HistoryOperation[] _operations;
         private readonly AddressModel _model;
+        private readonly int _statesMax;
 
         // Calls and returns in time, as a doubly linked list around entry 0; a call knows its return.
         private readonly int[] _operationOf;
@@ -43,9 +51,10 @@ public static class LinearizabilityChecker
         private readonly HashSet<Visited> _visited = [];
         private int _unansweredLeft;
 
-        public Search(HistoryOperation[] operations, IReadOnlyList<string> order)
+        public Search(HistoryOperation[] operations, IReadOnlyList<string> order, int statesMax)
         {
             _operations = operations;
+            _statesMax = statesMax;
             _model = new AddressModel(order);
             _placed = new ulong[(operations.Length + 63) / 64];
             int count = (operations.Length * 2) + 1;
@@ -121,6 +130,11 @@ public static class LinearizabilityChecker
                 {
                     deepest = steps.Count;
                     stuck = $"after {steps.Count} of {_operations.Length} requests no place was found for {operation}";
+                }
+
+                if (_visited.Count > _statesMax)
+                {
+                    return $"no order was found in {_statesMax} states; {stuck}";
                 }
 
                 if (!steps.TryPop(out (int Call, Action Undo) last))

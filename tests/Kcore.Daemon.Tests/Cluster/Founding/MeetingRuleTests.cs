@@ -52,6 +52,17 @@ public sealed class MeetingRuleTests
             return left.Count == Math.Max(1, clusters.Count(c => !c.Virgin));
         }).QuickCheckThrowOnFailure();
 
+    [Theory]
+    [InlineData(1, false, 1, true, MeetingOutcome.Nothing)]
+    [InlineData(1, false, 2, true, MeetingOutcome.Follow)]
+    [InlineData(1, false, 2, false, MeetingOutcome.Follow)]
+    [InlineData(1, true, 2, true, MeetingOutcome.Conflict)]
+    [InlineData(2, true, 1, true, MeetingOutcome.Conflict)]
+    [InlineData(2, true, 1, false, MeetingOutcome.Nothing)]
+    [InlineData(2, false, 1, false, MeetingOutcome.Nothing)]
+    public void Of_two_epochs_of_one_cluster_the_older_follows_unless_it_decides(uint mine, bool mineDecides, uint other, bool otherDecides, object outcome) =>
+        Assert.Equal((MeetingOutcome)outcome, MeetingRule.DecideEpochs(mine, mineDecides, other, otherDecides));
+
     private static Arbitrary<(Guid Id, bool Virgin)[]> Clusters(int count) =>
         (from ids in Gen.ArrayOf(ArbMap.Default.GeneratorFor<Guid>(), count)
          from virgin in Gen.ArrayOf(ArbMap.Default.GeneratorFor<bool>(), count)

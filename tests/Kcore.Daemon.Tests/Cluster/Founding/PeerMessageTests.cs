@@ -20,7 +20,7 @@ public sealed class PeerMessageTests
     [Fact]
     public void A_hello_is_read_as_it_was_said()
     {
-        HelloMessage[] messages = [new("node-a", Home, true, Endpoint) { BootNonce = 77, Twin = new IPEndPoint(IPAddress.Loopback, 5) }, new("node-a", Home, true, Endpoint) { Known = new KnownStart(uint.MaxValue, 3) }, new("node-a", Home, true, Endpoint), new("node-a", Home, false, Endpoint) { Removed = true }, new("", null, false, Endpoint), new("node-a", Home with { Epoch = uint.MaxValue }, false, Endpoint)];
+        HelloMessage[] messages = [new("node-a", Home, true, Endpoint) { BootNonce = 77, Twin = new IPEndPoint(IPAddress.Loopback, 5) }, new("node-a", Home, true, Endpoint) { Known = new KnownStart(uint.MaxValue, 3) }, new("node-a", Home, true, Endpoint), new("node-a", Home, false, Endpoint) { Removed = true }, new("node-a", Home, false, Endpoint) { Decides = true }, new("", null, false, Endpoint), new("node-a", Home with { Epoch = uint.MaxValue }, false, Endpoint)];
 
         Assert.All(messages, m => Assert.Equal(m, HelloMessage.Decode(m.Encode().Span)));
     }

@@ -77,6 +77,7 @@ internal sealed class GossipPair : IAsyncDisposable
                 Core = new GossipCore(new GossipOptions(), self, new CatalogState(), new Random((int)id), TimeSpan.Zero),
                 Socket = new SealedSocket(Endpoint.Port, Id, 1, ring, scope, new PeerKeys(), time, started, NullLogger.Instance),
                 Connector = new PeerConnector(_tls, time),
+                Scope = scope,
                 Store = new CatalogStore(_test.Database),
                 Identity = identity,
                 View = View,

@@ -136,6 +136,26 @@ public sealed class ReserveStoreTests : IDisposable
 
     public void Dispose() => _test.Dispose();
 
+    [Fact]
+    public void A_recovery_of_the_cluster_ends_what_no_nic_has_also_after_a_restart()
+    {
+        (ReserveStore store, AttachmentTable table) = Open();
+        table.Change(_ => AttachmentTableTests.Record(1));
+        Fill(store);
+        store.Enter(1);
+        Assert.Equal(2, store.Current.Current.Rows.Count);
+        AttachmentRecord helped = store.Take(table, 1, _ => false)!;
+
+        store.Enter(2);
+        Assert.Equal(helped.Id, Assert.Single(store.Current.Current.Rows.Values).Attachment);
+        (ReserveStore again, _) = Open(_test.Reopen());
+        Assert.Equal(2u, again.Epoch);
+        Assert.Equal(store.Current.Current.Rows, again.Current.Current.Rows);
+        Fill(again);
+        again.Enter(2);
+        Assert.True(again.Current.Current.HasAny(1));
+    }
+
     private static void Fill(ReserveStore store) => store.Change(b => b.Told(1, [ReserveBookTests.Grant(254, 7), ReserveBookTests.Grant(253, 7)]));
 
     private (ReserveStore Store, AttachmentTable Table) Open(StateDatabase? database = null)
