@@ -265,6 +265,7 @@ internal sealed partial class DesiredStateBuilder
         Origin origin = new(network, nic.Name, $"NIC {nic.Name} on network {network}");
         string? reason =
             !DeviceName.IsUsable(nic.Device) ? $"\"{nic.Device}\" cannot be a device name"
+            : nic.Device.StartsWith(DerivedNames.TunnelNames, StringComparison.Ordinal) ? $"\"{nic.Device}\" is the name of a tunnel device"
             : !KernelFacts.IsGuestMac(nic.Mac) || nic.Mac.Equals(gatewayMac) ? "the MAC cannot be a guest's"
             : nic.Attachment is NicAttachment.Netns netns && !DeviceName.IsUsable(netns.InterfaceName)
                 ? $"\"{netns.InterfaceName}\" cannot be a device name"

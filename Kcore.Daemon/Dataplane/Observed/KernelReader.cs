@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using Kcore.Daemon.Catalog.Naming;
 using Kcore.Daemon.Dataplane.Apply;
 using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Daemon.Dataplane.Mesh;
@@ -122,7 +123,7 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
         {
             "bridge" when info.Name.StartsWith("kb", StringComparison.Ordinal) =>
                 new Link.Bridge(info.Name, info.Mtu, info.IsUp, info.Alias, mac),
-            "vxlan" when info.Name.StartsWith("vxlan", StringComparison.Ordinal) && info.Vxlan is { } v =>
+            "vxlan" when info.Name.StartsWith(DerivedNames.TunnelNames, StringComparison.Ordinal) && info.Vxlan is { } v =>
                 new Link.Vxlan(info.Name, info.Mtu, info.IsUp, info.Alias, mac, v.Vni, v.Port, v.Local, v.Learning, master),
             "vlan" when info.Vlan is { } v => new Link.Vlan(
                 info.Name, info.Mtu, info.IsUp, info.Alias,
