@@ -148,7 +148,8 @@ internal sealed partial class DataplaneLoop(
         using RouteSocket socket = home.OpenRoute();
         SysctlFiles sysctls = new(home, journal);
         using PacketSocket? packets = OpenPackets();
-        DataplanePass pass = new(new KernelReader(socket, sysctls, uplinks), new StepExecutor(home, socket, sysctls, uplinks, _nft), _nft);
+        using RulesetReader rulesets = new(home, _nft);
+        DataplanePass pass = new(new KernelReader(socket, sysctls, uplinks), new StepExecutor(home, socket, sysctls, uplinks, rulesets), rulesets);
         DataplaneIntent? intent = null;
         TimeSpan passAt = TimeSpan.Zero;
         TimeSpan fullAt = TimeSpan.Zero;
@@ -165,6 +166,11 @@ internal sealed partial class DataplaneLoop(
             }
 
             InputSnapshot inputs = _inputs.Take();
+            if (inputs.Everything || inputs.ForeignChanged || inputs.Changer is not null)
+            {
+                rulesets.Doubt();
+            }
+
             intent = inputs.Intent ?? intent;
             try
             {

@@ -9,9 +9,9 @@ namespace Kcore.Daemon.Dataplane;
 
 /// <summary>
 /// Look, plan, apply, and look again until nothing is left to do. Remembers what our tables looked like, because
-/// reading them starts a process.
+/// reading them may start a process.
 /// </summary>
-internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, NftProcess nft)
+internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, RulesetReader rulesets)
 {
     /// <summary>One is the rule; more are needed when a stranger acts in between or a device was reset by its new bridge.</summary>
     private const int RoundsMax = 4;
@@ -96,7 +96,7 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
 
         try
         {
-            _nft = await nft.ReadAsync(cancellationToken);
+            _nft = await rulesets.ReadAsync(cancellationToken);
             _nftKnown = true;
             return null;
         }
@@ -112,8 +112,8 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
     {
         try
         {
-            _foreign = await nft.ReadForeignAsync(cancellationToken);
-            _foreignError = nft.ReadLegacyTables() is { Length: > 0 } legacy
+            _foreign = await rulesets.ReadForeignAsync(cancellationToken);
+            _foreignError = rulesets.ReadLegacyTables() is { Length: > 0 } legacy
                 ? $"iptables-legacy has rules ({legacy}), which are not looked at: iptables-legacy -S shows them"
                 : null;
         }
