@@ -3,6 +3,7 @@ using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Apply;
 using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Daemon.Dataplane.Observed;
+using Kcore.Daemon.Dataplane.Plan;
 using Kcore.Netlink.Monitor;
 using Kcore.Netlink.Namespaces;
 using Kcore.Netlink.Route;
@@ -101,6 +102,63 @@ public sealed class PassTests
         Task<PassResult> FullAsync(OverlayIntent intent) => pass.RunAsync(
             DesiredStateBuilder.From(new DataplaneIntent(node.Self, [intent], [Intents.Vtep(2)])),
             readNft: true, readForeign: true, _ => TimeSpan.Zero, _ => { }, TimeSpan.Zero, CancellationToken.None);
+    }
+
+    [SkippableFact]
+    public async Task A_look_at_one_device_repairs_its_entries_and_a_MAC_that_moved_away_from_its_neighbour()
+    {
+        await using KernelLab lab = new();
+        LabNode node = lab.AddNode(1);
+        HomeNamespace home = new(NetworkNamespace.Named(node.Namespace));
+        using RouteSocket socket = home.OpenRoute();
+        SysctlFiles sysctls = new(home, SysctlJournal.Open(Path.Combine(lab.Folder, "sysctl.json")));
+        UplinkJournal uplinks = UplinkJournal.Open(Path.Combine(lab.Folder, "uplinks.json"));
+        using RulesetReader rulesets = new(home, new NftProcess(home, TimeProvider.System));
+        KernelReader reader = new(socket, sysctls, uplinks);
+        DataplanePass pass = new(reader, new StepExecutor(home, socket, sysctls, uplinks, rulesets), rulesets);
+        OverlayIntent overlay = LabNode.Overlay(Intents.Tap("a", 5), Intents.Tap("b", 6) with { Device = "tap-b" }) with { Peers = [LabNode.Peer(2)] };
+        DesiredState desired = DesiredStateBuilder.From(new DataplaneIntent(node.Self, [overlay, Other(overlay)], [Intents.Vtep(2)]));
+        await LookAsync(only: null);
+        await LookAsync(only: null);
+
+        int tunnel = socket.FindLink("vxlan14458")!.Index, a = socket.FindLink("tap-00000005")!.Index, b = socket.FindLink("tap-b")!.Index;
+        Remove(socket);
+        Assert.Contains(await LookAsync([tunnel]), s => s is DataplaneStep.AddFlood);
+
+        // The kernel tells of the port that a MAC goes to, and not of the one it leaves.
+        RouteBatch moved = new();
+        moved.ReplaceFdbLocal(b, overlay.LocalNics[0].Mac);
+        socket.Execute(moved).ThrowIfFailed();
+        Assert.Contains(await LookAsync([b]), s => s is DataplaneStep.SetBridgeEntry { Device: "tap-00000005" });
+
+        // A device that goes takes its entries along first; those of another made in its place are not its own.
+        KernelLab.Ip(node.Namespace, "link del vxlan14458");
+        Assert.Contains(await LookAsync([tunnel]), s => s is DataplaneStep.CreateLink { Device: "vxlan14458" });
+        KernelLab.Ip(node.Namespace, "link set tap-00000005 nomaster");
+        Assert.Contains(await LookAsync([a]), s => s is DataplaneStep.ChangeLink { Device: "tap-00000005" });
+
+        async Task<List<DataplaneStep>> LookAsync(int[]? only)
+        {
+            List<DataplaneStep> made = [];
+            PassResult result = await pass.RunAsync(
+                desired, readNft: only is null, readForeign: false, _ => TimeSpan.Zero, s => made.Add(s.Step), TimeSpan.Zero, CancellationToken.None, only);
+            Assert.True(result.Plan.IsEmpty && result.Failures.IsEmpty, PlanRenderer.Text(result.Plan));
+
+            // A fresh reader, which remembers nothing, finds nothing to do either.
+            Assert.True(Planner.Plan(desired, new KernelReader(socket, sysctls, uplinks).Read(desired, result.Nft)).IsEmpty);
+            return made;
+        }
+
+        static OverlayIntent Other(OverlayIntent like) => like with
+        {
+            Name = "other",
+            Uid = 77,
+            Vni = 14459,
+            Bridge = "kbr-other",
+            VxlanDevice = "vxlan14459",
+            Gateway = System.Net.IPAddress.Parse("10.89.0.1"),
+            LocalNics = [],
+        };
     }
 
     [SkippableFact]
