@@ -85,7 +85,7 @@ public sealed class PlannerTests
         Assert.Contains(plan.Steps, s => s is DataplaneStep.SetBridgeEntry { Entry.Port: "tap-00000002" });
         Assert.DoesNotContain(plan.Steps, s => s is DataplaneStep.DeleteBridgeEntry);
         Assert.Contains(plan.Steps, s => s is DataplaneStep.DeleteTunnelEntry { AlsoFromBridge: false });
-        Assert.Contains(plan.Steps, s => s is DataplaneStep.DeleteNeighbour);
+        Assert.DoesNotContain(plan.Steps, s => s is DataplaneStep.DeleteNeighbour or DataplaneStep.SetNeighbour);
     }
 
     [Fact]
