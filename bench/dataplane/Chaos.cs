@@ -79,7 +79,13 @@ internal static partial class Chaos
             if (node.Choose(random, Stopwatch.GetElapsedTime(begun)) is { } damage)
             {
                 long struck = Stopwatch.GetTimestamp();
-                damage.Strike();
+                if (Strike(damage) is { } missing)
+                {
+                    late.Add(string.Create(CultureInfo.InvariantCulture, $"{damage.Name} on {node.Name} after {Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s: nothing there to be broken ({missing})"));
+                    await Task.Delay(TimeSpan.FromSeconds(1));
+                    continue;
+                }
+
                 struck = Stopwatch.GetTimestamp() - ((Stopwatch.GetTimestamp() - struck) / 2);
                 while (!IsHealed(damage) && Stopwatch.GetElapsedTime(struck) < _giveUp)
                 {
@@ -134,6 +140,20 @@ internal static partial class Chaos
         Console.WriteLine($"  later than a second: {(late.Count == 0 ? "none" : string.Join("; ", late))}");
         Console.WriteLine($"  objects, ours and foreign, that differ from before: {(changed.Length == 0 ? "none" : string.Join("\n    ", changed.Prepend("")))}");
         return late.Count == 0 && changed.Length == 0 && canary is { Leak: null, Secret: > 0 } ? 0 : 1;
+    }
+
+    /// <summary>Null, or why it could not be done: what an earlier blow took away and is not back cannot be broken again.</summary>
+    private static string? Strike(Damage damage)
+    {
+        try
+        {
+            damage.Strike();
+            return null;
+        }
+        catch (Exception e) when (e is NetlinkException or CommandFailedException or InvalidOperationException)
+        {
+            return e.Message;
+        }
     }
 
     /// <summary>A device that is made anew may go between two questions about it.</summary>

@@ -125,7 +125,7 @@ internal sealed class DamagedNode : IDisposable
         yield return new("secret tunnel from an address in clear", ["secret local"], () => Ip($"link set {_secretTunnel} type vxlan local {_node.Address}"), () => _mesh.Equals(_socket.FindLink(_secretTunnel)?.Vxlan?.Local));
         yield return new("secret numbers taken from the filter", ["nft"], () => Nft("flush set inet kcore secret_vnis"), IsNft);
         yield return new("mesh down", ["mesh"], () => Ip("link set kwg0 down"), IsMesh);
-        yield return new("mesh without its address", ["mesh"], () => Ip($"addr flush dev kwg0"), IsMesh);
+        yield return new("mesh without its address", ["mesh"], () => Ip("addr flush dev kwg0"), IsMesh);
         yield return new("mesh's MTU", ["mesh"], () => Ip("link set kwg0 mtu 1300"), () => IsMesh() && _socket.FindLink("kwg0")?.Mtu == 1440);
         yield return new("mesh process killed", ["mesh"], KillMesh, () => IsMesh() && _socket.FindLink("kwg0")?.Index != _killed);
         yield return new("nft rule added", ["nft"], () => Nft("insert rule inet kcore input accept"), IsNft);
@@ -145,6 +145,11 @@ internal sealed class DamagedNode : IDisposable
     {
         _killed = Index("kwg0");
         int pid = _node.TunnelPidAsync().GetAwaiter().GetResult();
+        if (pid == 0)
+        {
+            throw new InvalidOperationException("the mesh has no process");
+        }
+
         Run("kill", $"-9 {pid}");
     }
 
