@@ -92,7 +92,7 @@ internal sealed class EntryComparison
         GoneNeighbours.AddRange(seen
             .Where(n => !wanted.Contains((n.Device, n.Address)) && !_links.IsGoing(n.Device))
             .OrderBy(n => n.Device, StringComparer.Ordinal).ThenBy(n => n.Address.ToString(), StringComparer.Ordinal)
-            .Select(n => new DataplaneStep.DeleteNeighbour(n, Gone("no NIC on another node has this address"))));
+            .Select(n => new DataplaneStep.DeleteNeighbour(n, Gone("no NIC has this address"))));
     }
 
     private void CompareForwarding()
