@@ -189,17 +189,21 @@ internal static partial class Chaos
     }
 
     /// <summary>
-    /// Without what a device made anew gets anew and nobody chose: its index, the MAC of our end of a guest's pair, and the kernel's
-    /// own multicast entries. Without processes and files too.
+    /// Without what a device made anew gets anew and nobody chose: its index, the MAC of our end of a guest's pair, the kernel's
+    /// own multicast entries, and the random link-local address of the mesh's device. Without processes and files too.
     /// </summary>
     private static async Task<SortedSet<string>> SnapshotAsync(LanNode node) => new(
         (await HostSnapshot.TakeAsync(node)).Lines
             .Where(l => !l.StartsWith("process", StringComparison.Ordinal) && !l.StartsWith("file", StringComparison.Ordinal) && !l.StartsWith("fdb 33:33:", StringComparison.Ordinal))
+            .Where(l => !MeshLinkLocal().IsMatch(l))
             .Select(l => PairMac().Replace(Index().Replace(l, " "), "${device}")),
         StringComparer.Ordinal);
 
     [GeneratedRegex(@" index \d+ ", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Index();
+
+    [GeneratedRegex(@"^address fe80:\S+ on kwg0$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex MeshLinkLocal();
 
     [GeneratedRegex(@"(?<device>^link kv-\S+ .*) mac \S+$|^fdb \S+ (?<device>dev kv-\S+) dst  master \S+ state permanent$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex PairMac();
