@@ -121,6 +121,10 @@ public sealed class PassTests
         await LookAsync(only: null);
         await LookAsync(only: null);
 
+        // Neighbours are none of the entries by which a bridge is known to be right.
+        KernelLab.Ip(node.Namespace, "neigh flush dev kbr-prod nud permanent");
+        Assert.Equal(2, (await LookAsync(only: null)).Count(s => s is DataplaneStep.SetNeighbour { Neighbour.Device: "kbr-prod" }));
+
         int tunnel = socket.FindLink("vxlan14458")!.Index, a = socket.FindLink("tap-00000005")!.Index, b = socket.FindLink("tap-b")!.Index;
         Remove(socket);
         Assert.Contains(await LookAsync([tunnel]), s => s is DataplaneStep.AddFlood);
