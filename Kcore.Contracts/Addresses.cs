@@ -32,6 +32,9 @@ public sealed record NetworkAddresses
     /// <summary><c>never</c> or <c>quarantine</c>; overlays only.</summary>
     public string? AddressReuse { get; init; }
 
+    /// <summary>Addresses every node is granted in advance, for attaches without quorum; overlays only.</summary>
+    public int? EmergencyReserve { get; init; }
+
     /// <summary>The address the next NIC gets; null when none is left.</summary>
     public string? Next { get; init; }
 
@@ -40,7 +43,15 @@ public sealed record NetworkAddresses
 
     /// <summary>By address.</summary>
     public required ImmutableArray<AddressLease> Leases { get; init; }
+
+    /// <summary>The emergency reserves of the nodes, by address.</summary>
+    public ImmutableArray<ParkedLease> Parked { get; init; } = [];
 }
+
+/// <summary>One address that only one node can give out, when there is no quorum.</summary>
+/// <param name="State"><c>parked</c>, or <c>used</c>: a NIC of the node has it, and the log does not know yet.</param>
+/// <param name="Nic">The NIC that has it; null while it is <c>parked</c>.</param>
+public sealed record ParkedLease(string Address, string Node, string NodeId, string State, string? Nic = null);
 
 /// <param name="Last">Equal to <paramref name="First"/> for one address.</param>
 /// <param name="Reason"><c>gateway</c> or <c>excluded</c>.</param>

@@ -48,6 +48,12 @@ public sealed record CreateNetworkRequest
     /// </summary>
     public string? AddressReuse { get; init; }
 
+    /// <summary>
+    /// Addresses from the top of the subnet that every node is granted in advance, for attaches while there is no quorum.
+    /// 0 to 64, and at most half of the subnet's. Null means 0. Only for <c>vxlan</c>.
+    /// </summary>
+    public int? EmergencyReserve { get; init; }
+
     /// <summary>Ports that go to the network's only NIC, unchanged. Only for <c>nat</c>.</summary>
     public ImmutableArray<int>? AllowedTcpPorts { get; init; }
 
@@ -140,6 +146,9 @@ public sealed record NetworkDetail
     /// <summary><c>never</c> or <c>quarantine</c>; overlays only.</summary>
     public string? AddressReuse { get; init; }
 
+    /// <summary>Addresses every node is granted in advance, for attaches without quorum; overlays only.</summary>
+    public int? EmergencyReserve { get; init; }
+
     /// <summary>Null until the address pool is committed.</summary>
     public PoolUsage? Addresses { get; init; }
 
@@ -151,7 +160,8 @@ public sealed record NetworkDetail
 
 /// <param name="Next">The address the next allocation gets; null when none is left.</param>
 /// <param name="Resting">Addresses that were given back and are given again later.</param>
-public sealed record PoolUsage(long Size, long Used, long Free, string? Next, long Resting = 0);
+/// <param name="Parked">Addresses in the emergency reserves of the nodes.</param>
+public sealed record PoolUsage(long Size, long Used, long Free, string? Next, long Resting = 0, long Parked = 0);
 
 /// <param name="State"><c>Ready</c>, <c>Pending</c> or <c>Failed</c>, as that node says of itself.</param>
 /// <param name="Health">Membership's view of the node: <c>alive</c>, <c>suspect</c>, <c>dead</c> or <c>left</c>.</param>

@@ -26,6 +26,7 @@ using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Ipam.Pools;
 using Kcore.Daemon.Ipam.Removal;
+using Kcore.Daemon.Ipam.Reserve;
 using Kcore.Daemon.Ipam.Upkeep;
 using Kcore.Daemon.Ipam.Voters;
 using Kcore.Daemon.Reconciliation;
@@ -73,6 +74,7 @@ internal static class Node
         var peerKeys = new PeerKeys();
         using var tls = new ClusterTls(ring, identity.Id.Value, time);
         var attachments = new AttachmentTable(database);
+        var reserve = new ReserveStore(database, meta);
         bool vxlanDisabled = IsVxlanDisabled(options.Dataplane, attachments.Current.Current, logger);
         var self = new LocalNode(identity.Id, name, vxlanDisabled, version);
         NodeLog.Starting(logger, version, name, identity.Id.ToString(), vxlanDisabled);
@@ -125,7 +127,8 @@ internal static class Node
         ledger.Connect(cluster, catalog, proposals);
         var streams = new LedgerStreams(ledger, time);
 
-        var leases = new LeaseLoop(attachments, proposals, ledger, catalog, time, logger);
+        var leases = new LeaseLoop(attachments, reserve, proposals, quorum, ledger, catalog, events, time, logger);
+        var reserves = new ReserveLoop(self, identity, catalog, attachments, reserve, proposals, quorum, events, time, logger);
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
         var upkeep = new UpkeepLoop(ledger, catalog, proposals, events, time, logger);
         var stores = new StoreLoop(self, cluster, catalog, ledger, proposals, time, NewRandom(), logger);
@@ -175,7 +178,7 @@ internal static class Node
         var statuses = new StatusReports(self, cluster, catalog, ledger, quorum, attachments, reports, services, gossipReports, time);
         var plans = new PlanReports(kernel);
         var clusterReports = new ClusterReports(self, cluster, catalog, ledger, route, quorum);
-        using var departures = new NodeDepartures(self, identity, cluster, catalog, attachments, proposals, quorum, clusterReports, feed, reports, events, time);
+        using var departures = new NodeDepartures(self, identity, cluster, catalog, attachments, reserve, proposals, quorum, clusterReports, feed, reports, events, time);
         var meshReports = new MeshReports(self, meshKeys, mesh, events);
         var endpoints = new ApiEndpoints(
             networks,
@@ -221,6 +224,7 @@ internal static class Node
             keyLoop.RunAsync(token),
             catalog.RunAsync(token),
             leases.RunAsync(token),
+            reserves.RunAsync(token),
             pools.RunAsync(token),
             upkeep.RunAsync(token),
             stores.RunAsync(token),

@@ -24,9 +24,10 @@ internal static class CreateNetwork
         var exclude = new Option<string[]>("--exclude") { Description = "vxlan: A or A-B, addresses never given out; repeatable", HelpName = "RANGE" };
         var encryption = new Option<string?>("--encryption") { Description = "vxlan: none (default) or wireguard", HelpName = "HOW" };
         var reuse = new Option<string?>("--address-reuse") { Description = "vxlan: never (default), or quarantine: addresses given back are given again after all others and 10 minutes", HelpName = "RULE" };
+        var reserve = new Option<int?>("--emergency-reserve") { Description = "vxlan: addresses from the top of the subnet granted to every node in advance, for attaches without quorum (default 0)", HelpName = "COUNT" };
         var wait = new Option<bool>("--wait") { Description = "return when every live node says it is ready" };
         var timeout = new Option<string?>("--timeout") { Description = "how long --wait waits (default 60s)", HelpName = "DURATION" };
-        var command = new Command("network", "Create a network.") { name, type, externalIp, gatewayIp, netmask, vlan, enableNat, noNat, target, uplink, publish, exclude, reuse, encryption, wait, timeout };
+        var command = new Command("network", "Create a network.") { name, type, externalIp, gatewayIp, netmask, vlan, enableNat, noNat, target, uplink, publish, exclude, reuse, reserve, encryption, wait, timeout };
         command.Aliases.Add("networks");
         command.SetAction(parsed => (int)Run(
             open(parsed),
@@ -45,6 +46,7 @@ internal static class CreateNetwork
                 Publish = parsed.GetValue(publish) is { Length: > 0 } rules ? [.. rules] : null,
                 Encryption = parsed.GetValue(encryption),
                 AddressReuse = parsed.GetValue(reuse),
+                EmergencyReserve = parsed.GetValue(reserve),
                 Exclude = parsed.GetValue(exclude) is { Length: > 0 } ranges ? [.. ranges] : null,
             },
             parsed.GetValue(wait) ? Durations.Parse(parsed.GetValue(timeout) ?? "60s") : null));

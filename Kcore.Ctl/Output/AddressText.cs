@@ -28,6 +28,12 @@ internal static class AddressText
             labels.Add("Resting", $"{addresses.Resting}");
         }
 
+        ImmutableArray<ParkedLease> parked = [.. addresses.Parked.OrEmpty().Where(p => p is not null)];
+        if (addresses.EmergencyReserve is { } reserve and > 0)
+        {
+            labels.Add("Emergency reserve", $"{reserve} for each node, {parked.Length} parked");
+        }
+
         labels.Add("Reserved", string.Join(", ", addresses.Reserved.OrEmpty().Where(r => r is not null).Select(Reserved)));
         if (leases.Count(l => l.State == "orphaned") is > 0 and var orphaned)
         {
@@ -36,14 +42,14 @@ internal static class AddressText
 
         labels.Write(output);
         output.WriteLine();
-        if (leases.IsEmpty)
+        if (leases.IsEmpty && parked.IsEmpty)
         {
             output.WriteLine("No address is held.");
             return;
         }
 
         ImmutableArray<Column> columns = [new("ADDRESS", 16), new("NIC", 16), new("NODE", 12), new("MAC", 17), new("STATE", 8)];
-        Table.Write(output, wide ? [.. columns, new Column("NODE ID", 32), new Column("ATTACHMENT", 32)] : columns, leases.Select(l => Row(l, wide)));
+        Table.Write(output, wide ? [.. columns, new Column("NODE ID", 32), new Column("ATTACHMENT", 32)] : columns, leases.Select(l => Row(l, wide)).Concat(parked.Select(p => Row(p, wide))));
     }
 
     private static string Reserved(ReservedRange range) =>
@@ -53,5 +59,11 @@ internal static class AddressText
     {
         ImmutableArray<string> row = [lease.Address ?? "", lease.Nic ?? "", lease.Node ?? "", lease.Mac ?? "", lease.State ?? ""];
         return wide ? [.. row, lease.NodeId ?? "", lease.AttachmentId ?? ""] : row;
+    }
+
+    private static ImmutableArray<string> Row(ParkedLease parked, bool wide)
+    {
+        ImmutableArray<string> row = [parked.Address ?? "", parked.Nic ?? "-", parked.Node ?? "", "-", parked.State ?? ""];
+        return wide ? [.. row, parked.NodeId ?? "", "-"] : row;
     }
 }

@@ -84,6 +84,11 @@ internal static class NetworkText
             {
                 labels.Add("Resting addresses", $"{pool.Resting}");
             }
+
+            if (network.EmergencyReserve is { } reserve and > 0)
+            {
+                labels.Add("Emergency reserve", $"{reserve} for each node, {pool.Parked} parked");
+            }
         }
 
         ImmutableArray<NetworkNode> nodes = network.Nodes.OrEmpty();

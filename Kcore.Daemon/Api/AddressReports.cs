@@ -54,7 +54,7 @@ internal static class AddressReports
         LeaseFact[] leases = [.. now.View.Leases.Values.Where(l => l.Network == network.Uid)];
         return Report(
             network,
-            new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString(), pool.Resting),
+            new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString(), pool.Resting, pool.Parked),
             leases.Select(l => (l.Address, new AddressLease(
                 l.Address.ToString(),
                 l.NicName,
@@ -66,7 +66,21 @@ internal static class AddressReports
         {
             AddressReuse = NetworkSpec.NameOf(network.Spec.Reuse),
             Orphaned = leases.Count(l => l.Orphaned),
+            EmergencyReserve = network.Spec.EmergencyReserve,
+            Parked = [.. Parked(network, now)],
         };
+    }
+
+    private static IEnumerable<ParkedLease> Parked(Network network, CatalogSnapshot now)
+    {
+        ILookup<(NodeId, IPAddress), string> used = now.View.NicsOf(network.Uid)
+            .Where(n => n.Fact.Address is not null)
+            .ToLookup(n => (n.Node, n.Fact.Address!), n => n.Fact.Name);
+        foreach (ParkedFact parked in now.View.Parked.Where(p => p.Network == network.Uid).OrderBy(p => p.Address.GetAddressBytes(), ByLengthThenBytes))
+        {
+            string? nic = used[(parked.Node, parked.Address)].FirstOrDefault();
+            yield return new ParkedLease(parked.Address.ToString(), now.NameOf(parked.Node), parked.Node.ToString(), nic is null ? "parked" : "used", nic);
+        }
     }
 
     /// <summary>A nat network has no pool: its node gives the addresses and states them with the NICs.</summary>

@@ -84,9 +84,10 @@ internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Publish
             Encryption = overlay ? spec.EncryptionName : null,
             Mtu = Mtu(network, parent, link, now),
             AddressReuse = overlay ? NetworkSpec.NameOf(spec.Reuse) : null,
+            EmergencyReserve = overlay ? spec.EmergencyReserve : null,
             Addresses = spec.Type == NetworkType.Nat ? AddressReports.LocalUsage(network, now)
                 : pool is null ? null
-                : new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString(), pool.Resting),
+                : new PoolUsage(pool.Size, pool.Used, pool.Free, pool.Next?.ToString(), pool.Resting, pool.Parked),
             Nodes =
             [
                 .. (string.IsNullOrWhiteSpace(targetNode) ? copies : [network])

@@ -18,6 +18,10 @@ internal sealed class AddressPool
     // Ordinals at or after the cursor that were granted on request.
     private readonly SortedSet<long> _grantedAhead = [];
 
+    // Ordinals in the reserve of a node. What was never granted before is at or after the cursor, which waits for it: so an
+    // address that comes back unused is as if it had never gone.
+    private readonly SortedDictionary<long, Parking> _parked = [];
+
     private readonly SortedDictionary<ulong, AttachmentId> _holderByMac = [];
 
     public AddressPool(ReplicatedCommand.CreatePool spec, ulong createdIndex)
@@ -55,8 +59,14 @@ internal sealed class AddressPool
     /// <summary>Empty for ever where addresses are never reused and none was reclaimed.</summary>
     public ReturnedAddresses Returned { get; } = new();
 
+    /// <summary>By ordinal.</summary>
+    public IEnumerable<(long Ordinal, Parking Parking)> Parked => _parked.Select(row => (row.Key, row.Value));
+
+    public int ParkedCount => _parked.Count;
+
     /// <summary>Addresses that may still be granted.</summary>
-    public long Free => _sequence.Count - Cursor - _reserved.Count(ordinal => ordinal >= Cursor) - _grantedAhead.Count + Returned.RestedCount;
+    public long Free =>
+        _sequence.Count - Cursor - _reserved.Count(ordinal => ordinal >= Cursor) - _grantedAhead.Count - _parked.Keys.Count(ordinal => !WasGranted(ordinal)) + Returned.RestedCount;
 
     /// <summary>What the next grant without a wish gets, or null when there is none.</summary>
     public uint? Next => (FirstUnused ?? Returned.Next) is { } ordinal ? _sequence.AddressAt(ordinal) : null;
@@ -127,11 +137,86 @@ internal sealed class AddressPool
         }
     }
 
+    /// <summary>What a node has in reserve, from the top of the subnet downwards.</summary>
+    public IEnumerable<(uint Address, ulong GrantIndex)> ParkedOf(Guid nodeUid) => _parked
+        .Where(row => row.Value.NodeUid == nodeUid)
+        .Select(row => (Address: _sequence.AddressAt(row.Key), row.Value.GrantIndex))
+        .OrderByDescending(row => row.Address);
+
+    public bool IsParked(uint address) => _parked.ContainsKey(_sequence.OrdinalOf(address));
+
+    public bool IsParked(uint address, Guid nodeUid, ulong grantIndex) =>
+        _parked.TryGetValue(_sequence.OrdinalOf(address), out Parking? parking) && parking == new Parking(nodeUid, grantIndex);
+
+    public uint AddressAt(long ordinal) => _sequence.AddressAt(ordinal);
+
+    /// <summary>
+    /// Parks one address more for a node: the highest that was never given out, else the highest that has rested. At most
+    /// half of the pool is parked; the other half stays for those who can ask.
+    /// </summary>
+    /// <returns>The address, or null when there is none.</returns>
+    public uint? Park(Guid nodeUid, ulong index)
+    {
+        if (_parked.Count >= Size / 2 || Highest is not { } ordinal)
+        {
+            return null;
+        }
+
+        Returned.Take(ordinal);
+        _parked.Add(ordinal, new Parking(nodeUid, index));
+        ChangedIndex = index;
+        return _sequence.AddressAt(ordinal);
+    }
+
+    /// <summary>A parked address goes to a NIC whose MAC nobody here has.</summary>
+    public void Use(uint address, ulong mac, AttachmentId holder, ulong index)
+    {
+        Retire(address, index);
+        _holderByMac.Add(mac, holder);
+    }
+
+    /// <summary>A parked address that no NIC ever had may be granted again: at once, or as before where it was given back once.</summary>
+    public void Unpark(uint address, ulong index)
+    {
+        ChangedIndex = index;
+        long ordinal = _sequence.OrdinalOf(address);
+        _parked.Remove(ordinal);
+        if (WasGranted(ordinal))
+        {
+            Returned.TryAdd(ordinal, index);
+        }
+    }
+
+    /// <summary>
+    /// A parked address counts as granted from now on and as held by nobody: it is given again only when somebody says so.
+    /// </summary>
+    public void Retire(uint address, ulong index)
+    {
+        ChangedIndex = index;
+        long ordinal = _sequence.OrdinalOf(address);
+        _parked.Remove(ordinal);
+        if (!WasGranted(ordinal))
+        {
+            _grantedAhead.Add(ordinal);
+            MoveCursor();
+        }
+    }
+
+    /// <summary>A NIC had the parked address and has it no more: as if a lease of it had ended.</summary>
+    public void Spend(uint address, ulong index)
+    {
+        Retire(address, index);
+        if (Spec.Reuse == AddressReuse.Quarantine)
+        {
+            Returned.TryAdd(_sequence.OrdinalOf(address), index);
+        }
+    }
+
     /// <summary>Has all that was granted and is not held granted again one day, as if it had been released now.</summary>
     /// <returns>True if there is any.</returns>
     public bool Reclaim(IEnumerable<uint> held, ulong index)
     {
-        HashSet<long> kept = [.. held.Select(_sequence.OrdinalOf), .. _reserved];
+        HashSet<long> kept = [.. held.Select(_sequence.OrdinalOf), .. _reserved, .. _parked.Keys];
         int before = Returned.RestingCount;
         for (long ordinal = 0; ordinal < Cursor; ordinal++)
         {
@@ -186,6 +271,14 @@ internal sealed class AddressPool
         Returned.TryRestore(cursor, _sequence.Count, resting, rested, clock)
         && Returned.Resting.Select(row => row.Ordinal).Concat(Returned.Rested).All(ordinal => WasGranted(ordinal) && !_reserved.Contains(ordinal));
 
+    /// <summary>Puts back a parked address of a snapshot; false if it can't be true.</summary>
+    public bool TryRestoreParked(long ordinal, Guid nodeUid, ulong grantIndex) =>
+        ordinal >= 0
+        && ordinal < _sequence.Count
+        && !_reserved.Contains(ordinal)
+        && !Returned.Contains(ordinal)
+        && _parked.TryAdd(ordinal, new Parking(nodeUid, grantIndex));
+
     /// <summary>Puts back a lease of a snapshot; false if it can't be true.</summary>
     public bool TryRestoreLease(uint address, ulong mac, AttachmentId holder)
     {
@@ -193,10 +286,31 @@ internal sealed class AddressPool
         return ordinal >= 0
             && WasGranted(ordinal)
             && !Returned.Contains(ordinal)
+            && !_parked.ContainsKey(ordinal)
             && _holderByMac.TryAdd(mac, holder);
     }
 
-    private bool IsUnused(long ordinal) => ordinal >= Cursor && !_reserved.Contains(ordinal) && !_grantedAhead.Contains(ordinal);
+    // The last ordinal is the lowest address of the subnet.
+    private long? Highest
+    {
+        get
+        {
+            for (long ordinal = _sequence.Count - 2; ordinal >= Cursor; ordinal--)
+            {
+                if (IsUnused(ordinal))
+                {
+                    return ordinal;
+                }
+            }
+
+            return IsUnused(_sequence.Count - 1) ? _sequence.Count - 1
+                : Returned.RestedCount == 0 ? null
+                : Returned.Rested.MaxBy(_sequence.AddressAt);
+        }
+    }
+
+    private bool IsUnused(long ordinal) =>
+        ordinal >= Cursor && !_reserved.Contains(ordinal) && !_grantedAhead.Contains(ordinal) && !_parked.ContainsKey(ordinal);
 
     private bool WasGranted(long ordinal) => ordinal < Cursor || _grantedAhead.Contains(ordinal);
 
@@ -216,3 +330,6 @@ internal sealed class AddressPool
         }
     }
 }
+
+/// <summary>In whose reserve an address is, and the log index at which it came there.</summary>
+internal sealed record Parking(Guid NodeUid, ulong GrantIndex);

@@ -48,11 +48,16 @@ public static class CommandCodec
                 writer.Id(dissolve.Target);
                 break;
             case ReplicatedCommand.CreatePool pool:
-                writer.U8(pool.Reuse == AddressReuse.Never ? (byte)5 : (byte)34);
+                writer.U8(pool.Reserve > 0 ? (byte)42 : pool.Reuse == AddressReuse.Never ? (byte)5 : (byte)34);
                 WritePool(writer, pool);
-                if (pool.Reuse != AddressReuse.Never)
+                if (pool.Reserve > 0 || pool.Reuse != AddressReuse.Never)
                 {
                     writer.U8((byte)pool.Reuse);
+                }
+
+                if (pool.Reserve > 0)
+                {
+                    writer.U8(checked((byte)pool.Reserve));
                 }
 
                 break;
@@ -120,6 +125,31 @@ public static class CommandCodec
                 writer.U64(compare.Index);
                 WriteHash(writer, compare.Hash);
                 break;
+            case ReplicatedCommand.GrantReserve grant:
+                writer.U8(43);
+                writer.Id(grant.Network.Value);
+                writer.Id(grant.NodeUid);
+                writer.Id(grant.Holder);
+                writer.Id(grant.Instead);
+                break;
+            case ReplicatedCommand.UseReserve use:
+                writer.U8(44);
+                writer.Id(use.Attachment.Value);
+                writer.Id(use.Network.Value);
+                writer.Text(use.NicName);
+                WriteMac(writer, use.Mac);
+                writer.Id(use.NodeUid);
+                WriteAddress(writer, use.Address);
+                writer.U64(use.GrantIndex);
+                break;
+            case ReplicatedCommand.ReturnReserve back:
+                writer.U8(45);
+                writer.Id(back.Network.Value);
+                writer.Id(back.NodeUid);
+                WriteAddress(writer, back.Address);
+                writer.U64(back.GrantIndex);
+                writer.Flag(back.WasUsed);
+                break;
             case ReplicatedCommand.JoinMesh join:
                 writer.U8(16);
                 writer.Id(join.NodeUid);
@@ -164,6 +194,11 @@ public static class CommandCodec
             39 => new ReplicatedCommand.ReleaseOrphan(new AttachmentId(reader.Id())),
             40 => new ReplicatedCommand.HashState(),
             41 => new ReplicatedCommand.CompareState(reader.U64(), ReadHash(ref reader)),
+            42 => ReadReservingPool(ref reader),
+            43 => new ReplicatedCommand.GrantReserve(new NetworkUid(reader.Id()), reader.Id(), reader.Id(), reader.Id()),
+            44 => new ReplicatedCommand.UseReserve(
+                new AttachmentId(reader.Id()), new NetworkUid(reader.Id()), reader.Text(NameBytesMax), ReadMac(ref reader), reader.Id(), ReadAddress(ref reader), reader.U64()),
+            45 => new ReplicatedCommand.ReturnReserve(new NetworkUid(reader.Id()), reader.Id(), ReadAddress(ref reader), reader.U64(), reader.Flag()),
             _ => null,
         };
         if (read is null || !reader.IsAtValidEnd)
@@ -229,6 +264,15 @@ public static class CommandCodec
                 gateway,
                 exclusions.MoveToImmutable())
             : null;
+    }
+
+    // Without a reserve it would be of another kind: what compares unequal must not mean the same.
+    private static ReplicatedCommand.CreatePool? ReadReservingPool(ref FieldReader reader)
+    {
+        ReplicatedCommand.CreatePool? pool = ReadPool(ref reader);
+        var reuse = (AddressReuse)reader.U8();
+        int reserve = reader.U8();
+        return pool is not null && Enum.IsDefined(reuse) && reserve > 0 ? pool with { Reuse = reuse, Reserve = reserve } : null;
     }
 
     internal static void WriteAddress(FieldWriter writer, IPAddress address)

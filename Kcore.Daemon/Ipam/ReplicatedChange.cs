@@ -62,6 +62,16 @@ public abstract record ReplicatedChange
 
     public sealed record PoolRemoved(NetworkUid Network) : ReplicatedChange;
 
+    /// <summary>An address is parked in the emergency reserve of a node.</summary>
+    /// <param name="Network">The network.</param>
+    /// <param name="Address">The address.</param>
+    /// <param name="NodeUid">The node that may use it.</param>
+    /// <param name="GrantIndex">The log index of the grant.</param>
+    public sealed record ParkedPut(NetworkUid Network, IPAddress Address, Guid NodeUid, ulong GrantIndex) : ReplicatedChange;
+
+    /// <summary>It is parked no more: it was used, returned, or nobody can tell.</summary>
+    public sealed record ParkedRemoved(NetworkUid Network, IPAddress Address) : ReplicatedChange;
+
     public sealed record NodePut(MemberId Member, string Name, ulong Index) : ReplicatedChange;
 
     /// <param name="NodeUid">The node, which never comes back under this uid.</param>

@@ -39,6 +39,10 @@ public abstract record ReplicatedCommand
     /// <param name="Gateway">An address inside the subnet that is neither its first nor its last.</param>
     /// <param name="Exclusions">Addresses never handed out, at most <see cref="CommandCodec.ExclusionsMax"/>.</param>
     /// <param name="Reuse">Whether a released address is granted again.</param>
+    /// <param name="Reserve">
+    /// Addresses parked for every node that asks, usable without quorum: at most <see cref="ReserveLimits.PerNodeMax"/>, and
+    /// at most half of all there are.
+    /// </param>
     public sealed record CreatePool(
         NetworkUid Network,
         string Name,
@@ -46,7 +50,8 @@ public abstract record ReplicatedCommand
         IPNetwork Subnet,
         IPAddress Gateway,
         ImmutableArray<IPAddress> Exclusions,
-        AddressReuse Reuse = AddressReuse.Never) : ReplicatedCommand
+        AddressReuse Reuse = AddressReuse.Never,
+        int Reserve = 0) : ReplicatedCommand
     {
         // An immutable array compares by reference; a specification is equal by content.
         public bool Equals(CreatePool? other) =>
@@ -57,7 +62,8 @@ public abstract record ReplicatedCommand
             && Subnet.Equals(other.Subnet)
             && Gateway.Equals(other.Gateway)
             && Exclusions.SequenceEqual(other.Exclusions)
-            && Reuse == other.Reuse;
+            && Reuse == other.Reuse
+            && Reserve == other.Reserve;
 
         public override int GetHashCode() => HashCode.Combine(Network, Name, Vni);
     }
@@ -126,6 +132,48 @@ public abstract record ReplicatedCommand
 
     /// <summary>Ends an orphaned lease, by the word of an operator. Repeating is success; one that is not orphaned stays.</summary>
     public sealed record ReleaseOrphan(AttachmentId Attachment) : ReplicatedCommand;
+
+    /// <summary>
+    /// Fills the emergency reserve a node has on a network, from the top of the subnet downwards. Answered with
+    /// <see cref="ReplicatedResult.Parked"/>: all the node has there and did not use. Repeating grants nothing more.
+    /// </summary>
+    /// <param name="Network">The pool; it says how many.</param>
+    /// <param name="NodeUid">The node, which alone may use what it is granted.</param>
+    /// <param name="Holder">
+    /// Names the node's record of what it has used. A node that lost the record comes with another name; what was granted
+    /// under the one before is then never given to anybody, for nobody knows which of it is in use.
+    /// </param>
+    /// <param name="Instead">
+    /// The holder this one follows, or <see cref="Guid.Empty"/> for none. Only with the right one does a new holder count: a
+    /// late duplicate from before the loss must not take back the name.
+    /// </param>
+    public sealed record GrantReserve(NetworkUid Network, Guid NodeUid, Guid Holder, Guid Instead) : ReplicatedCommand;
+
+    /// <summary>
+    /// Reports the use of an address of a node's reserve: it becomes an ordinary lease. Repeating is success.
+    /// </summary>
+    /// <param name="Attachment">The NIC; never one for which <see cref="Allocate"/> was asked, which could still be granted.</param>
+    /// <param name="Network">The pool.</param>
+    /// <param name="NicName">For people; up to 255 bytes of UTF-8.</param>
+    /// <param name="Mac">Six bytes, unicast, unique in the network.</param>
+    /// <param name="NodeUid">The node whose reserve it is of, and on which the NIC is.</param>
+    /// <param name="Address">The address.</param>
+    /// <param name="GrantIndex">The log index at which it was granted to the node: an address may be granted to it twice in its life.</param>
+    public sealed record UseReserve(
+        AttachmentId Attachment, NetworkUid Network, string NicName, PhysicalAddress Mac, Guid NodeUid, IPAddress Address, ulong GrantIndex) : ReplicatedCommand;
+
+    /// <summary>
+    /// Ends the grant of one address of a node's reserve. Only the holder may say so, after it has durably given the
+    /// address up: nobody else knows that it is not in use. Repeating is success.
+    /// </summary>
+    /// <param name="Network">The pool.</param>
+    /// <param name="NodeUid">The node.</param>
+    /// <param name="Address">The address.</param>
+    /// <param name="GrantIndex">The log index at which it was granted to the node.</param>
+    /// <param name="WasUsed">
+    /// A NIC had it, and was detached before the log could be told: it counts as released. Otherwise as never given out.
+    /// </param>
+    public sealed record ReturnReserve(NetworkUid Network, Guid NodeUid, IPAddress Address, ulong GrantIndex, bool WasUsed) : ReplicatedCommand;
 
     /// <summary>Has every member compute a hash of its state as it is after this entry. Answered with <see cref="ReplicatedResult.Hashed"/>.</summary>
     public sealed record HashState : ReplicatedCommand;

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using Outcome = Kcore.Daemon.Cluster.Consensus.ApplyOutcome<
     Kcore.Daemon.Ipam.ReplicatedResult,
     Kcore.Daemon.Ipam.ReplicatedChange>;
@@ -62,10 +63,11 @@ public sealed partial class ReplicatedState
 
         _tables.Pools.Remove(delete.Network);
         _tables.DeletedPools.Add(delete.Network);
+        IEnumerable<ReplicatedChange> parked = AnnounceParked(pool).Select(row => new ReplicatedChange.ParkedRemoved(row.Network, row.Address));
 
         // A retired attachment is refused because its network is gone, so its own record may go too.
         _tables.Retired.ForgetOn(delete.Network);
-        return Change(new ReplicatedChange.PoolRemoved(delete.Network));
+        return new Outcome(ReplicatedResult.Done.Instance, [.. parked, new ReplicatedChange.PoolRemoved(delete.Network)]);
     }
 
     private Outcome Apply(ulong index, ReplicatedCommand.Allocate allocate)
@@ -96,9 +98,9 @@ public sealed partial class ReplicatedState
         }
 
         ulong mac = LeaseRecord.ToNumber(allocate.Mac);
-        if (mac == 0 || (mac & 0x0100_0000_0000) != 0)
+        if (RejectMac(allocate.Mac, mac) is { } noMac)
         {
-            return Refuse(RefusalCode.InvalidArgument, $"{allocate.Mac} is no unicast MAC address.");
+            return new Outcome(noMac, []);
         }
 
         if (pool.TryGetHolder(mac, out AttachmentId holder))
@@ -108,9 +110,7 @@ public sealed partial class ReplicatedState
                 return Inherit(index, orphan, allocate);
             }
 
-            return Refuse(
-                RefusalCode.AlreadyExists,
-                $"MAC {allocate.Mac} is in use on network '{pool.Spec.Name}' by NIC '{_tables.Leases[holder].NicName}'.");
+            return MacTaken(pool, allocate.Mac, holder);
         }
 
         if (allocate.Wanted is not null && RejectWanted(pool, allocate.Wanted) is { } refusal)
@@ -122,7 +122,7 @@ public sealed partial class ReplicatedState
         {
             return Refuse(
                 RefusalCode.ResourceExhausted,
-                $"Network '{pool.Spec.Name}' ({pool.Spec.Subnet}) has no address left: {pool.Size} in all, {pool.LeaseCount} held, {pool.Returned.RestingCount} rest before they are given again, the others were used and are not reused.");
+                $"Network '{pool.Spec.Name}' ({pool.Spec.Subnet}) has no address left: {pool.Size} in all, {pool.LeaseCount} held, {(pool.ParkedCount > 0 ? $"{pool.ParkedCount} in the emergency reserves of the nodes, " : "")}{pool.Returned.RestingCount} rest before they are given again, the others were used and are not reused.");
         }
 
         pool.Grant(address, mac, allocate.Attachment, index);
@@ -214,6 +214,8 @@ public sealed partial class ReplicatedState
                 ? new ReplicatedResult.Refused(RefusalCode.InvalidArgument, $"{wanted} is no host address {where}.")
             : pool.IsReserved(address)
                 ? new ReplicatedResult.Refused(RefusalCode.FailedPrecondition, $"{wanted} is the gateway or excluded {where}.")
+            : pool.IsParked(address)
+                ? new ReplicatedResult.Refused(RefusalCode.AlreadyExists, $"{wanted} is in the emergency reserve of a node {where}.")
             : !pool.IsGrantable(address) && pool.IsReturned(address)
                 ? new ReplicatedResult.Refused(
                     RefusalCode.AlreadyExists, $"{wanted} was in use {where} and is given again only after {ReturnedAddresses.RestMillis / 60_000} minutes, when no other is left.")
@@ -240,10 +242,24 @@ public sealed partial class ReplicatedState
         }
 
         var sequence = new AddressSequence(AddressSequence.ToNumber(create.Subnet.BaseAddress), create.Subnet.PrefixLength);
-        return sequence.OrdinalOf(AddressSequence.ToNumber(create.Gateway)) < 0
-            ? $"the gateway {create.Gateway} is no host address of {create.Subnet}."
+        if (sequence.OrdinalOf(AddressSequence.ToNumber(create.Gateway)) < 0)
+        {
+            return $"the gateway {create.Gateway} is no host address of {create.Subnet}.";
+        }
+
+        return create.Reserve is < 0 or > ReserveLimits.PerNodeMax ? $"an emergency reserve has 0 to {ReserveLimits.PerNodeMax} addresses for each node, not {create.Reserve}."
+            : create.Reserve > 0 && create.Reserve > new AddressPool(create, 0).Size / 2 ? $"an emergency reserve of {create.Reserve} for each node is more than half of the addresses of {create.Subnet}."
             : null;
     }
+
+    private static ReplicatedResult.Refused? RejectMac(PhysicalAddress mac, ulong number) =>
+        number == 0 || (number & 0x0100_0000_0000) != 0
+            ? new ReplicatedResult.Refused(RefusalCode.InvalidArgument, $"{mac} is no unicast MAC address.")
+            : null;
+
+    private Outcome MacTaken(AddressPool pool, PhysicalAddress mac, AttachmentId holder) => Refuse(
+        RefusalCode.AlreadyExists,
+        $"MAC {mac} is in use on network '{pool.Spec.Name}' by NIC '{_tables.Leases[holder].NicName}'.");
 
     private static ReplicatedResult.Refused? FindClash(ReplicatedCommand.CreatePool old, ReplicatedCommand.CreatePool added)
     {

@@ -17,7 +17,8 @@ namespace Kcore.Daemon.Ipam;
 /// <param name="Next">What the next allocation gets, or null when none is left.</param>
 /// <param name="ChangedIndex">The log index these numbers date from.</param>
 /// <param name="Resting">Released addresses that are granted again later.</param>
-public sealed record PoolStatistics(long Size, long Used, long Free, IPAddress? Next, ulong ChangedIndex, long Resting = 0);
+/// <param name="Parked">Addresses in the emergency reserves of nodes.</param>
+public sealed record PoolStatistics(long Size, long Used, long Free, IPAddress? Next, ulong ChangedIndex, long Resting = 0, long Parked = 0);
 
 /// <summary>
 /// The cluster registry and the allocator: what all nodes compute alike from the log. The address is chosen here, while a
@@ -71,7 +72,8 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
                 pool.Free,
                 pool.Next is { } next ? AddressSequence.ToAddress(next) : null,
                 pool.ChangedIndex,
-                pool.Returned.RestingCount)
+                pool.Returned.RestingCount,
+                pool.ParkedCount)
             : null;
 
     /// <summary>The lease of an attachment, as the change that announced it.</summary>
@@ -102,7 +104,8 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
 
         // What ends things is still carried out after a dissolve; what begins them is not.
         if (DissolvedInto is { } target
-            && decoded is ReplicatedCommand.CreatePool or ReplicatedCommand.Allocate or ReplicatedCommand.NodeAdd or ReplicatedCommand.JoinMesh)
+            && decoded is ReplicatedCommand.CreatePool or ReplicatedCommand.Allocate or ReplicatedCommand.NodeAdd or ReplicatedCommand.JoinMesh
+                or ReplicatedCommand.GrantReserve or ReplicatedCommand.UseReserve)
         {
             return Refuse(RefusalCode.FailedPrecondition, $"This cluster dissolved itself into cluster {target:N}.");
         }
@@ -123,6 +126,9 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
             ReplicatedCommand.MarkOrphaned mark => Apply(index, mark),
             ReplicatedCommand.Adopt adopt => Apply(index, adopt),
             ReplicatedCommand.ReleaseOrphan release => Apply(index, release),
+            ReplicatedCommand.GrantReserve grant => Apply(index, grant),
+            ReplicatedCommand.UseReserve use => Apply(index, use),
+            ReplicatedCommand.ReturnReserve back => Apply(index, back),
             ReplicatedCommand.HashState => HashState(index),
             ReplicatedCommand.CompareState compare => Apply(compare),
             _ => Refuse(RefusalCode.InvalidArgument, "The command is of no known kind."),
@@ -148,6 +154,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         all.AddRange(_tables.Nodes.Values.Select(Announce));
         all.AddRange(_tables.RemovedNodes.Values.Select(Announce));
         all.AddRange(_tables.Pools.Values.Select(Announce));
+        all.AddRange(_tables.Pools.Values.SelectMany(AnnounceParked));
         all.AddRange(_tables.Leases.Values.Select(Announce));
         all.AddRange(_tables.Mesh.Rows.Select(Announce));
         if (DissolvedInto is { } target)

@@ -37,7 +37,10 @@ internal sealed record RemovedNode(Guid NodeUid, string Name, ulong Index);
 /// </summary>
 internal sealed class ReplicatedTables
 {
-    private const byte Version = 5;
+    private const byte Version = 6;
+
+    // Without the emergency reserve.
+    private const byte ReservelessVersion = 5;
 
     // Without the mesh.
     private const byte MeshlessVersion = 4;
@@ -84,6 +87,9 @@ internal sealed class ReplicatedTables
 
     public MeshTable Mesh { get; } = new();
 
+    /// <summary>By node: the name of the record in which it keeps what it has used of its emergency reserves.</summary>
+    public SortedDictionary<Guid, Guid> ReserveHolders { get; } = [];
+
     public byte[] Encode()
     {
         var writer = new FieldWriter(4096);
@@ -125,6 +131,7 @@ internal sealed class ReplicatedTables
             }
 
             WriteReturned(writer, pool);
+            WriteParked(writer, pool);
         }
 
         writer.U32((uint)DeletedPools.Count);
@@ -156,6 +163,13 @@ internal sealed class ReplicatedTables
         }
 
         Mesh.Write(writer);
+        writer.U32((uint)ReserveHolders.Count);
+        foreach ((Guid node, Guid holder) in ReserveHolders)
+        {
+            writer.Id(node);
+            writer.Id(holder);
+        }
+
         return writer.ToArray();
     }
 
@@ -173,7 +187,7 @@ internal sealed class ReplicatedTables
 
     private bool TryRead(ref FieldReader reader, byte version)
     {
-        bool isDated = version != UndatedVersion, isNamed = version > NamelessVersion, isCurrent = version > HoardingVersion;
+        bool isDated = version != UndatedVersion, isNamed = version > NamelessVersion, isCurrent = version > HoardingVersion, isParking = version > ReservelessVersion;
         ClusterId = reader.Id();
         Epoch = reader.U32();
         AppliedIndex = isDated ? reader.U64() : 0;
@@ -196,9 +210,9 @@ internal sealed class ReplicatedTables
             RemovedNodes[removed.NodeUid] = removed;
         }
 
-        for (int left = reader.Count(RowsMax, isCurrent ? 74 : 57); left > 0; left--)
+        for (int left = reader.Count(RowsMax, isParking ? 79 : isCurrent ? 74 : 57); left > 0; left--)
         {
-            if (!TryReadPool(ref reader, isDated, isCurrent))
+            if (!TryReadPool(ref reader, isDated, isCurrent, isParking))
             {
                 return false;
             }
@@ -226,12 +240,53 @@ internal sealed class ReplicatedTables
             }
         }
 
-        return version <= MeshlessVersion || Mesh.TryRead(ref reader, Nodes.ContainsKey);
+        return (version <= MeshlessVersion || Mesh.TryRead(ref reader, Nodes.ContainsKey))
+            && (!isParking || TryReadHolders(ref reader));
+    }
+
+    // Whoever has a reserve has a record of it.
+    private bool TryReadHolders(ref FieldReader reader)
+    {
+        for (int left = reader.Count(RowsMax, 32); left > 0; left--)
+        {
+            Guid node = reader.Id(), holder = reader.Id();
+            if (holder == Guid.Empty || !Nodes.ContainsKey(node) || !ReserveHolders.TryAdd(node, holder))
+            {
+                return false;
+            }
+        }
+
+        return Pools.Values.SelectMany(pool => pool.Parked).All(row => ReserveHolders.ContainsKey(row.Parking.NodeUid));
+    }
+
+    private static void WriteParked(FieldWriter writer, AddressPool pool)
+    {
+        writer.U32((uint)pool.ParkedCount);
+        foreach ((long ordinal, Parking parking) in pool.Parked)
+        {
+            writer.U64((ulong)ordinal);
+            writer.Id(parking.NodeUid);
+            writer.U64(parking.GrantIndex);
+        }
+    }
+
+    private static bool TryReadParked(ref FieldReader reader, AddressPool pool)
+    {
+        for (int left = reader.Count(RowsMax, 32); left > 0; left--)
+        {
+            if (!pool.TryRestoreParked((long)reader.U64(), reader.Id(), reader.U64()))
+            {
+                return false;
+            }
+        }
+
+        return reader.IsValid;
     }
 
     private static void WriteReturned(FieldWriter writer, AddressPool pool)
     {
         writer.U8((byte)pool.Spec.Reuse);
+        writer.U8((byte)pool.Spec.Reserve);
         writer.U64((ulong)pool.Returned.Cursor);
         writer.U32((uint)pool.Returned.RestingCount);
         foreach ((long ordinal, ulong index, ulong? since) in pool.Returned.Resting)
@@ -275,7 +330,7 @@ internal sealed class ReplicatedTables
         return reader.IsValid && pool.TryRestoreReturned((long)cursor, resting, rested, Clock);
     }
 
-    private bool TryReadPool(ref FieldReader reader, bool isDated, bool isCurrent)
+    private bool TryReadPool(ref FieldReader reader, bool isDated, bool isCurrent, bool isParking)
     {
         ReplicatedCommand.CreatePool? spec = CommandCodec.ReadPool(ref reader);
         ulong createdIndex = reader.U64();
@@ -288,15 +343,17 @@ internal sealed class ReplicatedTables
         }
 
         var reuse = (AddressReuse)(isCurrent ? reader.U8() : 0);
-        if (spec is null || !reader.IsValid || spec.Subnet.PrefixLength is < 8 or > 30 || !Enum.IsDefined(reuse))
+        int reserve = isParking ? reader.U8() : 0;
+        if (spec is null || !reader.IsValid || spec.Subnet.PrefixLength is < 8 or > 30 || !Enum.IsDefined(reuse) || reserve > ReserveLimits.PerNodeMax)
         {
             return false;
         }
 
-        var pool = new AddressPool(spec with { Reuse = reuse }, createdIndex);
+        var pool = new AddressPool(spec with { Reuse = reuse, Reserve = reserve }, createdIndex);
         pool.NoteChange(changedIndex);
         return pool.TryRestoreGrants((long)cursor, ahead)
             && (!isCurrent || TryReadReturned(ref reader, pool))
+            && (!isParking || TryReadParked(ref reader, pool))
             && Pools.TryAdd(spec.Network, pool);
     }
 

@@ -33,6 +33,17 @@ public static class ResultCodec
                 writer.U64(hashed.Index);
                 CommandCodec.WriteHash(writer, hashed.Hash);
                 break;
+            case ReplicatedResult.Parked parked:
+                writer.U8(5);
+                writer.Id(parked.Holder);
+                writer.U32((uint)parked.Addresses.Length);
+                foreach (ParkedAddress address in parked.Addresses)
+                {
+                    CommandCodec.WriteAddress(writer, address.Address);
+                    writer.U64(address.GrantIndex);
+                }
+
+                break;
             default:
                 writer.U8(1);
                 break;
@@ -58,6 +69,7 @@ public static class ResultCodec
                 CommandCodec.ReadAddress(ref reader), reader.U8(), CommandCodec.ReadAddress(ref reader)),
             3 => ReadRefusal(ref reader),
             4 => new ReplicatedResult.Hashed(reader.U64(), CommandCodec.ReadHash(ref reader)),
+            5 => ReadParked(ref reader),
             _ => null,
         };
         if (read is null || !reader.IsAtValidEnd)
@@ -67,6 +79,18 @@ public static class ResultCodec
 
         result = read;
         return true;
+    }
+
+    private static ReplicatedResult.Parked ReadParked(ref FieldReader reader)
+    {
+        Guid holder = reader.Id();
+        var addresses = new ParkedAddress[reader.Count(ReserveLimits.PerNodeMax, 12)];
+        for (int i = 0; i < addresses.Length; i++)
+        {
+            addresses[i] = new ParkedAddress(CommandCodec.ReadAddress(ref reader), reader.U64());
+        }
+
+        return new ReplicatedResult.Parked(holder, [.. addresses]);
     }
 
     private static ReplicatedResult.Refused? ReadRefusal(ref FieldReader reader)

@@ -33,6 +33,7 @@ internal sealed class MetaStore(StateDatabase database)
             SqlStatement.Run(connection, "DELETE FROM entry");
             SqlStatement.Run(connection, "DELETE FROM origin");
             SqlStatement.Run(connection, "DELETE FROM attachment");
+            SqlStatement.Run(connection, "DELETE FROM reserve");
             Put(connection, rows);
         });
     }

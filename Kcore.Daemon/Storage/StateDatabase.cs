@@ -138,6 +138,14 @@ internal sealed class StateDatabase : IDisposable
             Execute($"PRAGMA user_version={SchemaVersion}");
             Execute("COMMIT");
         }
+
+        // Not of the first version, which goes on without it if it has to run once more.
+        Execute(
+            """
+            CREATE TABLE IF NOT EXISTS reserve (
+                network BLOB NOT NULL, address INTEGER NOT NULL, grant_index INTEGER NOT NULL, holder BLOB NOT NULL,
+                use INTEGER NOT NULL, attachment BLOB NOT NULL, PRIMARY KEY (network, address)) WITHOUT ROWID
+            """);
     }
 
     private void Execute(string sql)

@@ -9,6 +9,9 @@ internal sealed class Course(IAgents agents, NodeLan lan, Options options, Resul
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan SplitTime = TimeSpan.FromSeconds(20);
 
+    /// <summary>What was just started is still being compiled.</summary>
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(60);
+
     private int N => agents.Count;
 
     public async Task RunAsync()
@@ -21,8 +24,15 @@ internal sealed class Course(IAgents agents, NodeLan lan, Options options, Resul
             return;
         }
 
+        if (options.Updates is { } only)
+        {
+            await Task.Delay(Settling);
+            await UpdatesAsync(only);
+            return;
+        }
+
         await IdleAsync();
-        await UpdatesAsync();
+        await UpdatesAsync(options.Quick ? 10 : 40);
         for (int i = 0; i < (options.Quick ? 1 : 2); i++)
         {
             await CrashAsync(N - 1 - i);
@@ -73,8 +83,7 @@ internal sealed class Course(IAgents agents, NodeLan lan, Options options, Resul
 
     private async Task IdleAsync()
     {
-        // What was just started is still being compiled.
-        await Task.Delay(TimeSpan.FromSeconds(options.Quick ? 15 : 60));
+        await Task.Delay(options.Quick ? Settling / 4 : Settling);
         Usage before = Usage.Take(agents, lan);
         await Task.Delay(TimeSpan.FromSeconds(options.Quick ? 10 : 30));
         Usage after = Usage.Take(agents, lan);
@@ -89,21 +98,40 @@ internal sealed class Course(IAgents agents, NodeLan lan, Options options, Resul
         }
     }
 
-    private async Task UpdatesAsync()
+    private async Task UpdatesAsync(int updates)
     {
-        int updates = options.Quick ? 10 : 40;
         for (int i = 0; i < updates; i++)
         {
-            UpdateTimes times = await agents.UpdateAsync(i);
-            if (times.Missing > 0)
+            if (Heard("update", i, await agents.UpdateAsync(i)) is { } times)
             {
-                results.Note($"N = {N}, {agents.Name}: update {i} was not heard by {times.Missing} agents within the patience");
-                continue;
+                // What Serf knows is heard by reading its log; kcored notes the time in its own and is asked over its socket as well.
+                double heard = 1000 * Math.Max(0, Seconds(times.Origin, times.Heard.Max()));
+                Add("update: known by its origin to known by all (log), ms", times.Spread?.TotalMilliseconds ?? heard);
+                if (agents is KcoreAgents)
+                {
+                    Add("update: answered by its origin to answered by all (socket, kcored), ms", heard);
+                }
             }
-
-            Add("update: asked to heard by all, ms", 1000 * Seconds(times.Asked, times.Heard.Max()));
-            Add("update: heard by its origin to heard by all, ms", 1000 * Math.Max(0, Seconds(times.Origin, times.Heard.Max())));
         }
+
+        for (int i = 0; i < updates / 4 && agents is KcoreAgents kcore; i++)
+        {
+            if (Heard("network", i, await kcore.NetworkAsync()) is { } times)
+            {
+                Add("network created (kcored): asked to heard by all, ms", 1000 * Seconds(times.Asked, times.Heard.Max()));
+            }
+        }
+    }
+
+    private UpdateTimes? Heard(string what, int number, UpdateTimes times)
+    {
+        if (times.Missing > 0)
+        {
+            results.Note($"N = {N}, {agents.Name}: {what} {number} was not heard by {times.Missing} agents within the patience");
+            return null;
+        }
+
+        return times;
     }
 
     private async Task CrashAsync(int victim)

@@ -36,4 +36,8 @@ internal interface IAgents : IAsyncDisposable
 
 /// <summary>All in <see cref="System.Diagnostics.Stopwatch"/> ticks.</summary>
 /// <param name="Missing">Agents that had not heard of it when the patience was over.</param>
-internal sealed record UpdateTimes(long Asked, long Origin, IReadOnlyList<long> Heard, int Missing);
+internal sealed record UpdateTimes(long Asked, long Origin, IReadOnlyList<long> Heard, int Missing)
+{
+    /// <summary>From the moment the origin had it until the last agent had, as the agents themselves noted it; null where that is all that was heard.</summary>
+    public TimeSpan? Spread { get; init; }
+}

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -20,6 +21,7 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
     private readonly Dictionary<int, (CancellationTokenSource Stop, Task Reading)> _readers = [];
     private Task _leaving = Task.CompletedTask;
     private int _network;
+    private int? _speaker;
 
     public string Name => "kcored";
 
@@ -37,6 +39,7 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
         {
             Mdns = mdns,
             Join = agent == 0 ? [] : [lan.Nodes[0].Address],
+            LogLevel = "Debug",
             Extra = agent == 0 ? [] : ["--disable-vxlan"],
         });
         Sightings.Forget(SpeakerOf(agent));
@@ -84,26 +87,35 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
 
     public int PidOf(int agent) => lan.Nodes[agent].Pid;
 
+    /// <summary>
+    /// A node without a vote is drained, or serves again: one fact of its own that all shall know and that nobody has to do
+    /// anything about, as with an event of Serf's.
+    /// </summary>
     public async Task<UpdateTimes> UpdateAsync(int number)
     {
+        _speaker ??= await WithoutVoteAsync();
+        return await ChangeAsync(_speaker.Value, async token =>
+        {
+            using HttpResponseMessage answer = await Client(_speaker.Value).PostAsJsonAsync(
+                Routes.Drain, new DrainRequest { Undo = number % 2 == 1 }, ApiJson.Default.DrainRequest, token);
+            answer.EnsureSuccessStatusCode();
+        });
+    }
+
+    /// <summary>A network is created: the first node makes its devices, the log its pool, and the others hear of it meanwhile.</summary>
+    public async Task<UpdateTimes> NetworkAsync()
+    {
         string name = $"u{_network++}";
-        string digest = await SameDigestAsync(Patience);
-        using CancellationTokenSource limit = new(Patience);
-        Task<long>[] waiting = [.. Enumerable.Range(0, Count).Select(i => DigestLeavesAsync(i, digest, limit.Token))];
+        UpdateTimes times = await ChangeAsync(0, async token =>
+        {
+            using HttpResponseMessage answer = await Client(0).PostAsJsonAsync(
+                Routes.Networks, new CreateNetworkRequest { Name = name, Type = "vxlan", GatewayIp = "10.201.0.1" }, ApiJson.Default.CreateNetworkRequest, token);
+            answer.EnsureSuccessStatusCode();
+        });
 
-        // The questions must be asked before there is an answer.
-        await Task.Delay(200, limit.Token);
-        long asked = Stopwatch.GetTimestamp();
-        using HttpResponseMessage answer = await Client(0).PostAsJsonAsync(
-            Routes.Networks, new CreateNetworkRequest { Name = name, Type = "vxlan", GatewayIp = "10.201.0.1" }, ApiJson.Default.CreateNetworkRequest, limit.Token);
-        answer.EnsureSuccessStatusCode();
-        await ((Task)Task.WhenAll(waiting)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        long[] heard = [.. waiting.Skip(1).Where(w => w.IsCompletedSuccessfully).Select(w => w.Result)];
-        var times = new UpdateTimes(asked, await waiting[0], heard, Count - 1 - heard.Length);
-
-        // Its pool follows, and the next update needs the room.
+        // Its pool follows, and the next one needs the room.
         await SameDigestAsync(Patience);
-        using HttpResponseMessage deleted = await Client(0).DeleteAsync(new Uri($"{Routes.Networks}/{name}", UriKind.Relative), limit.Token);
+        using HttpResponseMessage deleted = await Client(0).DeleteAsync(new Uri($"{Routes.Networks}/{name}", UriKind.Relative));
         deleted.EnsureSuccessStatusCode();
         return times;
     }
@@ -197,6 +209,51 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
         (CancellationTokenSource stop, Task reading) = _readers[agent];
         await stop.CancelAsync();
         await reading;
+    }
+
+    private async Task<UpdateTimes> ChangeAsync(int origin, Func<CancellationToken, Task> change)
+    {
+        string digest = await SameDigestAsync(Patience);
+        long[] read = [.. lan.Nodes.Select(n => new FileInfo(n.LogPath).Length)];
+        using CancellationTokenSource limit = new(Patience);
+        Task<long>[] waiting = [.. Enumerable.Range(0, Count).Select(i => DigestLeavesAsync(i, digest, limit.Token))];
+
+        // The questions must be asked before there is an answer.
+        await Task.Delay(200, limit.Token);
+        long asked = Stopwatch.GetTimestamp();
+        await change(limit.Token);
+        await ((Task)Task.WhenAll(waiting)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        long[] heard = [.. waiting.Where((w, i) => i != origin && w.IsCompletedSuccessfully).Select(w => w.Result)];
+        string after = await SameDigestAsync(Patience);
+        DateTime[] learnt = [.. lan.Nodes.Select((n, i) => LearntAt(n, read[i], after)).OfType<DateTime>()];
+        return new UpdateTimes(asked, await waiting[origin], heard, Count - 1 - heard.Length)
+        {
+            Spread = learnt.Length == Count ? learnt.Max() - learnt[origin] : null,
+        };
+    }
+
+    /// <summary>When the daemon itself noted that its catalog has this digest, by the clock that all of them share.</summary>
+    private static DateTime? LearntAt(LanNode node, long from, string digest)
+    {
+        using FileStream log = new(node.LogPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        log.Position = from;
+        using var lines = new StreamReader(log);
+        while (lines.ReadLine() is { } line)
+        {
+            if (line.EndsWith($"digest is {digest}", StringComparison.Ordinal))
+            {
+                return DateTimeOffset.Parse(line.AsSpan(0, line.IndexOf(' ', StringComparison.Ordinal)), CultureInfo.InvariantCulture).UtcDateTime;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The last of those that do not vote; where all do, the last.</summary>
+    private async Task<int> WithoutVoteAsync()
+    {
+        ClusterReport report = (await Client(0).GetFromJsonAsync(Routes.Cluster, ApiJson.Default.ClusterReport))!;
+        return Enumerable.Range(0, Count).Cast<int?>().LastOrDefault(i => report.Voters.All(v => v.Name != lan.Nodes[i!.Value].Name)) ?? Count - 1;
     }
 
     private async Task<long> DigestLeavesAsync(int agent, string digest, CancellationToken token)

@@ -13,6 +13,7 @@ internal sealed record Options
         ./dev bench membership --replay 60m [--nodes 4] [--one-stays-dead]
         ./dev bench membership --absence 11m [--nodes 4]
         ./dev bench membership --split 10m [--nodes 8] [--only kcore|serf]
+        ./dev bench membership --updates 200 [--nodes 16,32] [--runs 1] [--only kcore|serf]
         """;
 
     public static readonly ImmutableArray<string> Sides = ["kcore", "serf"];
@@ -45,6 +46,9 @@ internal sealed record Options
 
     public TimeSpan? Split { get; init; }
 
+    /// <summary>Nothing but so many updates after the join; null: the whole course.</summary>
+    public int? Updates { get; init; }
+
     /// <exception cref="FormatException">The message says what is wrong.</exception>
     public static Options Parse(IReadOnlyList<string> arguments)
     {
@@ -65,6 +69,7 @@ internal sealed record Options
                 "--replay" => options with { Replay = Duration(Value()) },
                 "--one-stays-dead" => options with { OneStaysDead = true },
                 "--absence" => options with { Absence = Duration(Value()) },
+                "--updates" => options with { Updates = Number(Value(), 1, 100_000) },
                 "--split" => options with { Split = Duration(Value()) },
                 _ => throw new FormatException($"unknown word '{name}'"),
             };

@@ -35,7 +35,7 @@ complete -c kctl -n '__kctl_bare cluster' -a 'status transfer-leader keys rotate
 complete -c kctl -n '__kctl_kind cluster transfer-leader' -a '(kctl get nodes -o name 2>/dev/null)'
 complete -c kctl -n '__kctl_kind cluster rotate-key' -l retire-after -x
 complete -c kctl -n '__kctl_bare completion' -a 'bash zsh fish'
-for flag in external-ip gateway-ip internal-netmask vlan-id uplink publish exclude timeout
+for flag in external-ip gateway-ip internal-netmask vlan-id uplink publish exclude emergency-reserve timeout
     complete -c kctl -n '__kctl_kind create network' -l $flag -x
 end
 complete -c kctl -n '__kctl_kind create network' -l type -x -a 'nat bridge vxlan'

@@ -124,6 +124,26 @@ public sealed class AddressCommandTests
     }
 
     [Fact]
+    public void The_emergency_reserves_are_rows_of_their_own()
+    {
+        (ExitCode code, string output, _) = Kctl.Against(
+            _ => Reply("""{"network":"p","type":"vxlan","subnet":"10.9.0.0/24","size":253,"used":0,"free":249,"emergencyReserve":2,"reserved":[],"leases":[],"parked":[{"address":"10.9.0.253","node":"node-b","nodeId":"0b","state":"parked"},{"address":"10.9.0.254","node":"node-a","nodeId":"0a","state":"used","nic":"web"}]}"""),
+            "get", "ips", "--network", "p");
+        Assert.Equal(ExitCode.Done, code);
+        Assert.Contains("Emergency reserve: 2 for each node, 2 parked\n", output, StringComparison.Ordinal);
+        Assert.Matches(@"10\.9\.0\.253 +- +node-b +- +parked\n10\.9\.0\.254 +web +node-a +- +used\n", output);
+        Assert.DoesNotContain("No address is held", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Create_sends_the_emergency_reserve()
+    {
+        using var daemon = new FakeDaemon(_ => Reply(Samples.Receipt));
+        Kctl.Run(daemon.Path, "create", "network", "private", "--type", "vxlan", "--gateway-ip", "10.250.0.1", "--emergency-reserve", "4");
+        Assert.Contains("\"emergencyReserve\":4", daemon.LastBody, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Create_sends_the_rule_of_reuse()
     {
         using var daemon = new FakeDaemon(_ => Reply(Samples.Receipt));

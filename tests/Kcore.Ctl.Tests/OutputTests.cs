@@ -308,7 +308,7 @@ public sealed class OutputTests
     public void Completion_covers_every_command_and_flag(string shell)
     {
         string script = Kctl.Run("/nowhere", "completion", shell).Out;
-        foreach (string word in "create get describe delete attach detach ips status doctor plan events version completion external-ip gateway-ip internal-netmask type vlan-id enable-outbound-nat no-outbound-nat target-node uplink publish exclude address-reuse reclaim release-orphans wait timeout all network netns ifname ip mac allow-spoofing since follow socket output".Split(' '))
+        foreach (string word in "create get describe delete attach detach ips status doctor plan events version completion external-ip gateway-ip internal-netmask type vlan-id enable-outbound-nat no-outbound-nat target-node uplink publish exclude address-reuse emergency-reserve reclaim release-orphans wait timeout all network netns ifname ip mac allow-spoofing since follow socket output".Split(' '))
         {
             Assert.Contains(word, script, StringComparison.Ordinal);
         }

@@ -8,6 +8,7 @@ using Kcore.Daemon.Dataplane.Nics;
 using Kcore.Daemon.Ipam;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
+using Kcore.Daemon.Ipam.Reserve;
 using Kcore.Daemon.Storage.Events;
 
 namespace Kcore.Daemon.Api.Departures;
@@ -22,6 +23,7 @@ internal sealed class NodeDepartures(
     ClusterLoop cluster,
     CatalogHub catalog,
     AttachmentTable attachments,
+    ReserveStore reserve,
     ProposalClient proposals,
     QuorumSight quorum,
     ClusterReports reports,
@@ -183,6 +185,8 @@ internal sealed class NodeDepartures(
                     "kctl cluster status; then repeat");
             }
 
+            // With what is left of it the cluster does as with that of a node that is gone: nobody gets it.
+            await TryAsync(t => reserve.Current.WhenAsync(b => b.Rows.IsEmpty, t), ReleasePatience, token);
             if (!await TryAsync(VotesNoMoreAsync, VotePatience, token))
             {
                 throw new RefusedException(

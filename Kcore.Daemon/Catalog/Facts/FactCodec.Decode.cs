@@ -37,6 +37,7 @@ internal static partial class FactCodec
                 FactKind.Lease => DecodeLease(entry.Value.Span),
                 FactKind.Admission => DecodeAdmission(entry.Value.Span),
                 FactKind.Removal => DecodeRemoval(entry.Value.Span),
+                FactKind.Parked => DecodeParked(entry.Value.Span),
                 FactKind.Mesh => DecodeMesh(entry.Value.Span),
                 FactKind.Dissolved => DecodeDissolved(entry.Value.Span),
                 _ => null,
@@ -182,7 +183,7 @@ internal static partial class FactCodec
         string? name = null;
         uint vni = 0;
         IPAddress? next = null;
-        ulong size = 0, used = 0, free = 0, resting = 0;
+        ulong size = 0, used = 0, free = 0, resting = 0, parked = 0;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
@@ -196,11 +197,12 @@ internal static partial class FactCodec
                 case 6: used = reader.ReadUInt64(uint.MaxValue); break;
                 case 7: free = reader.ReadUInt64(uint.MaxValue); break;
                 case 8: resting = reader.ReadUInt64(uint.MaxValue); break;
+                case 9: parked = reader.ReadUInt64(uint.MaxValue); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new PoolFact(Need(network), Need(name), vni, next, (long)size, (long)used, (long)free, (long)resting);
+        return new PoolFact(Need(network), Need(name), vni, next, (long)size, (long)used, (long)free, (long)resting, (long)parked);
     }
 
     private static LeaseFact DecodeLease(ReadOnlySpan<byte> bytes)
@@ -268,6 +270,27 @@ internal static partial class FactCodec
         return new RemovalFact(new NodeId(Need(node)), Need(name));
     }
 
+    private static ParkedFact DecodeParked(ReadOnlySpan<byte> bytes)
+    {
+        UInt128? network = null, node = null;
+        IPAddress? address = null;
+        ulong index = 0;
+        var reader = new MessagePackReader(bytes);
+        for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
+        {
+            switch (reader.ReadUInt64())
+            {
+                case 1: network = ReadUid(ref reader); break;
+                case 2: address = ReadAddress(ref reader); break;
+                case 3: node = ReadUid(ref reader); break;
+                case 4: index = reader.ReadUInt64(); break;
+                default: reader.Skip(); break;
+            }
+        }
+
+        return new ParkedFact(Need(network), Need(address), new NodeId(Need(node)), index);
+    }
+
     private static MeshFact DecodeMesh(ReadOnlySpan<byte> bytes)
     {
         UInt128? node = null;
@@ -318,6 +341,7 @@ internal static partial class FactCodec
         AddressRanges excluded = AddressRanges.None;
         Encryption encryption = Encryption.None;
         AddressReuse reuse = AddressReuse.Never;
+        int reserve = 0;
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
             switch (reader.ReadUInt64())
@@ -334,6 +358,7 @@ internal static partial class FactCodec
                 case 10: excluded = ReadRanges(ref reader); break;
                 case 11: encryption = (Encryption)reader.ReadUInt64(255); break;
                 case 12: reuse = (AddressReuse)reader.ReadUInt64(255); break;
+                case 13: reserve = (int)reader.ReadUInt64(NetworkSpec.EmergencyReserveMax); break;
                 default: reader.Skip(); break;
             }
         }
@@ -349,7 +374,7 @@ internal static partial class FactCodec
             throw new WireFormatException("not an encryption this version knows");
         }
 
-        if (prefix is < 8 or > 30 || !Enum.IsDefined(type) || !Enum.IsDefined(reuse) || (reuse != AddressReuse.Never && type != NetworkType.Vxlan) || Need(gateway).GetAddressBytes().Length != 4)
+        if (prefix is < 8 or > 30 || !Enum.IsDefined(type) || !Enum.IsDefined(reuse) || ((reuse != AddressReuse.Never || reserve != 0) && type != NetworkType.Vxlan) || Need(gateway).GetAddressBytes().Length != 4)
         {
             throw new WireFormatException("not a network this version knows");
         }
@@ -368,6 +393,7 @@ internal static partial class FactCodec
             Excluded = excluded,
             Encryption = encryption,
             Reuse = reuse,
+            EmergencyReserve = reserve,
         };
         return excluded.Ranges.All(r => spec.Subnet.Contains(AddressRange.ToAddress(r.First)) && spec.Subnet.Contains(AddressRange.ToAddress(r.Last)))
             ? spec

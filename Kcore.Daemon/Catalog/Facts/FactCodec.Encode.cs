@@ -96,7 +96,7 @@ internal static partial class FactCodec
 
     public static ReadOnlyMemory<byte> Encode(PoolFact fact) => Write(fact, static (w, f) =>
     {
-        w.WriteMapHeader(6 + Present(f.Next) + (f.Resting == 0 ? 0 : 1));
+        w.WriteMapHeader(6 + Present(f.Next) + (f.Resting == 0 ? 0 : 1) + (f.Parked == 0 ? 0 : 1));
         Uid(w, 1, f.Network);
         Text(w, 2, f.Name);
         Number(w, 3, f.Vni);
@@ -112,6 +112,20 @@ internal static partial class FactCodec
         {
             Number(w, 8, (ulong)f.Resting);
         }
+
+        if (f.Parked != 0)
+        {
+            Number(w, 9, (ulong)f.Parked);
+        }
+    });
+
+    public static ReadOnlyMemory<byte> Encode(ParkedFact fact) => Write(fact, static (w, f) =>
+    {
+        w.WriteMapHeader(4);
+        Uid(w, 1, f.Network);
+        Address(w, 2, f.Address);
+        Uid(w, 3, f.Node.Value);
+        Number(w, 4, f.GrantIndex);
     });
 
     public static ReadOnlyMemory<byte> Encode(LeaseFact fact) => Write(fact, static (w, f) =>
@@ -160,7 +174,7 @@ internal static partial class FactCodec
 
     private static void WriteSpec(MessagePackWriter writer, NetworkSpec spec)
     {
-        writer.WriteMapHeader(5 + Present(spec.ExternalIp) + Present(spec.TargetNode) + Present(spec.Uplink) + (spec.Ports.Rules.IsEmpty ? 0 : 1) + (spec.Excluded.Ranges.IsEmpty ? 0 : 1) + (spec.Encryption == Encryption.None ? 0 : 1) + (spec.Reuse == AddressReuse.Never ? 0 : 1));
+        writer.WriteMapHeader(5 + Present(spec.ExternalIp) + Present(spec.TargetNode) + Present(spec.Uplink) + (spec.Ports.Rules.IsEmpty ? 0 : 1) + (spec.Excluded.Ranges.IsEmpty ? 0 : 1) + (spec.Encryption == Encryption.None ? 0 : 1) + (spec.Reuse == AddressReuse.Never ? 0 : 1) + (spec.EmergencyReserve == 0 ? 0 : 1));
         Number(writer, 1, (ulong)spec.Type);
         Address(writer, 2, spec.Gateway);
         Number(writer, 3, (ulong)spec.PrefixLength);
@@ -207,6 +221,11 @@ internal static partial class FactCodec
         if (spec.Reuse != AddressReuse.Never)
         {
             Number(writer, 12, (ulong)spec.Reuse);
+        }
+
+        if (spec.EmergencyReserve != 0)
+        {
+            Number(writer, 13, (ulong)spec.EmergencyReserve);
         }
     }
 

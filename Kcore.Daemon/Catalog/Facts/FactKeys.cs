@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using Kcore.Gossip;
 
 namespace Kcore.Daemon.Catalog.Facts;
@@ -25,6 +26,8 @@ internal static class FactKeys
     public static string Removal(NodeId node) => "r" + node;
 
     public static string Mesh(NodeId node) => "w" + node;
+
+    public static string Parked(UInt128 network, IPAddress address) => $"e{Hex(network)}{address}";
 
     public static string Hex(UInt128 id) => id.ToString("x32", CultureInfo.InvariantCulture);
 }

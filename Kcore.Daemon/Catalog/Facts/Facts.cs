@@ -17,6 +17,7 @@ internal enum FactKind : ushort
     Dissolved = 20,
     Removal = 21,
     Mesh = 24,
+    Parked = 25,
 
     /// <summary>Which cluster keys a node holds: <see cref="Cluster.Trust.KeyHolding"/>, no concern of the catalog's.</summary>
     Keys = Cluster.Trust.KeyHolding.Kind,
@@ -97,7 +98,11 @@ internal sealed record ClaimFact(string Name, UInt128 Uid, ClaimStamp Created, C
 
 /// <summary>The address pool of an overlay, as Raft committed it.</summary>
 /// <param name="Next">Next address in order; null when the pool is exhausted.</param>
-internal sealed record PoolFact(UInt128 Network, string Name, uint Vni, IPAddress? Next, long Size, long Used, long Free, long Resting = 0);
+internal sealed record PoolFact(UInt128 Network, string Name, uint Vni, IPAddress? Next, long Size, long Used, long Free, long Resting = 0, long Parked = 0);
+
+/// <summary>One address in the emergency reserve of a node, as Raft committed it.</summary>
+/// <param name="GrantIndex">Raft index of the grant.</param>
+internal sealed record ParkedFact(UInt128 Network, IPAddress Address, NodeId Node, ulong GrantIndex);
 
 /// <summary>One address held by one NIC, as Raft committed it.</summary>
 /// <param name="Orphaned">The NIC is known nowhere any more; the address stays held.</param>

@@ -25,6 +25,9 @@ internal enum Encryption
 /// <summary>What a network is, validated. Value equality decides between "unchanged" and "immutable".</summary>
 internal sealed record NetworkSpec
 {
+    /// <summary>Bound on <see cref="EmergencyReserve"/>.</summary>
+    public const int EmergencyReserveMax = 64;
+
     public required NetworkType Type { get; init; }
 
     /// <summary>IPv4; the subnet is this address under <see cref="PrefixLength"/>.</summary>
@@ -56,6 +59,12 @@ internal sealed record NetworkSpec
 
     /// <summary>Whether an address that was given back is given again. Only for vxlan.</summary>
     public AddressReuse Reuse { get; init; }
+
+    /// <summary>
+    /// Addresses every node is granted in advance, to use while there is no quorum; 0 to <see cref="EmergencyReserveMax"/>.
+    /// Only for vxlan.
+    /// </summary>
+    public int EmergencyReserve { get; init; }
 
     public IPNetwork Subnet
     {
@@ -103,6 +112,7 @@ internal sealed record NetworkSpec
         Compare("exclude", Excluded.Text, other.Excluded.Text);
         Compare("encryption", EncryptionName, other.EncryptionName);
         Compare("addressReuse", NameOf(Reuse), NameOf(other.Reuse));
+        Compare("emergencyReserve", EmergencyReserve.ToString(CultureInfo.InvariantCulture), other.EmergencyReserve.ToString(CultureInfo.InvariantCulture));
         return fields.DrainToImmutable();
 
         void Compare(string field, string? mine, string? theirs)

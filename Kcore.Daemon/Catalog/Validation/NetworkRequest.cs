@@ -86,6 +86,17 @@ internal static class NetworkRequest
             throw Invalid("only a vxlan network takes address-reuse: the addresses of the others are not the cluster's to give", $"address-reuse: {NetworkSpec.NameOf(reuse)}");
         }
 
+        int reserve = request.EmergencyReserve ?? 0;
+        if (reserve is < 0 or > NetworkSpec.EmergencyReserveMax)
+        {
+            throw Invalid($"emergency-reserve must be between 0 and {NetworkSpec.EmergencyReserveMax}: it is for each node", $"emergency-reserve: {reserve}");
+        }
+
+        if (type != NetworkType.Vxlan && reserve != 0)
+        {
+            throw Invalid("only a vxlan network takes emergency-reserve: guests of the others get their addresses without a quorum", $"emergency-reserve: {reserve}");
+        }
+
         if (type == NetworkType.Bridge && request.EnableOutboundNat)
         {
             throw Invalid("a bridge network has no outbound NAT: its guests are on the uplink's own network");
@@ -115,13 +126,36 @@ internal static class NetworkRequest
             Ports = ports,
             Encryption = encryption,
             Reuse = reuse,
+            EmergencyReserve = reserve,
         };
         if (MeshPool.Overlaps(spec.Subnet))
         {
             throw Invalid($"{MeshPool.Text} is kept for the tunnel addresses of encrypted networks", $"subnet: {spec.Subnet}");
         }
 
-        return (name, spec with { Excluded = ExcludeText.Parse(exclude, spec.Subnet, spec.Gateway) });
+        spec = spec with { Excluded = ExcludeText.Parse(exclude, spec.Subnet, spec.Gateway) };
+        CheckReserve(spec);
+        return (name, spec);
+    }
+
+    /// <summary>Half of the addresses is what all nodes together may park; more for one node could never be.</summary>
+    private static void CheckReserve(NetworkSpec spec)
+    {
+        uint gateway = AddressRange.ToNumber(spec.Gateway);
+        uint network = AddressRange.ToNumber(spec.Subnet.BaseAddress), broadcast = network | (uint.MaxValue >> spec.PrefixLength);
+        long size = (1L << (32 - spec.PrefixLength)) - 2 - spec.Excluded.Addresses()
+            .Select(AddressRange.ToNumber)
+            .Append(gateway)
+            .Where(a => a != network && a != broadcast)
+            .Distinct()
+            .Count();
+        if (spec.EmergencyReserve > size / 2)
+        {
+            throw Invalid(
+                $"emergency-reserve {spec.EmergencyReserve} for each node is more than half of the {size} addresses guests can get",
+                $"subnet: {spec.Subnet}",
+                $"at most {size / 2} here, or a larger subnet with --internal-netmask; all nodes together never park more than half");
+        }
     }
 
     private static string? Uplink(string? text) =>

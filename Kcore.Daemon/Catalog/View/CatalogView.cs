@@ -58,6 +58,9 @@ internal sealed record CatalogView
     /// <summary>By attachment id.</summary>
     public required FrozenDictionary<UInt128, LeaseFact> Leases { get; init; }
 
+    /// <summary>Addresses in the emergency reserves of the nodes, ordered by network.</summary>
+    public required ImmutableArray<ParkedFact> Parked { get; init; }
+
     /// <summary>Tunnel addresses inside the encrypted mesh.</summary>
     public required FrozenDictionary<NodeId, IPAddress> Mesh { get; init; }
 

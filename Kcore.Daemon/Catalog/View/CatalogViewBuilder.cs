@@ -23,6 +23,7 @@ internal static class CatalogViewBuilder
         var claims = new List<(NodeId Origin, ClaimFact Claim)>();
         var pools = new Dictionary<UInt128, PoolFact>();
         var leases = new Dictionary<UInt128, LeaseFact>();
+        var parked = new List<ParkedFact>();
         var mesh = new Dictionary<NodeId, IPAddress>();
         var admissions = new List<AdmissionFact>();
         var removals = new Dictionary<NodeId, RemovalFact>();
@@ -57,6 +58,9 @@ internal static class CatalogViewBuilder
                     break;
                 case (FactKind.Lease, true) when FactCodec.TryDecode(entry, out LeaseFact? fact) && entry.Key == FactKeys.Lease(fact.AttachmentId):
                     leases[fact.AttachmentId] = fact;
+                    break;
+                case (FactKind.Parked, true) when FactCodec.TryDecode(entry, out ParkedFact? fact) && entry.Key == FactKeys.Parked(fact.Network, fact.Address):
+                    parked.Add(fact);
                     break;
                 case (FactKind.Mesh, true) when FactCodec.TryDecode(entry, out MeshFact? fact) && entry.Key == FactKeys.Mesh(fact.Node):
                     mesh[fact.Node] = fact.Address;
@@ -108,6 +112,7 @@ internal static class CatalogViewBuilder
             Nics = ResolveNics(nics),
             Pools = pools.ToFrozenDictionary(),
             Leases = leases.ToFrozenDictionary(),
+            Parked = [.. parked.OrderBy(p => p.Network).ThenBy(p => FactKeys.Parked(p.Network, p.Address), StringComparer.Ordinal)],
             Mesh = mesh.ToFrozenDictionary(),
             Admissions = [.. admissions.OrderBy(a => a.Node)],
             Removals = removals.ToFrozenDictionary(),

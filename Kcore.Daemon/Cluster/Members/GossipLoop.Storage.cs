@@ -228,27 +228,27 @@ internal sealed partial class GossipLoop
     }
 
     /// <summary>At the end: the job under way, then once more what has gathered since.</summary>
-    private async Task FinishWritingAsync(CancellationToken token)
+    private void FinishWriting(CancellationToken token)
     {
-        await WaitForWriterAsync(token);
+        WaitForWriter(token);
         if (!_gathering.IsEmpty || _bootEpoch is not null || _contacts is not null)
         {
             BeginJob();
-            await WaitForWriterAsync(token);
+            WaitForWriter(token);
         }
 
-        await _writer.DisposeAsync();
+        _writer.Dispose();
         CompleteCallers();
     }
 
-    private async Task WaitForWriterAsync(CancellationToken token)
+    private void WaitForWriter(CancellationToken token)
     {
         while (_writer.IsBusy)
         {
             TakeOutcome(token);
             if (_writer.IsBusy)
             {
-                await _wake.SleepAsync(RetryPause);
+                _wake.Sleep(RetryPause);
             }
         }
     }

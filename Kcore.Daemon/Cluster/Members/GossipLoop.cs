@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Kcore.Daemon.Cluster.Streams;
 using Kcore.Daemon.Cluster.Trust;
+using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
 using Kcore.Gossip;
@@ -9,8 +10,8 @@ using Microsoft.Extensions.Logging;
 namespace Kcore.Daemon.Cluster.Members;
 
 /// <summary>
-/// The one owner of the gossip core: sockets, timers, streams and callers give it inputs; it executes the effects in the
-/// order the core gave them. It never waits for a disk: what is to be stored goes to the <see cref="GossipWriter"/>, and
+/// The one owner of the gossip core, on a thread of its own that comes before the others: sockets, timers, streams and
+/// callers give it inputs; it executes the effects in the order the core gave them. It never waits for a disk: what is to be stored goes to the <see cref="GossipWriter"/>, and
 /// only what must not be sent before it is stored waits for that (GossipLoop.Storage.cs).
 /// </summary>
 internal sealed partial class GossipLoop : IDisposable
@@ -31,7 +32,7 @@ internal sealed partial class GossipLoop : IDisposable
     private readonly long _started;
     private readonly LagWatch _lag;
     private readonly Published<GossipView> _view;
-    private readonly Wake _wake;
+    private readonly Wake _wake = new();
     private readonly GossipWriter _writer;
     private readonly Channel<Work> _inbox;
     private readonly Dictionary<long, OpenAnswer> _answers = [];
@@ -55,7 +56,6 @@ internal sealed partial class GossipLoop : IDisposable
         _inbox = Channel.CreateBounded<Work>(new BoundedChannelOptions(InboxCapacity) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
         _lastTurn = _lastDatagram = parts.Time.GetTimestamp();
         _view = parts.View;
-        _wake = new Wake(parts.Time);
         _writer = new GossipWriter(parts.Store, parts.Identity, _wake.Set);
         Publish();
     }
@@ -128,24 +128,25 @@ internal sealed partial class GossipLoop : IDisposable
     }
 
     /// <summary>Runs until cancelled; what was to be stored by then is.</summary>
-    public async Task RunAsync(CancellationToken stoppingToken)
+    public Task RunAsync(CancellationToken stoppingToken) => UrgentThread.RunAsync("gossip", () => Run(stoppingToken), _logger);
+
+    private void Run(CancellationToken stoppingToken)
     {
         try
         {
-            await using CancellationTokenRegistration woken = stoppingToken.UnsafeRegister(wake => ((Wake)wake!).Set(), _wake);
+            using CancellationTokenRegistration woken = stoppingToken.UnsafeRegister(wake => ((Wake)wake!).Set(), _wake);
             while (!stoppingToken.IsCancellationRequested)
             {
-                Turn(stoppingToken);
-                if (!_inbox.Reader.TryPeek(out _))
+                if (!Turn(stoppingToken) && !_inbox.Reader.TryPeek(out _))
                 {
-                    await _wake.SleepAsync(Sooner(_core.NextDeadline, NextWrite) - Now);
+                    _wake.Sleep(Sooner(_core.NextDeadline, NextWrite) - Now, _socket.Readable);
                 }
             }
         }
         finally
         {
             _inbox.Writer.TryComplete();
-            await FinishWritingAsync(stoppingToken);
+            FinishWriting(stoppingToken);
 
             // Whoever still waits would wait for ever.
             while (_inbox.Reader.TryRead(out Work? left))
@@ -163,7 +164,8 @@ internal sealed partial class GossipLoop : IDisposable
 
     private TimeSpan Now => _time.GetElapsedTime(_started);
 
-    private void Turn(CancellationToken token)
+    /// <summary>True when there is more to take at once.</summary>
+    private bool Turn(CancellationToken token)
     {
         Volatile.Write(ref _lastTurn, _time.GetTimestamp());
         _lag.Look(Now - _core.NextDeadline);
@@ -177,10 +179,7 @@ internal sealed partial class GossipLoop : IDisposable
         BeginWriting();
         Publish();
         CompleteCallers();
-        if (more)
-        {
-            _wake.Set();
-        }
+        return more;
     }
 
     /// <summary>
@@ -191,7 +190,7 @@ internal sealed partial class GossipLoop : IDisposable
     {
         for (int i = 0; i < MostPerTurn; i++)
         {
-            if (!_socket.TryTake(_wake.Set, out GossipInput.Datagram? datagram))
+            if (!_socket.TryTake(out GossipInput.Datagram? datagram))
             {
                 return false;
             }
@@ -340,6 +339,11 @@ internal sealed partial class GossipLoop : IDisposable
         }
 
         _entriesChanged = false;
+        if (_core.CatalogDigest != last.Digest)
+        {
+            Log.Learnt(_logger, _core.CatalogDigest);
+        }
+
         _view.Replace(new GossipView(_core.Members, same ? last.Entries : VisibleEntries(), _core.CatalogDigest, _core.HealthScore));
     }
 
@@ -353,5 +357,8 @@ internal sealed partial class GossipLoop : IDisposable
     {
         [LoggerMessage(1122, LogLevel.Debug, "Stream to {Endpoint} failed: {Cause}")]
         public static partial void StreamFailed(ILogger logger, System.Net.IPEndPoint endpoint, string cause);
+
+        [LoggerMessage(1126, LogLevel.Debug, "The catalog's digest is {Digest:x16}")]
+        public static partial void Learnt(ILogger logger, ulong digest);
     }
 }

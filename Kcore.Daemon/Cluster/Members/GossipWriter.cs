@@ -10,13 +10,13 @@ internal sealed record GossipJob(uint? BootEpoch, CatalogBatch Catalog, IReadOnl
 /// The thread that waits for the disk, so that the gossip loop does not: one job at a time, its end is reported by
 /// <see cref="TryTakeOutcome"/>. A job the disk refused leaves the store as it was, or with what came before the refusal.
 /// </summary>
-internal sealed class GossipWriter : IAsyncDisposable
+internal sealed class GossipWriter : IDisposable
 {
     private readonly BlockingCollection<GossipJob> _jobs = new(1);
-    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CatalogStore _store;
     private readonly NodeIdentity _identity;
     private readonly Action _wake;
+    private readonly Thread _thread;
     private Outcome? _outcome;
 
     /// <param name="wake">Called, on the writer's thread, when a job has ended.</param>
@@ -25,7 +25,8 @@ internal sealed class GossipWriter : IAsyncDisposable
         _store = store;
         _identity = identity;
         _wake = wake;
-        new Thread(Run) { IsBackground = true, Name = "gossip-store" }.Start();
+        _thread = new Thread(Run) { IsBackground = true, Name = "gossip-store" };
+        _thread.Start();
     }
 
     /// <summary>A job is under way, or its outcome was not taken yet.</summary>
@@ -52,10 +53,10 @@ internal sealed class GossipWriter : IAsyncDisposable
     }
 
     /// <summary>Finishes what was begun and ends the thread.</summary>
-    public async ValueTask DisposeAsync()
+    public void Dispose()
     {
         _jobs.CompleteAdding();
-        await _ended.Task;
+        _thread.Join();
         _jobs.Dispose();
     }
 
@@ -66,8 +67,6 @@ internal sealed class GossipWriter : IAsyncDisposable
             Volatile.Write(ref _outcome, new Outcome(Do(job)));
             _wake();
         }
-
-        _ended.SetResult();
     }
 
     private StorageException? Do(GossipJob job)

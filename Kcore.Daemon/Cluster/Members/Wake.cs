@@ -1,35 +1,111 @@
-using System.Threading.Channels;
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Kcore.Daemon.Cluster.Members;
 
 /// <summary>
-/// What one loop sleeps on: anybody may wake it, any number of times; it wakes once and looks at everything. A wake-up
-/// between two sleeps ends the next one at once, so none is missed.
+/// What a thread sleeps on: its socket, a time, and anybody who wakes it, any number of times; it wakes once and looks at
+/// everything. A wake-up between two sleeps ends the next one at once, so none is missed. The kernel alone stands between
+/// a datagram and the thread that answers it: no other thread has to run first (eventfd(2), ppoll(2)).
 /// </summary>
 internal sealed class Wake : IDisposable
 {
-    private readonly Channel<bool> _signal = Channel.CreateBounded<bool>(
-        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
+    private const int CloseOnExec = 0x80000;
+    private const int NonBlocking = 0x800;
+    private const short Readable = 1;
+    private const int Interrupted = 4;
 
-    private readonly ITimer _timer;
+    private readonly SafeFileHandle _event;
+    private readonly Poll[] _polls = new Poll[2];
+    private int _isSet;
 
-    public Wake(TimeProvider time)
+    /// <exception cref="Win32Exception">The process has no file descriptor left.</exception>
+    public Wake()
     {
-        Set = () => _signal.Writer.TryWrite(true);
-        _timer = time.CreateTimer(_ => Set(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        int descriptor = EventFd(0, CloseOnExec | NonBlocking);
+        if (descriptor < 0)
+        {
+            throw new Win32Exception(Marshal.GetLastPInvokeError());
+        }
+
+        _event = new SafeFileHandle(descriptor, ownsHandle: true);
     }
 
-    /// <summary>Wakes the sleeper. Always the same delegate, so handing it on costs nothing.</summary>
-    public Action Set { get; }
-
-    /// <summary>Sleeps until woken or until the time is over.</summary>
-    public async ValueTask SleepAsync(TimeSpan atMost)
+    /// <summary>Wakes the sleeper; from any thread, also when it sleeps no more.</summary>
+    public void Set()
     {
-        // Timers count whole milliseconds and cut off the rest: one that rings early costs a turn for nothing.
-        _timer.Change(TimeSpan.FromMilliseconds(Math.Max(0, Math.Ceiling(atMost.TotalMilliseconds))), Timeout.InfiniteTimeSpan);
-        await _signal.Reader.WaitToReadAsync(CancellationToken.None);
-        _signal.Reader.TryRead(out _);
+        if (Interlocked.Exchange(ref _isSet, 1) != 0)
+        {
+            return;
+        }
+
+        ulong one = 1;
+        try
+        {
+            Write(_event, in one, sizeof(ulong));
+        }
+        catch (ObjectDisposedException)
+        {
+            // The loop has ended.
+        }
     }
 
-    public void Dispose() => _timer.Dispose();
+    /// <summary>Sleeps until woken, until the time is over, or until there is something to read; now and then for nothing.</summary>
+    /// <param name="socket">Null: whatever comes there waits.</param>
+    public void Sleep(TimeSpan atMost, SafeHandle? socket = null)
+    {
+        _polls[0] = new Poll { Descriptor = (int)_event.DangerousGetHandle(), Events = Readable };
+        _polls[1] = new Poll { Descriptor = socket is null ? -1 : (int)socket.DangerousGetHandle(), Events = Readable };
+        var limit = new Time(Math.Max(0, Math.Min(atMost.Ticks, TimeSpan.TicksPerHour)));
+        if (PPoll(_polls, (nuint)_polls.Length, in limit, IntPtr.Zero) < 0 && Marshal.GetLastPInvokeError() is var error and not Interrupted)
+        {
+            throw new Win32Exception(error);
+        }
+
+        if (_polls[0].Happened != 0)
+        {
+            ulong count = 0;
+            Read(_event, ref count, sizeof(ulong));
+        }
+
+        // Whoever comes from here on writes again; who came before finds that the sleeper looks only now.
+        Interlocked.Exchange(ref _isSet, 0);
+    }
+
+    public void Dispose() => _event.Dispose();
+
+    // LibraryImport would generate unsafe code, which only Kcore.Netlink may hold; these marshal trivially.
+    [DllImport("libc", EntryPoint = "eventfd", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int EventFd(uint initial, int flags);
+
+    [DllImport("libc", EntryPoint = "write", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern nint Write(SafeFileHandle file, in ulong value, nint size);
+
+    [DllImport("libc", EntryPoint = "read", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern nint Read(SafeFileHandle file, ref ulong value, nint size);
+
+    [DllImport("libc", EntryPoint = "ppoll", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int PPoll([In, Out] Poll[] polls, nuint count, in Time limit, IntPtr signals);
+
+    /// <summary><c>struct pollfd</c> (poll.h); a negative descriptor is passed over.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Poll
+    {
+        public int Descriptor;
+        public short Events;
+        public short Happened;
+    }
+
+    /// <summary><c>struct timespec</c> of a 64-bit system.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private readonly struct Time(long ticks)
+    {
+        private readonly long _seconds = ticks / TimeSpan.TicksPerSecond;
+        private readonly long _nanoseconds = ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick;
+    }
 }

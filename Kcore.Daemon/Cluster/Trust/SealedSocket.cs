@@ -17,7 +17,7 @@ internal sealed partial class SealedSocket : IDisposable
     private const int CookieKeySize = 32;
     private const int MaxPeers = 4096;
 
-    /// <summary>Errors in a row after which the loop's next turn is waited for: one that stays must not take a whole processor.</summary>
+    /// <summary>Errors in a row after which the loop sleeps without the socket: one that stays must not take a whole processor.</summary>
     private const int MaxErrors = 16;
 
     private readonly NodeId _self;
@@ -38,9 +38,6 @@ internal sealed partial class SealedSocket : IDisposable
     // The two forms of an address, so that a datagram costs neither of them anew.
     private readonly Dictionary<SocketAddress, IPEndPoint> _sources = [];
     private readonly Dictionary<IPEndPoint, SocketAddress> _targets = [];
-    private ValueTask<int> _receiving;
-    private bool _isReceiving;
-    private bool _isWatched;
     private int _errors;
     private long _dropped;
 
@@ -58,7 +55,7 @@ internal sealed partial class SealedSocket : IDisposable
         RandomNumberGenerator.Fill(cookieKey);
         _channel = new SealedChannel(self.Value, NewBoot(bootEpoch), ring, scope, cookieKey);
         CryptographicOperations.ZeroMemory(cookieKey);
-        _socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveBufferSize = 4 << 20 };
+        _socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveBufferSize = 4 << 20, Blocking = false };
         _socket.Bind(new IPEndPoint(IPAddress.Any, port));
     }
 
@@ -85,51 +82,33 @@ internal sealed partial class SealedSocket : IDisposable
         }
     }
 
-    /// <summary>Takes one datagram from the socket; false when there is none, then <paramref name="wake"/> is called when one comes.</summary>
+    /// <summary>What to sleep on until there is a datagram; null while the socket gives nothing but errors.</summary>
+    public SafeSocketHandle? Readable => _errors < MaxErrors ? _socket.SafeHandle : null;
+
+    /// <summary>Takes one datagram from the socket; false when there is none.</summary>
     /// <param name="message">Null when what came was no message of a peer. Its payload is good until the next call.</param>
-    public bool TryTake(Action wake, out GossipInput.Datagram? message)
+    public bool TryTake(out GossipInput.Datagram? message)
     {
         message = null;
-        if (_errors >= MaxErrors)
-        {
-            _errors = 0;
-            return false;
-        }
-
-        if (!_isReceiving)
-        {
-#pragma warning disable CA2012 // Kept until it completes, then read exactly once: below.
-            _receiving = _socket.ReceiveFromAsync(_incoming, SocketFlags.None, _from, CancellationToken.None);
-#pragma warning restore CA2012
-            (_isReceiving, _isWatched) = (true, false);
-        }
-
-        if (!_receiving.IsCompleted)
-        {
-            if (!_isWatched)
-            {
-                _isWatched = true;
-                _receiving.GetAwaiter().UnsafeOnCompleted(wake);
-            }
-
-            return false;
-        }
-
-        _isReceiving = false;
         try
         {
-            int length = _receiving.GetAwaiter().GetResult();
+            if (!_socket.Poll(0, SelectMode.SelectRead))
+            {
+                _errors = 0;
+                return false;
+            }
+
+            int length = _socket.ReceiveFrom(_incoming, SocketFlags.None, _from);
             _errors = 0;
             message = Open(_incoming.AsSpan(0, length));
+            return true;
         }
         catch (SocketException e)
         {
-            // An error of an earlier send surfaces here; the socket goes on.
-            _errors++;
+            // An error of an earlier send surfaces here, or a datagram whose checksum was wrong; the socket goes on.
             Log.NotReceived(_logger, e.SocketErrorCode);
+            return ++_errors < MaxErrors;
         }
-
-        return true;
     }
 
     public void Dispose()

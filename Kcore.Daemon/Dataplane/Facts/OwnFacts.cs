@@ -179,7 +179,8 @@ internal static class OwnFacts
             return (ObjectState.Pending, null);
         }
 
-        return nic.Failure is { } failure ? (ObjectState.Failed, Shortened(failure)) : (ObjectState.Ready, null);
+        return nic.Failure is { } failure ? (ObjectState.Failed, Shortened(failure))
+            : (ObjectState.Ready, record.Grant is null ? null : "its address is from the emergency reserve; the cluster's log is told when there is a quorum");
     }
 
     private static string Shortened(string text) => text.Length <= 160 ? text : text[..160];

@@ -301,6 +301,12 @@ internal sealed class NicService(
             {
                 (_, long refusals) = leases.RefusalsChanged.Read();
                 (AttachmentSet set, long revision) = table.Current.Read();
+                if (set.Records.Values.FirstOrDefault(r => r.Instead == record.Id) is { } heir)
+                {
+                    // The same NIC, helped out of the emergency reserve.
+                    record = heir;
+                }
+
                 if (!set.Records.TryGetValue(record.Id, out AttachmentRecord? present) || present.Releasing)
                 {
                     throw new RefusedException(ErrorCode.NotFound, $"NIC '{record.Name}' was detached meanwhile");
@@ -327,8 +333,9 @@ internal sealed class NicService(
         }
         catch (OperationCanceledException) when (!token.IsCancellationRequested)
         {
+            int reserve = catalog.Current.Current.View.NetworksByUid.TryGetValue(record.Network, out Network? network) ? network.Spec.EmergencyReserve : 0;
             throw quorum.NoQuorum(
-                $"NIC '{record.Name}' got no address within {AddressPatience.TotalSeconds:0} s; it stays PendingAddress and completes by itself",
+                $"NIC '{record.Name}' got no address within {AddressPatience.TotalSeconds:0} s{(reserve > 0 ? $", and the emergency reserve of node {self.Name} has none for it" : "")}; it stays PendingAddress and completes by itself",
                 "",
                 $"kctl detach nic {record.Name} --network {record.NetworkName}");
         }

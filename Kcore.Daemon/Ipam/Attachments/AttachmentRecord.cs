@@ -37,6 +37,15 @@ internal sealed record AttachmentRecord
     /// <summary>The lease; null until committed.</summary>
     public IPAddress? Address { get; init; }
 
+    /// <summary>
+    /// The address is of this node's emergency reserve and was granted to it at this log index; null once the log has made
+    /// it a lease, and for all other addresses.
+    /// </summary>
+    public ulong? Grant { get; init; }
+
+    /// <summary>The attachment an address was asked for in vain before this one got one from the reserve.</summary>
+    public UInt128? Instead { get; init; }
+
     /// <summary>The user has detached it: the data plane takes the device away, the lease loop gives the address back and then forgets the record.</summary>
     public bool Releasing { get; init; }
 
@@ -55,7 +64,8 @@ internal static class AttachmentJson
     public static byte[] Write(AttachmentRecord r) => JsonSerializer.SerializeToUtf8Bytes(
         new Row(
             FactKeys.Hex(r.Id), FactKeys.Hex(r.Network), r.NetworkName, r.Name, r.Mac.ToString(), r.Device, r.Netns, r.Ifname,
-            r.Wanted?.ToString(), r.Address?.ToString(), r.Releasing, r.Local, r.AllowSpoofing),
+            r.Wanted?.ToString(), r.Address?.ToString(), r.Releasing, r.Local, r.AllowSpoofing,
+            r.Grant, r.Instead is { } instead ? FactKeys.Hex(instead) : null),
         RowContext.Default.Row);
 
     /// <summary>Null when the row is damaged.</summary>
@@ -83,6 +93,8 @@ internal static class AttachmentJson
                 Releasing = row.Releasing,
                 Local = row.Local,
                 AllowSpoofing = row.AllowSpoofing,
+                Grant = row.Grant,
+                Instead = row.Instead is null ? null : UInt128.Parse(row.Instead, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture),
             };
         }
         catch (Exception e) when (e is JsonException or FormatException or OverflowException)
@@ -93,7 +105,8 @@ internal static class AttachmentJson
 
     internal sealed record Row(
         string Id, string Network, string NetworkName, string Name, string Mac, string Device, string? Netns, string? Ifname,
-        string? Wanted, string? Address, bool Releasing, bool Local = false, bool AllowSpoofing = false);
+        string? Wanted, string? Address, bool Releasing, bool Local = false, bool AllowSpoofing = false,
+        ulong? Grant = null, string? Instead = null);
 }
 
 [JsonSourceGenerationOptions(RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Collections.Immutable;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
+using Microsoft.Data.Sqlite;
 
 namespace Kcore.Daemon.Ipam.Attachments;
 
@@ -36,12 +37,38 @@ internal sealed class AttachmentTable
                 return null;
             }
 
-            _database.Write(c => SqlStatement.Run(
-                c,
-                "INSERT INTO attachment (id, body) VALUES ($0, $1) ON CONFLICT (id) DO UPDATE SET body=excluded.body",
-                Bytes(record.Id), AttachmentJson.Write(record)));
+            _database.Write(c => Put(c, record));
             Current.Replace(new AttachmentSet(now.Records.SetItem(record.Id, record)));
             return record;
+        }
+    }
+
+    /// <summary>
+    /// An attachment without an address gives way to another one of the same NIC, which has one; the old one is released.
+    /// </summary>
+    /// <param name="id">The old one.</param>
+    /// <param name="heir">The new one.</param>
+    /// <param name="also">What is stored in the same step.</param>
+    /// <returns>False if the old one is gone, released, or has an address by now: nothing was stored.</returns>
+    public bool TrySucceed(UInt128 id, AttachmentRecord heir, Action<SqliteConnection> also)
+    {
+        lock (_turn)
+        {
+            AttachmentSet now = Current.Current;
+            if (!now.Records.TryGetValue(id, out AttachmentRecord? old) || old.Releasing || old.Address is not null)
+            {
+                return false;
+            }
+
+            AttachmentRecord released = old with { Releasing = true };
+            _database.Write(c =>
+            {
+                Put(c, released);
+                Put(c, heir);
+                also(c);
+            });
+            Current.Replace(new AttachmentSet(now.Records.SetItem(id, released).SetItem(heir.Id, heir)));
+            return true;
         }
     }
 
@@ -53,6 +80,11 @@ internal sealed class AttachmentTable
             Current.Replace(new AttachmentSet(Current.Current.Records.Remove(id)));
         }
     }
+
+    private static void Put(SqliteConnection connection, AttachmentRecord record) => SqlStatement.Run(
+        connection,
+        "INSERT INTO attachment (id, body) VALUES ($0, $1) ON CONFLICT (id) DO UPDATE SET body=excluded.body",
+        Bytes(record.Id), AttachmentJson.Write(record));
 
     private static byte[] Bytes(UInt128 id)
     {

@@ -220,6 +220,15 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
                 Remove(FactKeys.Lease(Uid.FromGuid(lease.Attachment.Value)), FactKind.Lease);
                 PutPool(lease.Network);
                 break;
+            case ReplicatedChange.ParkedPut parked:
+                Put(FactKeys.Parked(Uid.FromGuid(parked.Network.Value), parked.Address), FactKind.Parked, FactCodec.Encode(new ParkedFact(
+                    Uid.FromGuid(parked.Network.Value), parked.Address, new NodeId(Uid.FromGuid(parked.NodeUid)), parked.GrantIndex)), parked.GrantIndex);
+                PutPool(parked.Network);
+                break;
+            case ReplicatedChange.ParkedRemoved parked:
+                Remove(FactKeys.Parked(Uid.FromGuid(parked.Network.Value), parked.Address), FactKind.Parked);
+                PutPool(parked.Network);
+                break;
             case ReplicatedChange.PoolPut pool:
                 _pools[pool.Network] = (pool.Name, pool.Vni);
                 PutPool(pool.Network);
@@ -275,7 +284,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
             if (state.Statistics(network) is { } now && _pools.TryGetValue(network, out (string Name, uint Vni) pool))
             {
                 Put(FactKeys.Pool(Uid.FromGuid(network.Value)), FactKind.Pool, FactCodec.Encode(new PoolFact(
-                    Uid.FromGuid(network.Value), pool.Name, pool.Vni, now.Next, now.Size, now.Used, now.Free, now.Resting)), now.ChangedIndex);
+                    Uid.FromGuid(network.Value), pool.Name, pool.Vni, now.Next, now.Size, now.Used, now.Free, now.Resting, now.Parked)), now.ChangedIndex);
             }
         }
     }

@@ -79,7 +79,8 @@ internal sealed partial class PoolLoop(ClusterLedger ledger, CatalogHub catalog,
                     network.Spec.Subnet,
                     network.Spec.Gateway,
                     [.. network.Spec.Excluded.Addresses()],
-                    network.Spec.Reuse);
+                    network.Spec.Reuse,
+                    network.Spec.EmergencyReserve);
             }
         }
     }

@@ -75,6 +75,27 @@ public sealed class AddressReportsTests
     }
 
     [Fact]
+    public void What_nodes_have_in_reserve_is_told_by_address_and_which_of_it_a_nic_has_already()
+    {
+        CatalogEntry[] parked =
+        [
+            Parked("10.88.0.254", B, 5), Parked("10.88.0.253", B, 5), Parked("10.88.0.99", A, 6),
+        ];
+        NetworkAddresses report = Report(
+            "prod",
+            [Claim(Created(A, "prod", 1, uid: 1, Overlay() with { EmergencyReserve = 2 })), Pool(1, "prod"), .. parked, Nic(B, NicFact(7, 1, "web-01", 1, "10.88.0.254"))],
+            Member(A), Member(B));
+
+        Assert.Equal(2, report.EmergencyReserve);
+        Assert.Equal(["10.88.0.99 parked ", "10.88.0.253 parked ", "10.88.0.254 used web-01"], report.Parked.Select(p => $"{p.Address} {p.State} {p.Nic}"));
+        Assert.Equal(B.ToString(), report.Parked[2].NodeId);
+        Assert.Empty(report.Leases);
+
+        static CatalogEntry Parked(string address, NodeId node, ulong index) => Entry(
+            NodeId.Raft, FactKeys.Parked(1, IPAddress.Parse(address)), FactKind.Parked, FactCodec.Encode(new ParkedFact(1, IPAddress.Parse(address), node, index)));
+    }
+
+    [Fact]
     public void A_nat_network_tells_what_its_node_states()
     {
         CatalogEntry lab = Claim(Local(A, "lab", A, 1, uid: 3, Overlay("10.99.0.1") with { Type = NetworkType.Nat }));

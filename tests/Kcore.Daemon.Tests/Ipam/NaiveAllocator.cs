@@ -21,9 +21,11 @@ internal sealed class NaiveAllocator
 
     public int Resting(uint pool) => _pools.TryGetValue(pool, out Pool? p) ? p.Back.Count(b => !b.IsRested) : 0;
 
+    public int Parked(uint pool) => _pools.TryGetValue(pool, out Pool? p) ? p.Parked.Count : 0;
+
     public int Used(uint pool) => _held.Values.Count(h => h.Pool == pool);
 
-    public string Create(uint pool, uint network, uint size, uint gateway, uint[] excluded, bool reuses)
+    public string Create(uint pool, uint network, uint size, uint gateway, uint[] excluded, bool reuses, int reserve = 0)
     {
         string said = string.Join(',', excluded);
         if (_pools.TryGetValue(pool, out Pool? known))
@@ -31,15 +33,25 @@ internal sealed class NaiveAllocator
             return (known.Gateway, known.Excluded) == (gateway, said) ? "Done" : "AlreadyExists";
         }
 
-        if (_deleted.Contains(pool) || _pools.Count > 0)
-        {
-            // All pools of a test have one name.
-            return _deleted.Contains(pool) ? "FailedPrecondition" : "AlreadyExists";
-        }
-
         IEnumerable<uint> order = Enumerable.Range(2, (int)size - 3).Append(1).Select(offset => network + (uint)offset);
         uint[] all = [.. order.Where(a => a != gateway && !excluded.Contains(a))];
-        _pools[pool] = new Pool(gateway, said, reuses, [.. all], all);
+        if (_deleted.Contains(pool))
+        {
+            return "FailedPrecondition";
+        }
+
+        if (reserve * 2 > all.Length)
+        {
+            return "InvalidArgument";
+        }
+
+        if (_pools.Count > 0)
+        {
+            // All pools of a test have one name.
+            return "AlreadyExists";
+        }
+
+        _pools[pool] = new Pool(gateway, said, reuses, reserve, [.. all], all);
         return "Done";
     }
 
@@ -103,6 +115,99 @@ internal sealed class NaiveAllocator
         return $"{address}";
     }
 
+    /// <summary>From the top of what was never given, else of what has rested; half of the pool stays for the others.</summary>
+    public string Park(uint pool)
+    {
+        if (!_pools.TryGetValue(pool, out Pool? p))
+        {
+            return "NotFound";
+        }
+
+        while (p.Parked.Count < p.Reserve && p.Parked.Count + 1 <= p.Order.Length / 2)
+        {
+            bool isNew = p.Free.Count > 0;
+            uint[] rested = [.. p.Back.Where(b => b.IsRested).Select(b => b.Address)];
+            if (!isNew && rested.Length == 0)
+            {
+                break;
+            }
+
+            uint address = isNew ? p.Free.Max() : rested.Max();
+            if (!isNew && address == p.Next)
+            {
+                p.Last = Array.IndexOf(p.Order, address);
+            }
+
+            p.Free.Remove(address);
+            p.Back.RemoveAll(b => b.Address == address);
+            p.Parked[address] = isNew;
+        }
+
+        return "Parked " + string.Join(' ', p.Parked.Keys.OrderDescending());
+    }
+
+    public string Use(uint attachment, uint pool, uint address)
+    {
+        if (_held.TryGetValue(attachment, out var held))
+        {
+            bool isSame = held == (pool, address);
+            _orphans.RemoveWhere(o => isSame && o == attachment);
+            return isSame ? $"{address}" : "FailedPrecondition";
+        }
+
+        if (_released.ContainsKey(attachment))
+        {
+            return "FailedPrecondition";
+        }
+
+        if (!_pools.TryGetValue(pool, out Pool? p))
+        {
+            return "NotFound";
+        }
+
+        if (!p.Parked.Remove(address))
+        {
+            return "FailedPrecondition";
+        }
+
+        _held[attachment] = (pool, address);
+        return $"{address}";
+    }
+
+    public string Return(uint pool, uint address, bool wasUsed)
+    {
+        if (_pools.TryGetValue(pool, out Pool? p) && p.Parked.Remove(address, out bool isNew))
+        {
+            if (!wasUsed && isNew)
+            {
+                p.Free.Add(address);
+                p.Free.Sort((a, b) => Array.IndexOf(p.Order, a) - Array.IndexOf(p.Order, b));
+            }
+            else if (!wasUsed || p.Reuses)
+            {
+                p.Back.Add(new Returned(address));
+            }
+        }
+
+        return "Done";
+    }
+
+    /// <summary>The node has lost its record: what is parked is nobody's, and the pool asked for is filled anew.</summary>
+    public string Lose(uint pool)
+    {
+        if (!_pools.ContainsKey(pool))
+        {
+            return "NotFound";
+        }
+
+        foreach (Pool p in _pools.Values)
+        {
+            p.Parked.Clear();
+        }
+
+        return Park(pool);
+    }
+
     public string Release(uint attachment, uint pool)
     {
         _orphans.Remove(attachment);
@@ -147,7 +252,7 @@ internal sealed class NaiveAllocator
         }
 
         p.Back.AddRange(p.Order
-            .Where(a => !p.Free.Contains(a) && p.Back.TrueForAll(b => b.Address != a) && !_held.Values.Contains((pool, a)))
+            .Where(a => !p.Free.Contains(a) && !p.Parked.ContainsKey(a) && p.Back.TrueForAll(b => b.Address != a) && !_held.Values.Contains((pool, a)))
             .Select(a => new Returned(a)));
         return "Done";
     }
@@ -164,8 +269,11 @@ internal sealed class NaiveAllocator
         return "Done";
     }
 
-    private sealed record Pool(uint Gateway, string Excluded, bool Reuses, List<uint> Free, uint[] Order)
+    private sealed record Pool(uint Gateway, string Excluded, bool Reuses, int Reserve, List<uint> Free, uint[] Order)
     {
+        /// <summary>With whether it was never given out before.</summary>
+        public Dictionary<uint, bool> Parked { get; } = [];
+
         public List<Returned> Back { get; } = [];
 
         public int Last { get; set; } = -1;

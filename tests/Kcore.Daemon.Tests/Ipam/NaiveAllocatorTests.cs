@@ -23,6 +23,11 @@ public sealed class NaiveAllocatorTests
         Orphan,
         Adopt,
         ReleaseOrphan,
+        Park,
+        Use,
+        ReturnUsed,
+        ReturnUnused,
+        Lose,
     }
 
     [Theory]
@@ -40,7 +45,8 @@ public sealed class NaiveAllocatorTests
             from verb in Gen.Frequency(
                 (6, Gen.Constant(Verb.Allocate)), (3, Gen.Constant(Verb.Want)), (5, Gen.Constant(Verb.Release)),
                 (1, Gen.Constant(Verb.Create)), (1, Gen.Constant(Verb.Delete)), (1, Gen.Constant(Verb.Restore)),
-                (3, Gen.Constant(Verb.Advance)), (1, Gen.Constant(Verb.Reclaim)), (1, Gen.Constant(Verb.Orphan)), (1, Gen.Constant(Verb.Adopt)), (1, Gen.Constant(Verb.ReleaseOrphan)))
+                (3, Gen.Constant(Verb.Advance)), (1, Gen.Constant(Verb.Reclaim)), (1, Gen.Constant(Verb.Orphan)), (1, Gen.Constant(Verb.Adopt)), (1, Gen.Constant(Verb.ReleaseOrphan)),
+                (3, Gen.Constant(Verb.Park)), (4, Gen.Constant(Verb.Use)), (1, Gen.Constant(Verb.ReturnUsed)), (2, Gen.Constant(Verb.ReturnUnused)), (1, Gen.Constant(Verb.Lose)))
             from attachment in Gen.Choose(1, size + 4)
             from pool in Gen.Frequency((5, Gen.Constant(1)), (2, Gen.Constant(2)))
             from offset in Gen.Choose(-1, size)
@@ -52,7 +58,8 @@ public sealed class NaiveAllocatorTests
             from first in exclusions
             from second in exclusions
             from reuses in Gen.Elements(true, false)
-            select (history, new Shape(prefixLength, (uint)gateway, [first, second], reuses));
+            from reserve in Gen.Elements(0, 1, 2, 5)
+            select (history, new Shape(prefixLength, (uint)gateway, [first, second], reuses, reserve));
         Prop.ForAll(histories.ToArbitrary(), h => Compare(h.Steps, h.Shape)).QuickCheckThrowOnFailure();
     }
 
@@ -152,6 +159,35 @@ public sealed class NaiveAllocatorTests
         while (Count(digits, alphabet.Length));
     }
 
+    /// <summary>
+    /// Every history of five commands of eight on a subnet of four addresses of which two are parked: used, returned with and
+    /// without use, lost, and the rest given away until nothing is left.
+    /// </summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Every_short_history_of_a_reserve_gives_what_the_naive_allocator_gives(bool reuses)
+    {
+        Step[] alphabet =
+        [
+            new(Verb.Park), new(Verb.Use, 1, 1, 6), new(Verb.ReturnUsed, 1, 1, 6), new(Verb.ReturnUnused, 1, 1, 6), new(Verb.ReturnUnused, 1, 1, 5),
+            new(Verb.Lose), new(Verb.Allocate, 2), new(Verb.Want, 3, 1, 5),
+        ];
+        var shape = new Shape(29, 1, [[2]], reuses, Reserve: 2);
+        int[] digits = new int[5];
+        do
+        {
+            Compare(
+                [
+                    .. digits.Select(d => alphabet[d]), new(Verb.Restore), new(Verb.Allocate, 10), new(Verb.Allocate, 11), new(Verb.Allocate, 12), new(Verb.Allocate, 13), new(Verb.Reclaim),
+                    new(Verb.Advance, Offset: 10), new(Verb.Advance, Offset: 10), new(Verb.Park), new(Verb.Allocate, 14), new(Verb.Restore), new(Verb.Allocate, 15),
+                ],
+                shape,
+                statisticsEachStep: false);
+        }
+        while (Count(digits, alphabet.Length));
+    }
+
     private static bool Count(int[] digits, int radix)
     {
         for (int i = 0; i < digits.Length; i++)
@@ -171,13 +207,15 @@ public sealed class NaiveAllocatorTests
     private static void Compare(Step[] steps, Shape shape, bool statisticsEachStep)
     {
         ReplicatedState state = Commands.Founded();
+        state.Do(new ReplicatedCommand.NodeAdd(new Kcore.Raft.MemberId(Commands.Id(9), Commands.Id(90)), "node-a"));
         var naive = new NaiveAllocator();
         ulong index = 1;
+        uint holder = 100;
         string done = "";
         foreach (Step step in steps.Prepend(new Step(Verb.Create, Pool: 1)))
         {
             done += $"{step.Verb}(a{step.Attachment} p{step.Pool} +{step.Offset} v{step.Variant}) ";
-            string told = Tell(ref state, step, shape, ++index);
+            string told = Tell(ref state, step, shape, ++index, ref holder);
             string expected = Tell(naive, step, shape);
             Assert.True(expected == told, $"{shape}: after {done}expected {expected}, got {told}");
             if (statisticsEachStep)
@@ -194,8 +232,8 @@ public sealed class NaiveAllocatorTests
         for (uint pool = 1; pool <= 2; pool++)
         {
             PoolStatistics? now = state.Statistics(new NetworkUid(Commands.Id(pool)));
-            (long?, uint?, int, long) told = (now?.Free, now?.Next is { } next ? AddressSequence.ToNumber(next) : null, (int)(now?.Used ?? 0), now?.Resting ?? 0);
-            (long?, uint?, int, long) expected = (naive.Free(pool), naive.Next(pool), naive.Used(pool), naive.Resting(pool));
+            (long?, uint?, int, long, long) told = (now?.Free, now?.Next is { } next ? AddressSequence.ToNumber(next) : null, (int)(now?.Used ?? 0), now?.Resting ?? 0, now?.Parked ?? 0);
+            (long?, uint?, int, long, long) expected = (naive.Free(pool), naive.Next(pool), naive.Used(pool), naive.Resting(pool), naive.Parked(pool));
             Assert.True(expected == told, $"after {done}expected {expected}, got {told}");
         }
     }
@@ -205,7 +243,12 @@ public sealed class NaiveAllocatorTests
         Verb.Allocate => naive.Allocate(step.Attachment, step.Pool, null, Network, shape.Size),
         Verb.Want => naive.Allocate(step.Attachment, step.Pool, Network + (uint)step.Offset, Network, shape.Size),
         Verb.Release => naive.Release(step.Attachment, step.Pool),
-        Verb.Create => naive.Create(step.Pool, Network, shape.Size, Network + shape.Gateway, [.. shape.Of(step.Variant).Select(o => Network + o)], shape.Reuses),
+        Verb.Create => naive.Create(step.Pool, Network, shape.Size, Network + shape.Gateway, [.. shape.Of(step.Variant).Select(o => Network + o)], shape.Reuses, shape.Reserve),
+        Verb.Park => naive.Park(step.Pool),
+        Verb.Use => naive.Use(step.Attachment, step.Pool, Network + (uint)step.Offset),
+        Verb.ReturnUsed => naive.Return(step.Pool, Network + (uint)step.Offset, wasUsed: true),
+        Verb.ReturnUnused => naive.Return(step.Pool, Network + (uint)step.Offset, wasUsed: false),
+        Verb.Lose => naive.Lose(step.Pool),
         Verb.Advance => naive.Advance(step.Minutes),
         Verb.Reclaim => naive.Reclaim(step.Pool),
         Verb.Orphan => naive.Mark(step.Attachment, isOrphan: true),
@@ -215,7 +258,7 @@ public sealed class NaiveAllocatorTests
         _ => "Done",
     };
 
-    private static string Tell(ref ReplicatedState state, Step step, Shape shape, ulong index)
+    private static string Tell(ref ReplicatedState state, Step step, Shape shape, ulong index, ref uint holder)
     {
         if (step.Verb == Verb.Restore)
         {
@@ -226,8 +269,18 @@ public sealed class NaiveAllocatorTests
             return "Done";
         }
 
+        System.Net.IPAddress meant = AddressSequence.ToAddress(Network + (uint)step.Offset);
+        var pool = new NetworkUid(Commands.Id(step.Pool));
+        ulong grant = state.ParkedFor(pool, Commands.Id(9)).FirstOrDefault(p => p.Address.Equals(meant))?.GrantIndex ?? index;
+        uint before = holder;
+        holder += step.Verb == Verb.Lose && state.Statistics(pool) is not null ? 1u : 0;
         ReplicatedCommand command = step.Verb switch
         {
+            Verb.Park => new ReplicatedCommand.GrantReserve(pool, Commands.Id(9), Commands.Id(holder), before == 100 ? Guid.Empty : Commands.Id(before)),
+            Verb.Lose => new ReplicatedCommand.GrantReserve(pool, Commands.Id(9), Commands.Id(holder), state.HolderOf(Commands.Id(9))),
+            Verb.Use => new ReplicatedCommand.UseReserve(new AttachmentId(Commands.Id(step.Attachment)), pool, $"nic-{step.Attachment}", Commands.Mac(step.Attachment), Commands.Id(9), meant, grant),
+            Verb.ReturnUsed => new ReplicatedCommand.ReturnReserve(pool, Commands.Id(9), meant, grant, WasUsed: true),
+            Verb.ReturnUnused => new ReplicatedCommand.ReturnReserve(pool, Commands.Id(9), meant, grant, WasUsed: false),
             Verb.Allocate => Commands.AllocateUntil(step.Attachment, index, step.Pool),
             Verb.Want => Commands.AllocateUntil(step.Attachment, index, step.Pool, AddressSequence.ToAddress(Network + (uint)step.Offset).ToString()),
             Verb.Release => Commands.ReleaseOn(step.Attachment, step.Pool),
@@ -244,12 +297,14 @@ public sealed class NaiveAllocatorTests
                 exclusions: [.. shape.Of(step.Variant).Select(o => AddressSequence.ToAddress(Network + o).ToString())]) with
             {
                 Reuse = shape.Reuses ? AddressReuse.Quarantine : AddressReuse.Never,
+                Reserve = shape.Reserve,
             },
         };
         return state.Do(command, index).Result switch
         {
             ReplicatedResult.Granted granted => $"{AddressSequence.ToNumber(granted.Address)}",
             ReplicatedResult.Refused refused => $"{refused.Code}",
+            ReplicatedResult.Parked parked => "Parked " + string.Join(' ', parked.Addresses.Select(p => AddressSequence.ToNumber(p.Address))),
             _ => "Done",
         };
     }
@@ -260,12 +315,12 @@ public sealed class NaiveAllocatorTests
     }
 
     /// <param name="Exclusions">As offsets from the subnet; a creation takes one of these.</param>
-    private sealed record Shape(int PrefixLength, uint Gateway, uint[][] Exclusions, bool Reuses = false)
+    private sealed record Shape(int PrefixLength, uint Gateway, uint[][] Exclusions, bool Reuses = false, int Reserve = 0)
     {
         public uint Size => 1u << (32 - PrefixLength);
 
         public uint[] Of(int variant) => Exclusions[variant % Exclusions.Length];
 
-        public override string ToString() => $"/{PrefixLength}{(Reuses ? " reusing" : "")} gateway +{Gateway} exclusions {string.Join(" or ", Exclusions.Select(e => $"[{string.Join(' ', e)}]"))}";
+        public override string ToString() => $"/{PrefixLength}{(Reuses ? " reusing" : "")}{(Reserve > 0 ? $" parking {Reserve}" : "")} gateway +{Gateway} exclusions {string.Join(" or ", Exclusions.Select(e => $"[{string.Join(' ', e)}]"))}";
     }
 }

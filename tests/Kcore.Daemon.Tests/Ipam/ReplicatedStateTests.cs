@@ -249,6 +249,12 @@ public sealed class ReplicatedStateTests
             new ReplicatedCommand.ReleaseOrphan(new AttachmentId(Commands.Id(1))),
             new ReplicatedCommand.HashState(),
             new ReplicatedCommand.CompareState(7, UInt128.MaxValue - 5),
+            Commands.Pool() with { Reserve = 4 },
+            Commands.Pool(exclusions: "10.250.0.9") with { Reserve = 64, Reuse = Kcore.Daemon.Catalog.Facts.AddressReuse.Quarantine },
+            new ReplicatedCommand.GrantReserve(new NetworkUid(Commands.Id(1)), Commands.Id(9), Commands.Id(5), Commands.Id(6)),
+            new ReplicatedCommand.UseReserve(new AttachmentId(Commands.Id(1)), new NetworkUid(Commands.Id(1)), "nic-1", Commands.Mac(1), Commands.Id(9), System.Net.IPAddress.Parse("10.0.0.254"), ulong.MaxValue),
+            new ReplicatedCommand.ReturnReserve(new NetworkUid(Commands.Id(1)), Commands.Id(9), System.Net.IPAddress.Parse("10.0.0.254"), 7, WasUsed: true),
+            new ReplicatedCommand.ReturnReserve(new NetworkUid(Commands.Id(1)), Commands.Id(9), System.Net.IPAddress.Parse("10.0.0.254"), 7, WasUsed: false),
         ];
         foreach (ReplicatedCommand command in commands)
         {
@@ -263,6 +269,8 @@ public sealed class ReplicatedStateTests
             new ReplicatedResult.Refused(RefusalCode.ResourceExhausted, "none left"),
             new ReplicatedResult.Refused(RefusalCode.Unavailable, "too late"),
             new ReplicatedResult.Hashed(7, UInt128.MaxValue - 5),
+            new ReplicatedResult.Parked(Commands.Id(5), []),
+            new ReplicatedResult.Parked(Commands.Id(5), [new ParkedAddress(System.Net.IPAddress.Parse("10.0.0.254"), 7), new ParkedAddress(System.Net.IPAddress.Parse("10.0.0.253"), ulong.MaxValue)]),
         ];
         foreach (ReplicatedResult result in results)
         {

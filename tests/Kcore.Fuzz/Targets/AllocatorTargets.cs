@@ -28,6 +28,11 @@ internal static class AllocatorTargets
         new ReplicatedCommand.Release(new AttachmentId(Uid(9)), RaftTargets.Id(2).NodeUid, new NetworkUid(Uid(8))),
         new ReplicatedCommand.AdvanceClock(1, 1_000_000),
         new ReplicatedCommand.Reclaim(new NetworkUid(Uid(3))),
+        new ReplicatedCommand.CreatePool(new NetworkUid(Uid(11)), "spare", 14460, IPNetwork.Parse("10.90.0.0/28"), new IPAddress([10, 90, 0, 1]), [], AddressReuse.Quarantine, Reserve: 2),
+        new ReplicatedCommand.GrantReserve(new NetworkUid(Uid(11)), RaftTargets.Id(2).NodeUid, Uid(12), Guid.Empty),
+        new ReplicatedCommand.UseReserve(new AttachmentId(Uid(13)), new NetworkUid(Uid(11)), "web-05", Mac(5), RaftTargets.Id(2).NodeUid, new IPAddress([10, 90, 0, 14]), 20),
+        new ReplicatedCommand.ReturnReserve(new NetworkUid(Uid(11)), RaftTargets.Id(2).NodeUid, new IPAddress([10, 90, 0, 13]), 20, WasUsed: true),
+        new ReplicatedCommand.GrantReserve(new NetworkUid(Uid(11)), RaftTargets.Id(2).NodeUid, Uid(14), Uid(12)),
         new ReplicatedCommand.HashState(),
         new ReplicatedCommand.CompareState(20, UInt128.MaxValue),
         new ReplicatedCommand.NodeRemove(RaftTargets.Id(2).NodeUid, ReleaseLeases: true),
@@ -59,6 +64,7 @@ internal static class AllocatorTargets
             new ReplicatedResult.Granted(new IPAddress([10, 88, 0, 2]), 24, new IPAddress([10, 88, 0, 1])),
             new ReplicatedResult.Refused(RefusalCode.AlreadyExists, "it is there"),
             new ReplicatedResult.Hashed(9, UInt128.MaxValue),
+            new ReplicatedResult.Parked(Uid(12), [new ParkedAddress(new IPAddress([10, 90, 0, 14]), 20)]),
         ];
         return new FuzzTarget(
             "command-result",

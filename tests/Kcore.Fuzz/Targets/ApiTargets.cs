@@ -25,7 +25,7 @@ internal static class ApiTargets
     private static FuzzTarget Network() => Request(
         "api-create-network",
         [
-            """{"name":"prod","type":"vxlan","gatewayIp":"10.250.0.1","internalNetmask":"255.255.255.0","targetNode":"node-b","addressReuse":"quarantine"}""",
+            """{"name":"prod","type":"vxlan","gatewayIp":"10.250.0.1","internalNetmask":"255.255.255.0","targetNode":"node-b","addressReuse":"quarantine","emergencyReserve":4}""",
             """{"name":"lan","type":"bridge","externalIp":"203.0.113.7","gatewayIp":"10.0.0.1","vlanId":7,"enableOutboundNat":false,"noOutboundNat":true,"uplink":"eth1"}""",
             """{"name":"lab","gatewayIp":"10.40.0.1","publish":["80:web:8080","53:dns:53/udp"],"allowedTcpPorts":[443],"allowedUdpPorts":[67]}""",
         ],

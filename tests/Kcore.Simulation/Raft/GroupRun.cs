@@ -6,7 +6,7 @@ using Kcore.TestKit.Histories;
 namespace Kcore.Simulation.Raft;
 
 /// <summary>What one run did, so that a test can tell that something was tested.</summary>
-internal sealed record RunSummary(ulong Committed, int Leaders, int Recoveries, int Faults, int Changes, int Transfers, int Answered, int Comparisons, int Reused, long Events);
+internal sealed record RunSummary(ulong Committed, int Leaders, int Recoveries, int Faults, int Changes, int Transfers, int Answered, int Comparisons, int Reused, int Helped, int Lost, long Events);
 
 /// <summary>One life of a group from founding to calm.</summary>
 internal static class GroupRun
@@ -23,7 +23,8 @@ internal static class GroupRun
     /// <param name="faultMicros">How long things go wrong.</param>
     /// <param name="prepare">Does something to each member before it starts.</param>
     /// <param name="upkeep">Clients that do with a network whose addresses are given again all that can be done.</param>
-    public static RunSummary WithFaults(int seed, int size, long faultMicros, Action<SimulatedMember>? prepare = null, int upkeep = 0)
+    /// <param name="reserve">Clients that take addresses from the emergency reserves of their hosts without asking.</param>
+    public static RunSummary WithFaults(int seed, int size, long faultMicros, Action<SimulatedMember>? prepare = null, int upkeep = 0, int reserve = 0)
     {
         var profile = new GroupProfile { Size = size };
         var group = new SimulatedGroup(seed, profile with
@@ -43,6 +44,12 @@ internal static class GroupRun
             clients.StartUpkeep(upkeep);
         }
 
+        if (reserve > 0)
+        {
+            clients.ReserveBudget = 250;
+            clients.StartReserve(reserve, seed % 2 == 0);
+        }
+
         group.Clock.RunUntil(3 * Second);
         var faults = new FaultMenu(group);
         faults.Start();
@@ -52,9 +59,10 @@ internal static class GroupRun
         operation.IsCalm = true;
         clients.Budget = 0;
         clients.UpkeepBudget = 0;
+        clients.ReserveBudget = 0;
         CalmDown(group, clients);
         return new RunSummary(
-            group.Record.CommittedMax, group.Record.LeaderCount, group.Recoveries, faults.Count, operation.Changes, operation.Transfers, clients.Answered, clients.Comparisons, clients.ReusedCount, group.Clock.Events);
+            group.Record.CommittedMax, group.Record.LeaderCount, group.Recoveries, faults.Count, operation.Changes, operation.Transfers, clients.Answered, clients.Comparisons, clients.ReusedCount, clients.Helped, clients.Lost, group.Clock.Events);
     }
 
     /// <summary>A short life in which nothing goes wrong except, if told, one power cut.</summary>
@@ -108,11 +116,28 @@ internal static class GroupRun
         }
 
         // what the pools call used is what is held.
-        long used = clients.History.Concat(clients.Reuses).Select(operation => operation.Network).Distinct().Sum(
-            network => replayed.Statistics(new NetworkUid(Guid.ParseExact(network, "N")))?.Used ?? 0);
+        NetworkUid[] networks =
+        [
+            .. clients.History.Concat(clients.Reuses).Select(operation => new NetworkUid(Guid.ParseExact(operation.Network, "N"))).Append(ScriptedClients.Reserving).Distinct(),
+        ];
+        long used = networks.Sum(network => replayed.Statistics(network)?.Used ?? 0);
         if (used != group.Record.Held.Count)
         {
             throw new InvariantException($"A-6: {used} addresses are used and {group.Record.Held.Count} are held.");
+        }
+
+        foreach (NetworkUid network in networks)
+        {
+            (long free, long parked) = group.Record.Count(network);
+            if (replayed.Statistics(network) is { } pool && (pool.Free != free || pool.Parked != parked || pool.Free + pool.Parked + pool.Used > pool.Size))
+            {
+                throw new InvariantException($"A-6: of {pool.Size} addresses {pool.Free} are called free and {pool.Parked} parked; {free} and {parked} are, {pool.Used} are used.");
+            }
+        }
+
+        if (clients.Unreported is { } unreported)
+        {
+            throw new InvariantException($"A-7: {unreported} has an address of its host's reserve and no lease.");
         }
 
         AttachmentId leaked = clients.GivenUp.FirstOrDefault(attachment => replayed.TryGetLease(attachment, out _));

@@ -48,6 +48,14 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
     public void Lives_in_which_addresses_come_back_stay_safe_and_recover(int size, int seeds) =>
         Live(size, Enumerable.Range(1, seeds), 10_000_000, upkeep: 4);
 
+    /// <summary>Hosts that help themselves out of their reserves, whether or not they must, detach, give up, and lose their records.</summary>
+    [Theory]
+    [InlineData(1, 15)]
+    [InlineData(3, 40)]
+    [InlineData(5, 15)]
+    public void Lives_in_which_hosts_use_their_reserves_stay_safe_and_recover(int size, int seeds) =>
+        Live(size, Enumerable.Range(1, seeds), 10_000_000, upkeep: 2, reserve: 4);
+
     [Fact]
     public void Seeds_that_once_failed_stay_repaired()
     {
@@ -79,7 +87,7 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
 
     internal static int? ReadNumber(string variable) => int.TryParse(Environment.GetEnvironmentVariable(variable), out int value) ? value : null;
 
-    private void Live(int size, IEnumerable<int> seeds, long faultMicros, int upkeep = 0)
+    private void Live(int size, IEnumerable<int> seeds, long faultMicros, int upkeep = 0, int reserve = 0)
     {
         long start = Stopwatch.GetTimestamp();
         var runs = new List<RunSummary>();
@@ -87,7 +95,7 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
         {
             try
             {
-                runs.Add(GroupRun.WithFaults(seed, size, faultMicros, upkeep: upkeep));
+                runs.Add(GroupRun.WithFaults(seed, size, faultMicros, upkeep: upkeep, reserve: reserve));
             }
             catch (Exception failure)
             {
@@ -100,7 +108,12 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
 
         // Otherwise nothing was tested.
         Assert.True(runs.Sum(run => run.Answered) > runs.Count * 20, "The clients got hardly any answers.");
-        if (upkeep > 0)
+        if (reserve > 0)
+        {
+            output.WriteLine($"{runs.Sum(r => r.Helped)} addresses taken from reserves, {runs.Sum(r => r.Lost)} records lost");
+            Assert.True(runs.Sum(run => run.Helped) > runs.Count * 3 && runs.Sum(run => run.Lost) > 0, "Hardly anybody helped himself, or no record was lost.");
+        }
+        else if (upkeep > 0)
         {
             output.WriteLine($"{runs.Sum(r => r.Reused)} addresses given again, {runs.Sum(r => r.Comparisons)} comparisons of all states");
             Assert.True(runs.Sum(run => run.Reused) > runs.Count && runs.Sum(run => run.Comparisons) > runs.Count, "Hardly any address came back, or states were hardly compared.");

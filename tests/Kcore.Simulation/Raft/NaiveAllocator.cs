@@ -17,6 +17,8 @@ internal sealed class NaiveAllocator
     private readonly Dictionary<AttachmentId, (NetworkUid Network, string Address, ReplicatedCommand.Allocate Request)> _leases = [];
     private readonly HashSet<AttachmentId> _released = [];
     private readonly HashSet<AttachmentId> _orphans = [];
+    private readonly HashSet<Guid> _nodes = [];
+    private readonly Dictionary<Guid, Guid> _holders = [];
     private ulong _clock;
 
     public IReadOnlyCollection<AttachmentId> Held => _leases.Keys;
@@ -39,6 +41,10 @@ internal sealed class NaiveAllocator
     {
         ReplicatedCommand.CreatePool create => Apply(create),
         ReplicatedCommand.Allocate allocate => Apply(allocate),
+        ReplicatedCommand.NodeAdd add => Admit(add.Member.NodeUid),
+        ReplicatedCommand.GrantReserve grant => Apply(index, grant),
+        ReplicatedCommand.UseReserve use => Apply(use),
+        ReplicatedCommand.ReturnReserve back => Apply(index, back),
         ReplicatedCommand.Release release => Apply(index, release),
         ReplicatedCommand.AdvanceClock advance => Apply(advance),
         ReplicatedCommand.Reclaim reclaim => Apply(index, reclaim),
@@ -52,8 +58,125 @@ internal sealed class NaiveAllocator
     {
         ReplicatedResult.Granted granted => granted.Address.ToString(),
         ReplicatedResult.Refused refused => refused.Code.ToString(),
+        ReplicatedResult.Parked parked => $"{parked.Holder}: {string.Join(' ', parked.Addresses.Select(p => $"{p.Address}@{p.GrantIndex}"))}",
         _ => "done",
     };
+
+    /// <summary>Free and parked addresses of a pool.</summary>
+    public (long Free, long Parked) Count(NetworkUid network) => _pools.TryGetValue(network, out Pool? pool)
+        ? (pool.Order.Count(pool.IsUnused) + pool.Back.Count(back => back.IsRested), pool.Parked.Count)
+        : default;
+
+    private string Admit(Guid node)
+    {
+        _nodes.Add(node);
+        return "done";
+    }
+
+    // From the end of the addresses as people write them; only half of them is ever parked.
+    private string Apply(ulong index, ReplicatedCommand.GrantReserve grant)
+    {
+        if (!_nodes.Contains(grant.NodeUid) || !_pools.TryGetValue(grant.Network, out Pool? pool))
+        {
+            return nameof(RefusalCode.NotFound);
+        }
+
+        Guid before = _holders.GetValueOrDefault(grant.NodeUid);
+        if (before != grant.Holder && before != grant.Instead)
+        {
+            return $"{before}: ";
+        }
+
+        foreach (Pool every in _pools.Values.Where(_ => before != grant.Holder))
+        {
+            foreach (string address in every.Parked.Where(row => row.Value.Node == grant.NodeUid).Select(row => row.Key).ToArray())
+            {
+                every.Parked.Remove(address);
+                every.Granted.Add(address);
+            }
+        }
+
+        _holders[grant.NodeUid] = grant.Holder;
+        while (pool.Parked.Values.Count(row => row.Node == grant.NodeUid) < pool.Spec.Reserve && pool.Parked.Count < pool.Order.Count / 2)
+        {
+            string? address = pool.Order.Where(pool.IsUnused).MaxBy(Last);
+            if (address is null && (address = pool.Back.Where(back => back.IsRested).Select(back => back.Address).MaxBy(Last)) is not null)
+            {
+                pool.TakeBack(address);
+            }
+
+            if (address is null)
+            {
+                break;
+            }
+
+            pool.Parked[address] = (grant.NodeUid, index);
+        }
+
+        return $"{grant.Holder}: {string.Join(' ', pool.Parked.Where(row => row.Value.Node == grant.NodeUid).OrderByDescending(row => Last(row.Key)).Select(row => $"{row.Key}@{row.Value.Index}"))}";
+
+        // Subnets here are no larger than a /24.
+        static int Last(string address) => IPAddress.Parse(address).GetAddressBytes()[3];
+    }
+
+    private string Apply(ReplicatedCommand.UseReserve use)
+    {
+        string address = use.Address.ToString();
+        if (_leases.TryGetValue(use.Attachment, out var held))
+        {
+            _orphans.Remove(use.Attachment);
+            return held.Address == address ? address : nameof(RefusalCode.FailedPrecondition);
+        }
+
+        if (_released.Contains(use.Attachment))
+        {
+            return nameof(RefusalCode.FailedPrecondition);
+        }
+
+        if (!_pools.TryGetValue(use.Network, out Pool? pool))
+        {
+            return nameof(RefusalCode.NotFound);
+        }
+
+        if (!pool.Parked.TryGetValue(address, out var row) || row != (use.NodeUid, use.GrantIndex))
+        {
+            return nameof(RefusalCode.FailedPrecondition);
+        }
+
+        if (_leases.Values.Any(lease => lease.Network == use.Network && lease.Request.Mac.Equals(use.Mac)))
+        {
+            return nameof(RefusalCode.AlreadyExists);
+        }
+
+        pool.Parked.Remove(address);
+        pool.Granted.Add(address);
+        _leases.Add(use.Attachment, (use.Network, address, new ReplicatedCommand.Allocate(use.Attachment, use.Network, use.NicName, use.Mac, use.NodeUid, null)));
+        return address;
+    }
+
+    private string Apply(ulong index, ReplicatedCommand.ReturnReserve back)
+    {
+        string address = back.Address.ToString();
+        if (_pools.TryGetValue(back.Network, out Pool? pool) && pool.Parked.TryGetValue(address, out var row) && row == (back.NodeUid, back.GrantIndex))
+        {
+            pool.Parked.Remove(address);
+            bool isNew = pool.OnceUsed.Add(address);
+            if (!back.WasUsed && isNew)
+            {
+                pool.OnceUsed.Remove(address);
+            }
+            else
+            {
+                pool.Granted.Add(address);
+                if (!back.WasUsed || pool.Spec.Reuse == AddressReuse.Quarantine)
+                {
+                    pool.Back.Add(new Returned(address, index));
+                }
+            }
+        }
+
+        return "done";
+    }
 
     private string Apply(ReplicatedCommand.CreatePool create)
     {
@@ -84,13 +207,13 @@ internal sealed class NaiveAllocator
             return nameof(RefusalCode.NotFound);
         }
 
-        string? address = allocate.Wanted?.ToString() ?? pool.Order.Find(candidate => !pool.Granted.Contains(candidate)) ?? pool.TakeBack();
+        string? address = allocate.Wanted?.ToString() ?? pool.Order.Find(pool.IsUnused) ?? pool.TakeBack();
         if (address is null)
         {
             return nameof(RefusalCode.ResourceExhausted);
         }
 
-        if (!pool.Granted.Add(address))
+        if (pool.Parked.ContainsKey(address) || !pool.Granted.Add(address))
         {
             return nameof(RefusalCode.AlreadyExists);
         }
@@ -188,18 +311,33 @@ internal sealed class NaiveAllocator
 
         public List<Returned> Back { get; } = [];
 
+        public Dictionary<string, (Guid Node, ulong Index)> Parked { get; } = [];
+
+        /// <summary>Of those that are parked, the ones that a guest may have had before.</summary>
+        public HashSet<string> OnceUsed { get; } = [];
+
+        private string? NextBack => Order.Skip(_last + 1).Concat(Order.Take(_last + 1)).FirstOrDefault(a => Back.Exists(back => back.Address == a && back.IsRested));
+
+        public bool IsUnused(string address) => !Granted.Contains(address) && !Parked.ContainsKey(address);
+
         // Around the circle from the one that was given again last.
         public string? TakeBack()
         {
-            string? next = Order.Skip(_last + 1).Concat(Order.Take(_last + 1)).FirstOrDefault(a => Back.Exists(back => back.Address == a && back.IsRested));
+            string? next = NextBack;
             if (next is not null)
             {
-                _last = Order.IndexOf(next);
-                Back.RemoveAll(back => back.Address == next);
-                Granted.Remove(next);
+                TakeBack(next);
             }
 
             return next;
+        }
+
+        public void TakeBack(string address)
+        {
+            _last = address == NextBack ? Order.IndexOf(address) : _last;
+            Back.RemoveAll(back => back.Address == address);
+            Granted.Remove(address);
+            OnceUsed.Add(address);
         }
     }
 

@@ -181,6 +181,18 @@ internal sealed class SafetyRecord
         }
     }
 
+    /// <summary>A-1 before the log knows: a NIC has an address of its node's reserve from now on.</summary>
+    public void NoteTaken(NetworkUid network, string address, AttachmentId attachment)
+    {
+        if (!_holders.TryAdd((network, address), attachment) && _holders[(network, address)] != attachment)
+        {
+            throw new InvariantException($"A-1: {address} went to {_holders[(network, address)]} and, from a reserve, to {attachment}.");
+        }
+    }
+
+    /// <inheritdoc cref="NaiveAllocator.Count"/>
+    public (long Free, long Parked) Count(NetworkUid network) => _naive.Count(network);
+
     /// <summary>The state that the committed log leads to, computed from nothing.</summary>
     public ReplicatedState Replay(ulong upTo)
     {
@@ -207,17 +219,23 @@ internal sealed class SafetyRecord
             NoteReuse(command);
         }
 
-        if (command is ReplicatedCommand.Allocate allocate && result is ReplicatedResult.Granted granted)
+        (NetworkUid, AttachmentId)? asked = command switch
+        {
+            ReplicatedCommand.Allocate allocate => (allocate.Network, allocate.Attachment),
+            ReplicatedCommand.UseReserve use => (use.Network, use.Attachment),
+            _ => null,
+        };
+        if (asked is var (network, attachment) && result is ReplicatedResult.Granted granted)
         {
             string address = granted.Address.ToString();
-            if (!_holders.TryAdd((allocate.Network, address), allocate.Attachment) && _holders[(allocate.Network, address)] != allocate.Attachment)
+            if (!_holders.TryAdd((network, address), attachment) && _holders[(network, address)] != attachment)
             {
-                throw new InvariantException($"A-1: {address} went to {_holders[(allocate.Network, address)]} and to {allocate.Attachment}.");
+                throw new InvariantException($"A-1: {address} went to {_holders[(network, address)]} and to {attachment}.");
             }
 
-            if (!_addresses.TryAdd(allocate.Attachment, address) && _addresses[allocate.Attachment] != address)
+            if (!_addresses.TryAdd(attachment, address) && _addresses[attachment] != address)
             {
-                throw new InvariantException($"A-2: {allocate.Attachment} got {_addresses[allocate.Attachment]} and {address}.");
+                throw new InvariantException($"A-2: {attachment} got {_addresses[attachment]} and {address}.");
             }
         }
     }
@@ -228,6 +246,11 @@ internal sealed class SafetyRecord
         if (command is ReplicatedCommand.CreatePool { Reuse: AddressReuse.Quarantine } pool)
         {
             _reusing.Add(pool.Network);
+        }
+
+        if (command is ReplicatedCommand.ReturnReserve { WasUsed: true } back && _reusing.Contains(back.Network))
+        {
+            _holders.Remove((back.Network, back.Address.ToString()));
         }
 
         AttachmentId? ended = command switch

@@ -25,6 +25,8 @@ public sealed record DaemonSettings
     public ImmutableArray<string> Join { get; init; } = [];
 
     public ImmutableArray<string> Extra { get; init; } = [];
+
+    public string LogLevel { get; init; } = "Information";
 }
 
 /// <summary>One host of the lab: a network namespace, a state directory and a daemon.</summary>
@@ -91,7 +93,7 @@ public sealed class LanNode : IAsyncDisposable
             "--node-name", Name,
             "--cluster-key-file", KeyPath,
             "--discovery", Settings.Mdns ? "mdns" : "off",
-            "--log-level", "Information",
+            "--log-level", Settings.LogLevel,
         ];
         if (!Settings.DefaultNetwork)
         {

@@ -171,6 +171,25 @@ public sealed class NetworkRequestTests
     }
 
     [Fact]
+    public void An_emergency_reserve_is_of_an_overlay_and_at_most_half_of_what_guests_can_get()
+    {
+        CreateNetworkRequest overlay = Good with { Type = "vxlan" };
+        Assert.Equal(0, NetworkRequest.Check(overlay).Spec.EmergencyReserve);
+        Assert.Equal(4, NetworkRequest.Check(overlay with { EmergencyReserve = 4 }).Spec.EmergencyReserve);
+        Assert.Equal(64, NetworkRequest.Check(overlay with { EmergencyReserve = 64 }).Spec.EmergencyReserve);
+        Refused(overlay with { EmergencyReserve = 65 }, "between 0 and 64");
+        Refused(overlay with { EmergencyReserve = -1 }, "between 0 and 64");
+        Refused(Good with { Type = "nat", EmergencyReserve = 1 }, "emergency-reserve");
+
+        // Five guests in a /29, of which the gateway is none; three with two excluded, the gateway among them.
+        CreateNetworkRequest small = overlay with { GatewayIp = "10.9.0.1", InternalNetmask = "255.255.255.248" };
+        Assert.Equal(2, NetworkRequest.Check(small with { EmergencyReserve = 2 }).Spec.EmergencyReserve);
+        Refused(small with { EmergencyReserve = 3 }, "more than half of the 5 addresses");
+        Refused(small with { EmergencyReserve = 2, Exclude = ["10.9.0.2-10.9.0.3"] }, "more than half of the 3 addresses");
+        Refused(overlay with { GatewayIp = "10.9.0.1", InternalNetmask = "255.255.255.252", EmergencyReserve = 1 }, "more than half of the 1 addresses");
+    }
+
+    [Fact]
     public void Behaviour_106_no_bytes_crash_the_validator() =>
         Prop.ForAll(Texts(), Texts(), Texts(), (first, second, third) =>
         {

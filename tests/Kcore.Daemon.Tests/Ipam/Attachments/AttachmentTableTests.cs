@@ -31,6 +31,8 @@ public sealed class AttachmentTableTests : IDisposable
             Wanted = IPAddress.Parse("10.88.0.2"),
             Releasing = true,
             Local = true,
+            Grant = ulong.MaxValue,
+            Instead = 7,
         };
         var table = new AttachmentTable(_test.Database);
         table.Change(_ => Record(1, "least"));

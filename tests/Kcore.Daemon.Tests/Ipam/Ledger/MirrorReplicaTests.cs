@@ -120,9 +120,15 @@ public sealed class MirrorReplicaTests : IDisposable
     private static ReplicatedCommand Step(Random random)
     {
         uint network = (uint)random.Next(1, 4), attachment = (uint)random.Next(1, 30);
-        return random.Next(10) switch
+        return random.Next(14) switch
         {
-            0 => Commands.Pool(network, $"n{network}", 14000 + network, $"10.{network}.0.1", $"10.{network}.0.0/27"),
+            0 => Commands.Pool(network, $"n{network}", 14000 + network, $"10.{network}.0.1", $"10.{network}.0.0/27") with { Reserve = 3 },
+            10 or 11 => new ReplicatedCommand.GrantReserve(new NetworkUid(Commands.Id(network)), Commands.Id(attachment), Commands.Id(attachment + 100), Guid.Empty),
+            12 => new ReplicatedCommand.UseReserve(
+                new AttachmentId(Commands.Id(attachment)), new NetworkUid(Commands.Id(network)), "nic", Commands.Mac(attachment), Commands.Id((uint)random.Next(1, 30)),
+                System.Net.IPAddress.Parse($"10.{network}.0.{random.Next(20, 31)}"), (ulong)random.Next(1, 200)),
+            13 => new ReplicatedCommand.ReturnReserve(
+                new NetworkUid(Commands.Id(network)), Commands.Id((uint)random.Next(1, 30)), System.Net.IPAddress.Parse($"10.{network}.0.{random.Next(20, 31)}"), (ulong)random.Next(1, 200), random.Next(2) == 0),
             1 => new ReplicatedCommand.DeletePool(new NetworkUid(Commands.Id(network))),
             2 => new ReplicatedCommand.NodeAdd(new Kcore.Raft.MemberId(Commands.Id(attachment), Commands.Id(network)), $"node-{attachment}"),
             3 => new ReplicatedCommand.NodeRemove(Commands.Id(attachment), ReleaseLeases: true),
