@@ -166,5 +166,8 @@ public sealed record PoolUsage(long Size, long Used, long Free, string? Next, lo
 /// <param name="State"><c>Ready</c>, <c>Pending</c> or <c>Failed</c>, as that node says of itself.</param>
 /// <param name="Health">Membership's view of the node: <c>alive</c>, <c>suspect</c>, <c>dead</c> or <c>left</c>.</param>
 /// <param name="External">Address the guests of a <c>nat</c> network appear under on this node.</param>
-/// <param name="Warning">What is wrong with the path of tunnel packets from the serving node to this one.</param>
+/// <param name="Warning">
+/// What is wrong with the path of tunnel packets from the serving node to this one; for the serving node itself, which rules of
+/// others on it drop what the network needs.
+/// </param>
 public sealed record NetworkNode(string Node, string NodeId, string? Vtep, string State, string? Reason, string Health, string? External = null, string? Warning = null);

@@ -25,9 +25,9 @@ using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Ipam.Attachments;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Ipam.Pools;
+using Kcore.Daemon.Ipam.Removal;
 using Kcore.Daemon.Ipam.Reserve;
 using Kcore.Daemon.Ipam.Upkeep;
-using Kcore.Daemon.Ipam.Removal;
 using Kcore.Daemon.Ipam.Voters;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
@@ -183,7 +183,7 @@ internal static class Node
         var endpoints = new ApiEndpoints(
             networks,
             nics,
-            new NetworkReports(self, catalog, underlay.Current, paths.Sights, options.Dataplane.GatewayInterface),
+            new NetworkReports(self, catalog, underlay.Current, paths.Sights, reports, options.Dataplane.GatewayInterface),
             new AddressDecisions(self, catalog, proposals, events),
             catalog,
             new NodeReports(self, catalog, underlay.Current, reports, hosts.Sights, paths.Sights, meshReports),

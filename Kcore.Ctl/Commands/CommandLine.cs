@@ -1,7 +1,7 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
-using System.Collections.Immutable;
 using Kcore.Contracts;
 using Kcore.Ctl.Client;
 using Kcore.Ctl.Output;

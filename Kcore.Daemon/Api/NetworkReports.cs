@@ -9,6 +9,7 @@ using Kcore.Daemon.Catalog.Networks;
 using Kcore.Daemon.Catalog.View;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Facts;
 using Kcore.Daemon.Dataplane.Mesh;
 using Kcore.Daemon.Dataplane.Paths;
 using Kcore.Daemon.Reconciliation;
@@ -17,7 +18,7 @@ using Kcore.Gossip;
 namespace Kcore.Daemon.Api;
 
 /// <summary>Networks as <c>kctl</c> shows them, from the local replica.</summary>
-internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, Published<PathSights> paths, string? gatewayInterface)
+internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Published<Underlay> underlay, Published<PathSights> paths, DataplaneReports kernel, string? gatewayInterface)
 {
     /// <summary>One row per name: networks of single nodes that share it are told apart by describe.</summary>
     /// <param name="all">Also the network every node has of its own (A7).</param>
@@ -124,7 +125,22 @@ internal sealed class NetworkReports(LocalNode self, CatalogHub catalog, Publish
         fact.Reason,
         now.Gossip.Members.Find(node)?.Status.ToString().ToLowerInvariant() ?? "unknown",
         network.Home is not null && network.Spec.Type == NetworkType.Nat ? LocalPlace.ExternalOf(network.Spec, node, now.View)?.ToString() : null,
-        network.Home is null && paths.Current.Of(node) is { } sight ? PathFinding.Of(now.NameOf(node), sight, underlay.Current)?.What : null);
+        node == self.Id ? FirewallWarning(network)
+            : network.Home is null && paths.Current.Of(node) is { } sight ? PathFinding.Of(now.NameOf(node), sight, underlay.Current)?.What
+            : null);
+
+    /// <summary>Foreign rules of this host that drop what this network needs (behaviour 49).</summary>
+    private string? FirewallWarning(Network network)
+    {
+        string bridge = DerivedNames.Bridge(network.Name);
+        string[] blocks =
+        [
+            .. kernel.Status.Current.Blocks
+                .Where(b => b.Bridge is { } hit ? hit == bridge : network.Home is null || b.Family == NftSkeleton.Bridge)
+                .Select(b => b.ToString()),
+        ];
+        return blocks.Length == 0 ? null : string.Join("; ", blocks);
+    }
 
     /// <summary>Configured members, healthy or not (A21); disabled ones and those that left take no part (behaviour 53).</summary>
     private static IEnumerable<(NodeId Node, ParticipationFact Fact)> Members(Network network, CatalogSnapshot now) =>

@@ -6,6 +6,7 @@ namespace Kcore.Daemon.Dataplane;
 /// <summary>What has happened since the loop last looked. Facts of the same kind fold into one, so it is bounded.</summary>
 /// <param name="Intent">The newest intent, if it changed.</param>
 /// <param name="FirstNotification">Timestamp of the first kernel notification, if there was one.</param>
+/// <param name="Forwarding">Devices whose forwarding entries changed; null when the notifications were about more than that.</param>
 /// <param name="NftChanged">Our tables may have changed.</param>
 /// <param name="Changer">The program that changed our tables last, if it was not us.</param>
 /// <param name="ForeignChanged">Other people's tables changed.</param>
@@ -13,6 +14,7 @@ namespace Kcore.Daemon.Dataplane;
 internal sealed record InputSnapshot(
     DataplaneIntent? Intent,
     long? FirstNotification,
+    IReadOnlyCollection<int>? Forwarding,
     bool NftChanged,
     string? Changer,
     bool ForeignChanged,
@@ -28,6 +30,9 @@ internal sealed class DataplaneInputs
 {
     private const int PlanRequestsMax = 64;
 
+    /// <summary>Devices that are remembered one by one.</summary>
+    private const int ForwardingMax = 32;
+
     private readonly Lock _lock = new();
 
     // A second wake-up adds nothing to one that waits already.
@@ -36,6 +41,8 @@ internal sealed class DataplaneInputs
 
     private DataplaneIntent? _intent;
     private long? _firstNotification;
+    private bool _onlyForwarding = true;
+    private HashSet<int> _forwarding = [];
     private bool _nftChanged;
     private string? _changer;
     private bool _foreignChanged;
@@ -44,12 +51,28 @@ internal sealed class DataplaneInputs
 
     public void Intend(DataplaneIntent intent) => Put(() => _intent = intent);
 
-    public void Notify(long timestamp) => Put(() => _firstNotification ??= timestamp);
+    public void Notify(long timestamp) => Put(() =>
+    {
+        _firstNotification ??= timestamp;
+        _onlyForwarding = false;
+    });
+
+    /// <summary>Nothing but the forwarding entries of a device changed.</summary>
+    public void NotifyForwarding(long timestamp, int linkIndex) => Put(() =>
+    {
+        _firstNotification ??= timestamp;
+        if (_onlyForwarding)
+        {
+            _forwarding.Add(linkIndex);
+            _onlyForwarding = _forwarding.Count <= ForwardingMax;
+        }
+    });
 
     /// <param name="changer">The program that changed our tables; null when it was us.</param>
     public void NotifyNft(long timestamp, string? changer) => Put(() =>
     {
         _firstNotification ??= timestamp;
+        _onlyForwarding = false;
         _nftChanged = true;
         _changer = changer ?? _changer;
     });
@@ -94,7 +117,8 @@ internal sealed class DataplaneInputs
     {
         lock (_lock)
         {
-            InputSnapshot snapshot = new(_intent, _firstNotification, _nftChanged, _changer, _foreignChanged, _everything, _planRequests);
+            InputSnapshot snapshot = new(_intent, _firstNotification, _onlyForwarding ? _forwarding : null, _nftChanged, _changer, _foreignChanged, _everything, _planRequests);
+            (_onlyForwarding, _forwarding) = (true, []);
             (_intent, _firstNotification, _nftChanged, _changer, _foreignChanged, _everything, _planRequests) = (null, null, false, null, false, false, []);
             return snapshot;
         }

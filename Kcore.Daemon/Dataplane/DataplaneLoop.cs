@@ -14,7 +14,7 @@ namespace Kcore.Daemon.Dataplane;
 /// <summary>
 /// Keeps the kernel as the intent says, the one owner of our devices. It looks when the intent changes, when the
 /// kernel reports a change (when changes come thick, 5 ms are waited for more), and every 30 s in any case; each look reads and compares
-/// everything. Stopping it changes nothing in the kernel.
+/// everything, but for those that nothing but changes of forwarding entries led to: these read the entries of the devices concerned. Stopping it changes nothing in the kernel.
 /// </summary>
 internal sealed partial class DataplaneLoop(
     HomeNamespace home,
@@ -125,7 +125,15 @@ internal sealed partial class DataplaneLoop(
 
                         ours = null;
                     }
-                    else if (_filter.Concerns(change))
+                    else if (!_filter.Concerns(change))
+                    {
+                        // Nothing of ours.
+                    }
+                    else if (change is KernelChange.Neighbour { Info: { Table: NeighbourTable.Fdb } entry })
+                    {
+                        _inputs.NotifyForwarding(time.GetTimestamp(), entry.LinkIndex);
+                    }
+                    else
                     {
                         _inputs.Notify(time.GetTimestamp());
                     }
@@ -148,7 +156,8 @@ internal sealed partial class DataplaneLoop(
         using RouteSocket socket = home.OpenRoute();
         SysctlFiles sysctls = new(home, journal);
         using PacketSocket? packets = OpenPackets();
-        DataplanePass pass = new(new KernelReader(socket, sysctls, uplinks), new StepExecutor(home, socket, sysctls, uplinks, _nft), _nft);
+        using RulesetReader rulesets = new(home, _nft);
+        DataplanePass pass = new(new KernelReader(socket, sysctls, uplinks), new StepExecutor(home, socket, sysctls, uplinks, rulesets), rulesets);
         DataplaneIntent? intent = null;
         TimeSpan passAt = TimeSpan.Zero;
         TimeSpan fullAt = TimeSpan.Zero;
@@ -165,6 +174,11 @@ internal sealed partial class DataplaneLoop(
             }
 
             InputSnapshot inputs = _inputs.Take();
+            if (inputs.Everything || inputs.ForeignChanged || inputs.Changer is not null)
+            {
+                rulesets.Doubt();
+            }
+
             intent = inputs.Intent ?? intent;
             try
             {
@@ -175,11 +189,17 @@ internal sealed partial class DataplaneLoop(
                 {
                     bool full = inputs.Everything || fullAt <= now;
                     bool foreign = full || foreignAt <= now;
-                    TimeSpan wait = await PassAsync(pass, intent, Desired(intent), inputs, full, foreign, stoppingToken);
+
+                    // A look that is due for another reason is one at everything.
+                    IReadOnlyCollection<int>? only = !foreign && passAt > now && inputs is { Intent: null, NftChanged: false } ? inputs.Forwarding : null;
+                    TimeSpan wait = await PassAsync(pass, intent, Desired(intent), inputs, full, foreign, only, stoppingToken);
                     passed = now = time.GetElapsedTime(_start);
                     (foreignAt, foreignRead) = foreign ? (null, now) : (foreignAt, foreignRead);
                     fullAt = full ? now + (_fullPass * (0.9 + (0.2 * random.NextDouble()))) : fullAt;
-                    passAt = now + wait < fullAt ? now + wait : fullAt;
+
+                    // What waits for a look at everything does not wait longer because of looks at something.
+                    TimeSpan due = now + wait < fullAt ? now + wait : fullAt;
+                    passAt = only is not null && passAt < due ? passAt : due;
                 }
                 else if (intent is null)
                 {
@@ -245,7 +265,8 @@ internal sealed partial class DataplaneLoop(
 
     /// <summary>Returns how long until the next look is needed, the periodic one aside.</summary>
     private async Task<TimeSpan> PassAsync(
-        DataplanePass pass, DataplaneIntent intent, DesiredState desired, InputSnapshot inputs, bool full, bool foreign, CancellationToken cancellationToken)
+        DataplanePass pass, DataplaneIntent intent, DesiredState desired, InputSnapshot inputs, bool full, bool foreign, IReadOnlyCollection<int>? only,
+        CancellationToken cancellationToken)
     {
         bool first = ReferenceEquals(_status, ReconcileStatus.None);
         long started = time.GetTimestamp();
@@ -263,7 +284,8 @@ internal sealed partial class DataplaneLoop(
                 // Counted at once: whoever is quick enough to undo a repair within the pass must not have it repeated at full speed.
                 step => made.Add((step, drift ? _fights.Note(Key(step.Step), now) : 0)),
                 now,
-                cancellationToken);
+                cancellationToken,
+                only);
             Report(made, drift, inputs.FirstNotification, inputs.Changer);
             _announcements.Add(Announcements.After(made.Where(m => m.Step.Error is null).Select(m => m.Step.Step), intent), now);
             _fights.Forget(now);

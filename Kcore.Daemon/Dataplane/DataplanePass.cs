@@ -9,13 +9,14 @@ namespace Kcore.Daemon.Dataplane;
 
 /// <summary>
 /// Look, plan, apply, and look again until nothing is left to do. Remembers what our tables looked like, because
-/// reading them starts a process.
+/// reading them may start a process.
 /// </summary>
-internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, NftProcess nft)
+internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, RulesetReader rulesets)
 {
     /// <summary>One is the rule; more are needed when a stranger acts in between or a device was reset by its new bridge.</summary>
     private const int RoundsMax = 4;
 
+    private readonly SettledForwarding _settled = new();
     private bool _nftKnown;
     private NftTables? _nft;
     private ForeignRuleset _foreign = ForeignRuleset.Empty;
@@ -24,6 +25,7 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
     /// <param name="readNft">Our tables may have changed since the last pass.</param>
     /// <param name="readForeign">Other people's tables may have changed.</param>
     /// <param name="allowedAt">When a step may be made; what is not allowed yet is left for later.</param>
+    /// <param name="only">Not null: nothing but the forwarding entries of these devices can have changed since the last pass.</param>
     /// <param name="made">Hears of each step when it was made or tried, before the next round asks what is allowed.</param>
     public async Task<PassResult> RunAsync(
         DesiredState desired,
@@ -32,7 +34,8 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
         Func<DataplaneStep, TimeSpan> allowedAt,
         Action<StepResult> made,
         TimeSpan now,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken,
+        IReadOnlyCollection<int>? only = null)
     {
         string? nftError = await RefreshNftAsync(readNft, cancellationToken);
         if (readForeign)
@@ -44,8 +47,10 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
         TimeSpan? nextAllowed = null;
         for (int round = 1; ; round++)
         {
-            ObservedState observed = reader.Read(desired, nftError is null ? _nft : desired.NftWithout(ImmutableHashSet<string>.Empty));
+            NftTables? tables = nftError is null ? _nft : desired.NftWithout(ImmutableHashSet<string>.Empty);
+            ObservedState observed = _settled.Mark(desired, only is null ? reader.Read(desired, tables) : reader.ReadAgain(desired, tables, only));
             DataplanePlan plan = Planner.Plan(desired, observed);
+            _settled.Note(desired, observed, plan);
             ILookup<bool, DataplaneStep> steps = plan.Steps.ToLookup(s => allowedAt(s) <= now);
             foreach (DataplaneStep later in steps[false])
             {
@@ -66,6 +71,11 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
             List<StepResult> results = await executor.ApplyAsync(allowed, observed, cancellationToken);
             results.ForEach(made);
             failures = [.. results.Where(r => r.Error is not null)];
+            if (!results.TrueForAll(r => IsForwarding(r.Step, only ?? [], observed)))
+            {
+                only = null;
+            }
+
             if (results.Exists(r => r.Step is DataplaneStep.ReplaceNft))
             {
                 nftError = await RefreshNftAsync(read: true, cancellationToken);
@@ -86,6 +96,11 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
             ? throw new DataplaneException(error)
             : Planner.Plan(desired, reader.Read(desired, _nft));
 
+    /// <summary>What the step does shows where the next round looks.</summary>
+    private static bool IsForwarding(DataplaneStep step, IReadOnlyCollection<int> looked, ObservedState observed) =>
+        step is DataplaneStep.AddFlood or DataplaneStep.SetRemoteMac or DataplaneStep.DeleteTunnelEntry or DataplaneStep.SetBridgeEntry or DataplaneStep.DeleteBridgeEntry
+        && observed.Indexes.TryGetValue(step.Device, out int index) && looked.Contains(index);
+
     /// <summary>Returns why our tables cannot be read; devices and entries are kept right all the same.</summary>
     private async Task<string?> RefreshNftAsync(bool read, CancellationToken cancellationToken)
     {
@@ -96,7 +111,7 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
 
         try
         {
-            _nft = await nft.ReadAsync(cancellationToken);
+            _nft = await rulesets.ReadAsync(cancellationToken);
             _nftKnown = true;
             return null;
         }
@@ -112,8 +127,8 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
     {
         try
         {
-            _foreign = await nft.ReadForeignAsync(cancellationToken);
-            _foreignError = nft.ReadLegacyTables() is { Length: > 0 } legacy
+            _foreign = await rulesets.ReadForeignAsync(cancellationToken);
+            _foreignError = rulesets.ReadLegacyTables() is { Length: > 0 } legacy
                 ? $"iptables-legacy has rules ({legacy}), which are not looked at: iptables-legacy -S shows them"
                 : null;
         }

@@ -25,7 +25,11 @@ internal sealed record NftTables(
         && Elements.Count == other.Elements.Count
         && Elements.All(pair =>
             other.Elements.TryGetValue(pair.Key, out ImmutableSortedSet<string>? elements)
-            && pair.Value.SetEquals(elements));
+            && Same(pair.Value, elements));
+
+    /// <summary>In the same order there is nothing to look for.</summary>
+    private static bool Same(ImmutableSortedSet<string> a, ImmutableSortedSet<string> b) =>
+        a.Count == b.Count && (a.KeyComparer.Equals(b.KeyComparer) ? a.SequenceEqual(b) : a.SetEquals(b));
 
     public override int GetHashCode() => HashCode.Combine(Skeleton.Length, Elements.Count);
 }

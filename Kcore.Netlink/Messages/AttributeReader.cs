@@ -8,7 +8,7 @@ namespace Kcore.Netlink.Messages;
 /// <summary>Walks netlink attributes; every length is checked against what is left.</summary>
 public ref struct AttributeReader(ReadOnlySpan<byte> attributes)
 {
-    private const int HeaderBytes = 4;
+    internal const int HeaderBytes = 4;
     private const ushort TypeMask = 0x3fff;
 
     private ReadOnlySpan<byte> _rest = attributes;

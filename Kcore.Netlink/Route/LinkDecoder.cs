@@ -15,6 +15,7 @@ internal static class LinkDecoder
         var link = new LinkInfo
         {
             Index = BinaryPrimitives.ReadInt32LittleEndian(body[4..]),
+            HardwareType = BinaryPrimitives.ReadUInt16LittleEndian(body[2..]),
             Flags = (LinkFlags)BinaryPrimitives.ReadUInt32LittleEndian(body[8..]),
             Name = "",
         };

@@ -30,6 +30,9 @@ public sealed record LinkInfo
 
     public required LinkFlags Flags { get; init; }
 
+    /// <summary>ARPHRD_* (linux/if_arp.h): 1 Ethernet, 772 loopback, 0xFFFE none.</summary>
+    public ushort HardwareType { get; init; }
+
     /// <summary>IFLA_INFO_KIND: "bridge", "vxlan", "veth", "tun", …; null for hardware and loopback.</summary>
     public string? Kind { get; init; }
 

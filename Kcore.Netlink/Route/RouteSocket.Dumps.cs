@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
@@ -91,6 +92,33 @@ public sealed partial class RouteSocket
             body[0] = Family.Bridge;
             BinaryPrimitives.WriteInt32LittleEndian(body[4..], linkIndex ?? 0);
         });
+
+    /// <summary>
+    /// The same by link, or for one link alone: of those where nothing changed since an earlier look, what that look gave.
+    /// </summary>
+    /// <param name="last">What an earlier look gave.</param>
+    public IReadOnlyDictionary<int, LinkForwarding> DumpForwarding(IReadOnlyDictionary<int, LinkForwarding> last, int? linkIndex = null)
+    {
+        Dictionary<int, ArrayBufferWriter<byte>> gathered = [];
+        Dump<NeighbourInfo>(
+            "read the forwarding entries",
+            Nlm.GetNeighbour,
+            Nlm.NewNeighbour,
+            (scoped in message) =>
+            {
+                LinkForwarding.Gather(message, gathered);
+                return null;
+            },
+            (ref writer) =>
+            {
+                // The table may have changed during an earlier attempt.
+                gathered.Clear();
+                Span<byte> body = writer.Take(Nda.BodyBytes);
+                body[0] = Family.Bridge;
+                BinaryPrimitives.WriteInt32LittleEndian(body[4..], linkIndex ?? 0);
+            });
+        return gathered.ToDictionary(g => g.Key, g => LinkForwarding.Of(g.Value.WrittenSpan, last.GetValueOrDefault(g.Key)));
+    }
 
     /// <summary>All routes of a family, or those of a table; a table that was never used has none.</summary>
     public IReadOnlyList<RouteInfo> DumpRoutes(AddressFamily family, uint? table = null)

@@ -1,13 +1,16 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Kcore.Netlink;
+using Kcore.TestKit;
 using Kcore.TestKit.Lan;
+using Kcore.TestKit.Processes;
 
 namespace Kcore.Bench.Dataplane;
 
 /// <summary>
-/// A hand that deletes, corrupts and doubles kernel objects of three nodes at random while guests ping each other, and waits for each
-/// to be as it was. What belongs to others stands beside them and must not change. It keeps below what the data plane takes for a fight
+/// A hand that deletes, corrupts and doubles kernel objects of three nodes at random while guests ping each other, on a plain and on an
+/// encrypted network, and waits for each to be as it was. Not a byte of the encrypted one may be seen in clear. What belongs to others stands beside them and must not change. It keeps below what the data plane takes for a fight
 /// (three repairs of one object within ten seconds), which is slowed down on purpose.
 /// </summary>
 internal static partial class Chaos
@@ -15,7 +18,7 @@ internal static partial class Chaos
     private static readonly TimeSpan _limit = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan _giveUp = TimeSpan.FromSeconds(40);
 
-    /// <returns>0 when every object came back within a second and nothing else changed, else 1.</returns>
+    /// <returns>0 when every object came back within a second, nothing else changed and nothing secret was seen, else 1.</returns>
     public static async Task<int> RunAsync(TimeSpan duration, int seed)
     {
         Random random = new(seed);
@@ -35,6 +38,16 @@ internal static partial class Chaos
             (await node.KctlAsync("attach", "nic", $"{node.Name}-tap", "--network", "chaos")).OrThrow();
         }
 
+        (await lan.Nodes[0].KctlAsync("create", "network", "secret", "--type", "vxlan", "--gateway-ip", "10.91.0.1", "--encryption", "wireguard", "--wait", "--timeout", "30s")).OrThrow();
+        List<Guest> secret = [];
+        foreach (LanNode node in lan.Nodes)
+        {
+            secret.Add(await lan.AttachAsync(node, "secret", $"{node.Name}-s"));
+        }
+
+        await Until.SeenAsync(TimeSpan.FromSeconds(20), "guests of the encrypted network answer", async () =>
+            (await secret[0].ExecAsync("ping", "-n", "-c", "1", "-W", "1", secret[1].Address)).ExitCode == 0 ? null : "no answer");
+
         // Voters are promoted some seconds after the cluster formed; facts and entries settle.
         await Task.Delay(TimeSpan.FromSeconds(8));
         List<DamagedNode> nodes = [];
@@ -49,6 +62,14 @@ internal static partial class Chaos
             await ContinuousPing.StartAsync(guests[0].Namespace, guests[1].Address, Path.Combine(lan.Directory, "ping-0.log")),
             await ContinuousPing.StartAsync(guests[1].Namespace, guests[2].Address, Path.Combine(lan.Directory, "ping-1.log")),
         ];
+        await using CanaryWatch watch = CanaryWatch.Start(lan, lan.Nodes);
+        BackgroundProcess[] talks =
+        [
+            .. new[] { (From: 0, To: 1), (From: 1, To: 2), (From: 2, To: 0) }.Select(p => BackgroundProcess.Start(
+                "ip",
+                ["netns", "exec", secret[p.From].Namespace, "ping", "-n", "-q", "-i", "0.02", "-p", CanaryWatch.Canary, secret[p.To].Address],
+                Path.Combine(lan.Directory, $"talk-{p.From}.log"))),
+        ];
         Dictionary<string, Samples> took = new(StringComparer.Ordinal);
         List<string> late = [];
         long begun = Stopwatch.GetTimestamp();
@@ -58,9 +79,15 @@ internal static partial class Chaos
             if (node.Choose(random, Stopwatch.GetElapsedTime(begun)) is { } damage)
             {
                 long struck = Stopwatch.GetTimestamp();
-                damage.Strike();
+                if (Strike(damage) is { } missing)
+                {
+                    late.Add(string.Create(CultureInfo.InvariantCulture, $"{damage.Name} on {node.Name} after {Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s: nothing there to be broken ({missing})"));
+                    await Task.Delay(TimeSpan.FromSeconds(1));
+                    continue;
+                }
+
                 struck = Stopwatch.GetTimestamp() - ((Stopwatch.GetTimestamp() - struck) / 2);
-                while (!damage.IsHealed() && Stopwatch.GetElapsedTime(struck) < _giveUp)
+                while (!IsHealed(damage) && Stopwatch.GetElapsedTime(struck) < _giveUp)
                 {
                     await Task.Yield();
                 }
@@ -83,6 +110,16 @@ internal static partial class Chaos
 
         await Task.Delay(TimeSpan.FromSeconds(3));
         PingReport[] reports = [await pings[0].StopAsync(), await pings[1].StopAsync()];
+        CanaryReport canary = await watch.StopAsync();
+        List<string> talked = [];
+        foreach (BackgroundProcess talk in talks)
+        {
+            talk.Signal(Signal.Interrupt);
+            await talk.WaitForExitAsync();
+            talked.Add(File.ReadLines(talk.LogPath).FirstOrDefault(l => l.Contains("packets transmitted", StringComparison.Ordinal)) ?? "ping said nothing");
+            await talk.DisposeAsync();
+        }
+
         SortedSet<string>[] after = [.. await Task.WhenAll(lan.Nodes.Select(SnapshotAsync))];
         string[] changed = [.. before.Zip(after, (b, a) => b.Except(a).Select(l => "- " + l).Concat(a.Except(b).Select(l => "+ " + l))).SelectMany(l => l)];
         foreach (DamagedNode node in nodes)
@@ -97,9 +134,39 @@ internal static partial class Chaos
         }
 
         Console.WriteLine($"  guests: {string.Join("; ", reports.Select(r => $"{r.Sent} echo requests 10 ms apart, {r.Lost.Count} lost, {r.Duplicates} twice"))}");
+        Console.WriteLine($"  encrypted guests: {string.Join("; ", talked)}");
+        Console.WriteLine($"  on the LAN: {canary.Frames} frames, {canary.Secret} of WireGuard, with bytes of the encrypted network in clear: {canary.Leak ?? "none"}");
+        Console.WriteLine($"  load of the machine at the end: {File.ReadAllText("/proc/loadavg").Trim()}");
         Console.WriteLine($"  later than a second: {(late.Count == 0 ? "none" : string.Join("; ", late))}");
         Console.WriteLine($"  objects, ours and foreign, that differ from before: {(changed.Length == 0 ? "none" : string.Join("\n    ", changed.Prepend("")))}");
-        return late.Count == 0 && changed.Length == 0 ? 0 : 1;
+        return late.Count == 0 && changed.Length == 0 && canary is { Leak: null, Secret: > 0 } ? 0 : 1;
+    }
+
+    /// <summary>Null, or why it could not be done: what an earlier blow took away and is not back cannot be broken again.</summary>
+    private static string? Strike(Damage damage)
+    {
+        try
+        {
+            damage.Strike();
+            return null;
+        }
+        catch (Exception e) when (e is NetlinkException or CommandFailedException or InvalidOperationException)
+        {
+            return e.Message;
+        }
+    }
+
+    /// <summary>A device that is made anew may go between two questions about it.</summary>
+    private static bool IsHealed(Damage damage)
+    {
+        try
+        {
+            return damage.IsHealed();
+        }
+        catch (NetlinkException)
+        {
+            return false;
+        }
     }
 
     /// <summary>What somebody else has on the host: devices, entries, addresses, a table.</summary>
@@ -122,17 +189,21 @@ internal static partial class Chaos
     }
 
     /// <summary>
-    /// Without what a device made anew gets anew and nobody chose: its index, the MAC of our end of a guest's pair, and the kernel's
-    /// own multicast entries. Without processes and files too.
+    /// Without what a device made anew gets anew and nobody chose: its index, the MAC of our end of a guest's pair, the kernel's
+    /// own multicast entries, and the random link-local address of the mesh's device. Without processes and files too.
     /// </summary>
     private static async Task<SortedSet<string>> SnapshotAsync(LanNode node) => new(
         (await HostSnapshot.TakeAsync(node)).Lines
             .Where(l => !l.StartsWith("process", StringComparison.Ordinal) && !l.StartsWith("file", StringComparison.Ordinal) && !l.StartsWith("fdb 33:33:", StringComparison.Ordinal))
+            .Where(l => !MeshLinkLocal().IsMatch(l))
             .Select(l => PairMac().Replace(Index().Replace(l, " "), "${device}")),
         StringComparer.Ordinal);
 
     [GeneratedRegex(@" index \d+ ", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Index();
+
+    [GeneratedRegex(@"^address fe80:\S+ on kwg0$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex MeshLinkLocal();
 
     [GeneratedRegex(@"(?<device>^link kv-\S+ .*) mac \S+$|^fdb \S+ (?<device>dev kv-\S+) dst  master \S+ state permanent$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex PairMac();

@@ -29,9 +29,18 @@ internal sealed class DamagedNode : IDisposable
     private readonly NeighbourInfo _unicast;
     private readonly NeighbourInfo _flood;
     private readonly NeighbourInfo _neighbour;
+    private readonly LanNode _node;
+    private readonly string _secretTunnel;
+    private readonly NeighbourInfo _secret;
+    private readonly NeighbourInfo _secretFlood;
+    private readonly IPAddress _peer;
+    private readonly IPAddress _mesh;
+    private int _killed;
 
-    private DamagedNode(LanNode node, NetworkDetail network, NicInfo veth, NicInfo tap)
+    private DamagedNode(LanNode node, NetworkDetail network, NetworkDetail secret, NicInfo veth, NicInfo tap)
     {
+        _node = node;
+        _secretTunnel = secret.VxlanDevice!;
         Name = node.Name;
         _ns = node.Namespace;
         _bridge = network.Bridge;
@@ -43,6 +52,11 @@ internal sealed class DamagedNode : IDisposable
         _unicast = fdb.First(e => !IsFlood(e));
         _flood = fdb.First(IsFlood);
         _neighbour = _socket.DumpNeighbours(AddressFamily.InterNetwork, Index(_bridge)).First(n => n.Protocol == KcoreMark.Protocol);
+        NeighbourInfo[] encrypted = [.. _socket.DumpFdb(Index(_secretTunnel)).Where(e => e.Destination is not null && e.Mac is not null)];
+        _secret = encrypted.First(e => !IsFlood(e));
+        _secretFlood = encrypted.First(IsFlood);
+        _peer = _unicast.Destination!;
+        _mesh = IPAddress.Parse(secret.Nodes.Single(n => n.Node == node.Name).Vtep!);
         Tables = Nft("list table inet kcore") + Nft("list table bridge kcore");
         _damages = [.. All(PhysicalAddress.Parse(tap.Mac.Replace(":", "", StringComparison.Ordinal).ToUpperInvariant()))];
     }
@@ -54,8 +68,9 @@ internal sealed class DamagedNode : IDisposable
     public static async Task<DamagedNode> OpenAsync(LanNode node)
     {
         NetworkDetail network = await node.DescribeNetworkAsync("chaos");
+        NetworkDetail secret = await node.DescribeNetworkAsync("secret");
         NicInfo[] nics = [.. (await node.NicsAsync("chaos")).Where(n => n.Node == node.Name)];
-        return new DamagedNode(node, network, nics.First(n => n.Netns is not null), nics.First(n => n.Netns is null));
+        return new DamagedNode(node, network, secret, nics.First(n => n.Netns is not null), nics.First(n => n.Netns is null));
     }
 
     /// <summary>A damage that is no fight yet, or null when there is none.</summary>
@@ -87,7 +102,7 @@ internal sealed class DamagedNode : IDisposable
         yield return new("MAC of a guest at the wrong port", ["mac"], () => Do(b => b.ReplaceFdbLocal(Index(_veth), tapMac)), () => _socket.DumpFdb(Index(_tap)).Any(e => tapMac.Equals(e.Mac) && e.Master is not null));
         yield return new("neighbour deleted", ["neigh"], () => Do(b => b.DeleteNeighbour(Index(_bridge), _neighbour.Destination!)), IsNeighbour);
         yield return new("neighbour with a wrong MAC", ["neigh"], () => Do(b => b.ReplaceNeighbour(Index(_bridge), _neighbour.Destination!, new PhysicalAddress([2, 0, 0, 0, 0, 9]))), IsNeighbour);
-        yield return new("address of the bridge deleted", ["addr"], () => Ip($"addr del 10.90.0.1/24 dev {_bridge}"), () => _socket.DumpAddresses(Index(_bridge)).Any(a => a.Address.ToString() == "10.90.0.1"));
+        yield return new("address of the bridge deleted", ["addr", "neigh"], () => Ip($"addr del 10.90.0.1/24 dev {_bridge}"), () => _socket.DumpAddresses(Index(_bridge)).Any(a => a.Address.ToString() == "10.90.0.1"));
         yield return new("TAP out of its bridge", ["tap", "mac"], () => Ip($"link set {_tap} nomaster"), () => IsPort(_tap));
         yield return new("veth out of its bridge", ["veth", "mac"], () => Ip($"link set {_veth} nomaster"), () => IsPort(_veth));
         yield return new("TAP down", ["tap"], () => Ip($"link set {_tap} down"), () => _socket.FindLink(_tap) is { IsUp: true });
@@ -103,6 +118,16 @@ internal sealed class DamagedNode : IDisposable
         yield return new("nft table deleted", ["nft"], () => Nft("delete table inet kcore"), IsNft);
         yield return new("nft chain emptied", ["nft"], () => Nft("flush chain bridge kcore guests"), IsNft);
         yield return new("nft set without a member", ["nft"], () => Nft("flush set inet kcore vteps4"), IsNft);
+        // With the last address of a device the kernel forgets its neighbours too, hence "neigh" above.
+        yield return new("secret entry to a host in clear", ["secret"], () => Do(b => b.ReplaceFdbUnicast(Index(_secretTunnel), _secret.Mac!, _peer)), () => Entries(_secretTunnel).Any(e => Same(e, _secret)));
+        yield return new("secret entry deleted", ["secret"], () => Do(b => b.DeleteFdbUnicast(Index(_secretTunnel), _secret.Mac!, _secret.Destination!, NeighbourFlags.Self)), () => Entries(_secretTunnel).Any(e => Same(e, _secret)));
+        yield return new("secret flood entry to a host in clear", ["secret flood"], () => Do(b => b.AppendFdbFlood(Index(_secretTunnel), _peer)), () => !Entries(_secretTunnel).Any(e => _peer.Equals(e.Destination)));
+        yield return new("secret tunnel from an address in clear", ["secret local"], () => Ip($"link set {_secretTunnel} type vxlan local {_node.Address}"), () => _mesh.Equals(_socket.FindLink(_secretTunnel)?.Vxlan?.Local));
+        yield return new("secret numbers taken from the filter", ["nft"], () => Nft("flush set inet kcore secret_vnis"), IsNft);
+        yield return new("mesh down", ["mesh"], () => Ip("link set kwg0 down"), IsMesh);
+        yield return new("mesh without its address", ["mesh"], () => Ip("addr flush dev kwg0"), IsMesh);
+        yield return new("mesh's MTU", ["mesh"], () => Ip("link set kwg0 mtu 1300"), () => IsMesh() && _socket.FindLink("kwg0")?.Mtu == 1440);
+        yield return new("mesh process killed", ["mesh"], KillMesh, () => IsMesh() && _socket.FindLink("kwg0")?.Index != _killed);
         yield return new("nft rule added", ["nft"], () => Nft("insert rule inet kcore input accept"), IsNft);
     }
 
@@ -110,7 +135,23 @@ internal sealed class DamagedNode : IDisposable
 
     private static bool Same(NeighbourInfo a, NeighbourInfo b) => Equals(a.Mac, b.Mac) && Equals(a.Destination, b.Destination);
 
-    private IEnumerable<NeighbourInfo> Entries() => _socket.FindLink(_tunnel) is { } tunnel ? _socket.DumpFdb(tunnel.Index) : [];
+    private IEnumerable<NeighbourInfo> Entries() => Entries(_tunnel);
+
+    private IEnumerable<NeighbourInfo> Entries(string device) => _socket.FindLink(device) is { } tunnel ? _socket.DumpFdb(tunnel.Index) : [];
+
+    private bool IsMesh() => _socket.FindLink("kwg0") is { IsUp: true } mesh && _socket.DumpAddresses(mesh.Index).Any(a => a.Address.Equals(_mesh));
+
+    private void KillMesh()
+    {
+        _killed = Index("kwg0");
+        int pid = _node.TunnelPidAsync().GetAwaiter().GetResult();
+        if (pid == 0)
+        {
+            throw new InvalidOperationException("the mesh has no process");
+        }
+
+        Run("kill", $"-9 {pid}");
+    }
 
     private bool IsNeighbour() => _socket.FindLink(_bridge) is { } bridge
         && _socket.DumpNeighbours(AddressFamily.InterNetwork, bridge.Index).Any(n => Same(n, _neighbour) && n.Protocol == KcoreMark.Protocol);

@@ -50,8 +50,9 @@ internal static class Programming
         UplinkJournal uplinks = UplinkJournal.Open(Path.Combine(folder, "uplinks.json"));
         NftProcess nft = new(home, TimeProvider.System);
         KernelReader reader = new(socket, sysctls, uplinks);
-        StepExecutor executor = new(home, socket, sysctls, uplinks, nft);
-        DataplanePass pass = new(reader, executor, nft);
+        using RulesetReader rulesets = new(home, nft);
+        StepExecutor executor = new(home, socket, sysctls, uplinks, rulesets);
+        DataplanePass pass = new(reader, executor, rulesets);
         DesiredState empty = DesiredStateBuilder.From(Intent(0));
         DesiredState full = DesiredStateBuilder.From(Intent(Entries));
         await ApplyAsync(pass, empty);

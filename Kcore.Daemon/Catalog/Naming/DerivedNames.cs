@@ -13,6 +13,9 @@ internal static class DerivedNames
     public const uint FirstVni = 10_000;
     public const uint VniCount = 6_000;
 
+    /// <summary>What the names of all tunnel devices begin with, and of no guest's port.</summary>
+    public const string TunnelNames = "vxlan";
+
     /// <summary>
     /// VNI of a network: 32-bit wrapping <c>h = h·33 + byte</c> from 5381 over the UTF-8 bytes (djb2),
     /// then 10000 + h mod 6000.
@@ -28,7 +31,7 @@ internal static class DerivedNames
         return FirstVni + (hash % VniCount);
     }
 
-    public static string VxlanDevice(uint vni) => string.Create(CultureInfo.InvariantCulture, $"vxlan{vni}");
+    public static string VxlanDevice(uint vni) => string.Create(CultureInfo.InvariantCulture, $"{TunnelNames}{vni}");
 
     /// <summary><c>kbr-NAME</c> when the kernel takes it, else <c>kb-</c> and 8 hex digits; never a truncated name.</summary>
     public static string Bridge(string network) =>

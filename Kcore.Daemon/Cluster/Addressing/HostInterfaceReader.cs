@@ -1,36 +1,55 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Net.NetworkInformation;
+using System.Net;
 using System.Net.Sockets;
+using Kcore.Netlink;
+using Kcore.Netlink.Route;
 
 namespace Kcore.Daemon.Cluster.Addressing;
 
-/// <summary>Reads the host's devices, their kinds from sysfs and the default routes from <c>/proc/net/route</c>.</summary>
+/// <summary>
+/// Reads the host's devices with their addresses from the kernel in two messages, however many there are, and the default routes from
+/// <c>/proc/net/route</c>.
+/// </summary>
 internal static class HostInterfaceReader
 {
     // Docker and Kubernetes hosts have hundreds of routes; a full Internet table is not worth reading to its end.
     private const int MaxRouteLines = 4_096;
-    private const int MaxSmallFile = 4_096;
+
+    // RFC 2863: what a device is when its driver says nothing, and when it works.
+    private const byte OperationalUnknown = 0;
+    private const byte OperationalUp = 6;
 
     // The thread's own view: a process may hold several network namespaces.
     private const string RouteFile = "/proc/thread-self/net/route";
 
-    /// <exception cref="NetworkInformationException">The kernel gave no list of devices.</exception>
+    /// <summary>In the network namespace of the calling thread.</summary>
+    /// <exception cref="NetlinkException">The kernel gave no list of devices.</exception>
     public static ImmutableArray<HostInterface> Read()
     {
         Dictionary<string, uint> defaults = ReadDefaultRoutes();
-        var read = ImmutableArray.CreateBuilder<HostInterface>();
-        foreach (NetworkInterface device in NetworkInterface.GetAllNetworkInterfaces())
-        {
-            read.Add(new HostInterface(
-                device.Name,
-                KindOf(device),
-                device.OperationalStatus is OperationalStatus.Up or OperationalStatus.Unknown,
-                InterfaceNames.IsVirtual(device.Name) ? [] : AddressesOf(device),
-                defaults.TryGetValue(device.Name, out uint metric) ? metric : null));
-        }
+        using RouteSocket socket = RouteSocket.Open();
+        IReadOnlyList<LinkInfo> links = socket.DumpLinks();
+        ILookup<int, IPAddress> addresses = socket.DumpAddresses()
+            .Where(a => a.Address.AddressFamily == AddressFamily.InterNetwork)
+            .ToLookup(a => a.LinkIndex, a => a.Address);
+        return
+        [
+            .. links.Select(link => new HostInterface(
+                link.Name,
+                KindOf(link),
+                link.OperationalState is OperationalUp or OperationalUnknown,
+                InterfaceNames.IsVirtual(link.Name) ? [] : [.. addresses[link.Index]],
+                defaults.TryGetValue(link.Name, out uint metric) ? metric : null)),
+        ];
+    }
 
-        return read.DrainToImmutable();
+    /// <summary>MTU in bytes of a device of the calling thread's namespace; null when there is none of that name.</summary>
+    /// <exception cref="NetlinkException">The kernel could not be asked.</exception>
+    public static int? MtuOf(string device)
+    {
+        using RouteSocket socket = RouteSocket.Open();
+        return LinkName.IsValid(device) && socket.FindLink(device) is { } link && link.Name == device ? link.Mtu : null;
     }
 
     /// <summary>
@@ -71,64 +90,16 @@ internal static class HostInterfaceReader
         }
     }
 
-    private static InterfaceKind KindOf(NetworkInterface device)
+    /// <summary>
+    /// Layer-3 tunnels have hardware types from ARPHRD_TUNNEL on (linux/if_arp.h: 768 ipip, 769 ip6ip6, 776 sit, 778 gre, 823
+    /// ip6gre) or none at all (0xFFFE); VXLAN and Geneve look like Ethernet and are told by their kind.
+    /// </summary>
+    private static InterfaceKind KindOf(LinkInfo link) => link switch
     {
-        if (device.NetworkInterfaceType == NetworkInterfaceType.Loopback)
-        {
-            return InterfaceKind.Loopback;
-        }
-
-        string sysfs = $"/sys/class/net/{device.Name}";
-        if (Directory.Exists($"{sysfs}/bridge"))
-        {
-            return InterfaceKind.Bridge;
-        }
-
-        if (File.Exists($"{sysfs}/tun_flags"))
-        {
-            return InterfaceKind.Tap;
-        }
-
-        // Layer-3 tunnels have link types from ARPHRD_TUNNEL on (linux/if_arp.h: 768 ipip, 769 ip6ip6, 776 sit,
-        // 778 gre) or none at all (0xFFFE); VXLAN and Geneve look like Ethernet and are told by their device type.
-        string type = ReadSmall($"{sysfs}/type").Trim();
-        return type is "768" or "769" or "776" or "778" or "823" or "65534"
-            || ReadSmall($"{sysfs}/uevent").Split('\n').Any(line =>
-                line is "DEVTYPE=vxlan" or "DEVTYPE=geneve" or "DEVTYPE=wireguard")
-            ? InterfaceKind.Tunnel
-            : InterfaceKind.Link;
-    }
-
-    private static ImmutableArray<System.Net.IPAddress> AddressesOf(NetworkInterface device)
-    {
-        try
-        {
-            return
-            [
-                .. device.GetIPProperties().UnicastAddresses
-                    .Select(a => a.Address)
-                    .Where(a => a.AddressFamily == AddressFamily.InterNetwork),
-            ];
-        }
-        catch (NetworkInformationException)
-        {
-            // It vanished while we were reading.
-            return [];
-        }
-    }
-
-    private static string ReadSmall(string path)
-    {
-        try
-        {
-            using FileStream file = File.OpenRead(path);
-            Span<byte> bytes = stackalloc byte[MaxSmallFile];
-            return System.Text.Encoding.ASCII.GetString(bytes[..file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)]);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // Kinds are hints: sysfs may be another namespace's, or the device gone.
-            return "";
-        }
-    }
+        _ when link.Flags.HasFlag(LinkFlags.Loopback) => InterfaceKind.Loopback,
+        { Kind: "bridge" } => InterfaceKind.Bridge,
+        { Kind: "tun" } => InterfaceKind.Tap,
+        { Kind: "vxlan" or "geneve" or "wireguard" } or { HardwareType: 768 or 769 or 776 or 778 or 823 or 0xFFFE } => InterfaceKind.Tunnel,
+        _ => InterfaceKind.Link,
+    };
 }

@@ -1,5 +1,5 @@
-using System.Net.NetworkInformation;
 using Kcore.Daemon.Reconciliation;
+using Kcore.Netlink;
 using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Cluster.Addressing;
@@ -81,7 +81,7 @@ internal sealed partial class UnderlayWatch
                 _ => (null, null),
             };
         }
-        catch (NetworkInformationException e)
+        catch (NetlinkException e)
         {
             return (null, e.Message);
         }
@@ -90,15 +90,14 @@ internal sealed partial class UnderlayWatch
     /// <summary>MTU of a device in bytes; null when there is none of that name.</summary>
     public static int? MtuOf(string device)
     {
-        foreach (NetworkInterface candidate in NetworkInterface.GetAllNetworkInterfaces())
+        try
         {
-            if (candidate.Name == device)
-            {
-                return candidate.GetIPProperties().GetIPv4Properties().Mtu is > 0 and int mtu ? mtu : Ethernet;
-            }
+            return HostInterfaceReader.MtuOf(device);
         }
-
-        return null;
+        catch (NetlinkException)
+        {
+            return null;
+        }
     }
 
     private static partial class Log

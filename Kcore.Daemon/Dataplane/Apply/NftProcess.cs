@@ -11,7 +11,7 @@ namespace Kcore.Daemon.Dataplane.Apply;
 /// nftables through the nft program, one process per question: the library behind it can crash its caller on
 /// malformed input.
 /// </summary>
-internal sealed class NftProcess(HomeNamespace home, TimeProvider time)
+internal sealed class NftProcess(HomeNamespace home, TimeProvider time) : INftables
 {
     /// <summary>Characters of an answer; a listing beyond is not read on.</summary>
     private const int AnswerMax = 32 * 1024 * 1024;
@@ -25,8 +25,6 @@ internal sealed class NftProcess(HomeNamespace home, TimeProvider time)
     /// <summary>A hanging nft (a held kernel lock) must not hang the data plane.</summary>
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(10);
 
-    /// <summary>Our tables as they are; null when there is none.</summary>
-    /// <exception cref="DataplaneException">nft is missing or failed.</exception>
     public async Task<NftTables?> ReadAsync(CancellationToken cancellationToken)
     {
         List<string> listings = [];
@@ -54,8 +52,6 @@ internal sealed class NftProcess(HomeNamespace home, TimeProvider time)
         }
     }
 
-    /// <summary>Everybody's chains and rules, without the elements of sets.</summary>
-    /// <exception cref="DataplaneException">nft is missing or failed, or there are more rules than can be looked through.</exception>
     public async Task<ForeignRuleset> ReadForeignAsync(CancellationToken cancellationToken)
     {
         (int code, string output, string error) = await RunAsync(["-j", "-t", "list", "ruleset"], null, cancellationToken);
@@ -74,25 +70,9 @@ internal sealed class NftProcess(HomeNamespace home, TimeProvider time)
         }
     }
 
-    /// <summary>Names of tables in the older iptables, which nft does not see; empty when there are none.</summary>
-    public string ReadLegacyTables() => home.Run(() =>
-    {
-        try
-        {
-            return string.Join(' ', File.ReadAllText("/proc/thread-self/net/ip_tables_names").Split('\n', StringSplitOptions.RemoveEmptyEntries));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return "";
-        }
-    });
-
     /// <summary>Whether a process is one that this started lately: what it did was our doing.</summary>
     public bool IsOwn(int processId) => Volatile.Read(ref _own).Contains(processId);
 
-    /// <summary>Puts our tables in place of what they were, in one transaction; null removes them.</summary>
-    /// <param name="before">The tables that are replaced, whose counts go on.</param>
-    /// <exception cref="DataplaneException">nft is missing or refused; then nothing was changed.</exception>
     public async Task ReplaceAsync(NftTables? tables, NftTables? before, CancellationToken cancellationToken)
     {
         (int code, _, string error) = await RunAsync(["-f", "-"], NftText.Render(tables, before?.Counts), cancellationToken);

@@ -11,7 +11,7 @@ namespace Kcore.Daemon.Dataplane.Apply;
 /// The only writer. Consecutive steps that are route messages go to the kernel in one send; a failing step does not
 /// stop the others, and the caller compares again afterwards in any case.
 /// </summary>
-internal sealed class StepExecutor(HomeNamespace home, RouteSocket socket, SysctlFiles sysctls, UplinkJournal uplinks, NftProcess nft)
+internal sealed class StepExecutor(HomeNamespace home, RouteSocket socket, SysctlFiles sysctls, UplinkJournal uplinks, RulesetReader rulesets)
 {
     /// <summary>Deleting a device holds the kernel's network lock for tens of milliseconds, so few go at a time.</summary>
     private const int DeletesPerSend = 20;
@@ -78,7 +78,7 @@ internal sealed class StepExecutor(HomeNamespace home, RouteSocket socket, Sysct
                     sysctls.Restore(s.Path);
                     return null;
                 case DataplaneStep.ReplaceNft s:
-                    await nft.ReplaceAsync(s.Tables, s.Observed, cancellationToken);
+                    await rulesets.ReplaceAsync(s.Tables, s.Observed, cancellationToken);
                     return null;
                 case DataplaneStep.Enslave s:
                     uplinks.Remember(s.Device, s.WasUp);

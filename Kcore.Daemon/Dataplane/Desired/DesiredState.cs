@@ -1,4 +1,6 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 
 namespace Kcore.Daemon.Dataplane.Desired;
 
@@ -24,6 +26,9 @@ internal sealed record Refusal(string Overlay, string? Nic, bool Blocks, string 
 /// <summary>What this node's kernel should hold, each object with its reason. Order is fixed by names, not by the intent.</summary>
 internal sealed record DesiredState
 {
+    // Each pass asks for the same. Beside the object, because a copy with another value must not take it along.
+    private static readonly ConditionalWeakTable<DesiredState, StrongBox<NftTables?>> _whole = [];
+
     public ImmutableArray<Wanted<Link>> Links { get; init; } = [];
 
     public ImmutableArray<Wanted<AltName>> AltNames { get; init; } = [];
@@ -74,7 +79,10 @@ internal sealed record DesiredState
     };
 
     /// <summary>Our tables for the overlays that are not left alone; null when none remains.</summary>
-    public NftTables? NftWithout(IReadOnlySet<string> leftAlone)
+    public NftTables? NftWithout(IReadOnlySet<string> leftAlone) =>
+        leftAlone.Count == 0 ? _whole.GetValue(this, static d => new StrongBox<NftTables?>(d.MakeNft(leftAlone: FrozenSet<string>.Empty))).Value : MakeNft(leftAlone);
+
+    private NftTables? MakeNft(IReadOnlySet<string> leftAlone)
     {
         NftContribution[] active = [.. Nft.Where(c => !leftAlone.Contains(c.Overlay))];
         if (active.Length == 0)

@@ -130,12 +130,17 @@ internal sealed partial class DesiredStateBuilder
         SilenceIPv6(overlay.VxlanDevice, origin);
         AddPeers(overlay);
         HashSet<PhysicalAddress> macs = [];
+        HashSet<IPAddress> addresses = [];
         foreach (LocalNicIntent nic in overlay.LocalNics.OrderBy(n => n.Device, StringComparer.Ordinal))
         {
-            AddLocalNic(overlay.Name, overlay.Bridge, gatewayMac, mtu, nic, macs);
+            if (AddLocalNic(overlay.Name, overlay.Bridge, gatewayMac, mtu, nic, macs) is { } made && !nic.AllowSpoofing && nic.Address is { } address)
+            {
+                // A guest here that is asked for answers itself, but without this the question would go to every peer as well.
+                AddNeighbour(overlay, address, nic.Mac, addresses, made);
+            }
         }
 
-        AddRemoteNics(overlay, macs);
+        AddRemoteNics(overlay, macs, addresses);
         AddNft(overlay, gatewayMac);
     }
 
@@ -228,9 +233,17 @@ internal sealed partial class DesiredStateBuilder
         : vtep.Equals(IPAddress.Any) || vtep.Equals(IPAddress.IPv6Any) || IPAddress.IsLoopback(vtep) ? "not an address of a host"
         : null;
 
-    private void AddRemoteNics(OverlayIntent overlay, HashSet<PhysicalAddress> macs)
+    /// <summary>What the tunnel port's ARP suppression answers from, or by which it knows that nobody far away need be asked.</summary>
+    private void AddNeighbour(OverlayIntent overlay, IPAddress address, PhysicalAddress mac, HashSet<IPAddress> addresses, Origin origin)
     {
-        HashSet<IPAddress> addresses = [];
+        if (!address.Equals(overlay.Gateway) && address.AddressFamily == overlay.Gateway.AddressFamily && addresses.Add(address))
+        {
+            _neighbours.Add(new(new Neighbour(overlay.Bridge, address, mac), origin));
+        }
+    }
+
+    private void AddRemoteNics(OverlayIntent overlay, HashSet<PhysicalAddress> macs, HashSet<IPAddress> addresses)
+    {
         PhysicalAddress gatewayMac = KernelFacts.GatewayMac(overlay.Vni);
         foreach (RemoteNicIntent nic in overlay.RemoteNics
             .OrderBy(n => n.Name, StringComparer.Ordinal)
@@ -250,21 +263,18 @@ internal sealed partial class DesiredStateBuilder
             Origin origin = new(overlay.Name, null, $"{nic.Name} on {nic.NodeName}");
             _tunnelEntries.Add(new(new TunnelEntry(overlay.VxlanDevice, nic.Mac, nic.Vtep), origin));
             _bridgeEntries.Add(new(new BridgeEntry(overlay.VxlanDevice, nic.Mac, BridgeEntryKind.Static), origin));
-            if (!nic.Address.Equals(overlay.Gateway)
-                && nic.Address.AddressFamily == overlay.Gateway.AddressFamily
-                && addresses.Add(nic.Address))
-            {
-                _neighbours.Add(new(new Neighbour(overlay.Bridge, nic.Address, nic.Mac), origin));
-            }
+            AddNeighbour(overlay, nic.Address, nic.Mac, addresses, origin);
         }
     }
 
-    private void AddLocalNic(
+    /// <returns>What it is made for; null when it was refused.</returns>
+    private Origin? AddLocalNic(
         string network, string bridge, PhysicalAddress gatewayMac, int mtu, LocalNicIntent nic, HashSet<PhysicalAddress> macs)
     {
         Origin origin = new(network, nic.Name, $"NIC {nic.Name} on network {network}");
         string? reason =
             !DeviceName.IsUsable(nic.Device) ? $"\"{nic.Device}\" cannot be a device name"
+            : nic.Device.StartsWith(DerivedNames.TunnelNames, StringComparison.Ordinal) ? $"\"{nic.Device}\" is the name of a tunnel device"
             : !KernelFacts.IsGuestMac(nic.Mac) || nic.Mac.Equals(gatewayMac) ? "the MAC cannot be a guest's"
             : nic.Attachment is NicAttachment.Netns netns && !DeviceName.IsUsable(netns.InterfaceName)
                 ? $"\"{netns.InterfaceName}\" cannot be a device name"
@@ -275,7 +285,7 @@ internal sealed partial class DesiredStateBuilder
         {
             _refusals.Add(new Refusal(network, nic.Name, Blocks: true, "nic", nic.Device, reason));
             _spared.Add(nic.Device);
-            return;
+            return null;
         }
 
         string alias = KernelFacts.Alias($"net={network} nic={nic.Name} attachment={nic.AttachmentId}");
@@ -297,6 +307,7 @@ internal sealed partial class DesiredStateBuilder
             new PortFlags(nic.Device, Learning: false, Locked: !nic.AllowSpoofing, NeighSuppress: false), origin));
         _bridgeEntries.Add(new(new BridgeEntry(nic.Device, nic.Mac, BridgeEntryKind.Static), origin));
         SilenceIPv6(nic.Device, origin);
+        return origin;
     }
 
     private void AddNft(OverlayIntent overlay, PhysicalAddress gatewayMac)

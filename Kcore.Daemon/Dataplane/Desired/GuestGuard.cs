@@ -48,9 +48,14 @@ internal static class GuestGuard
     /// </summary>
     public static ImmutableArray<string> Rules { get; } =
     [
-        // Nearly all frames end with one of these two: what comes from other nodes was judged there, and TCP needs no more.
-        "iifname @tunnels accept",
+        // Nearly all frames end with one of these two: what comes from other nodes was judged there, and TCP needs no more. No guest's
+        // port has such a name (DesiredStateBuilder); comparing it costs a fraction of a look into the set.
+        $"iifname \"{DerivedNames.TunnelNames}*\" {NftSkeleton.NoGateway} accept",
         "meta l4proto tcp iifname . ether saddr . ip saddr @guest_pairs accept",
+        "iifname @tunnels ether saddr @gateway_macs drop",
+        "iifname . arp saddr ip @gateways4 drop",
+        "iifname . arp daddr ip @gateways4 drop",
+        "iifname @tunnels accept",
         "iifname . ether saddr != @guest_macs iifname @not_mac drop",
         "udp dport 68 iifname @not_dhcp drop",
         "udp dport 546 iifname @not_dhcp drop",

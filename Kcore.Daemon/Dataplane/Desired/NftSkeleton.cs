@@ -37,6 +37,16 @@ internal static class NftSkeleton
     /// <summary>nft takes a rule to translate the destination by a map from the outer address to the guest's.</summary>
     private const string ToGuests = "dnat ip to ip daddr . meta l4proto . th dport map @published4";
 
+    private const string GatewayMacs = "gateway_macs";
+
+    private const string FromGuests = "iifname @bridges accept";
+
+    /// <summary>
+    /// No frame that <see cref="GatewayMacs"/> could be about, nor ARP: the first three bytes of the source (at 6 of an Ethernet header)
+    /// are those of no gateway's MAC (<see cref="KernelFacts.GatewayMac"/>). Comparing them takes no look into a set.
+    /// </summary>
+    internal const string NoGateway = "meta protocol != arp @ll,48,24 != 0x26b00";
+
     /// <param name="Data">Not null: a map, and what it leads to.</param>
     /// <param name="Expression">Not null: nft has no name for the type; it is that of this expression.</param>
     /// <param name="Counts">Each element counts the frames that matched it.</param>
@@ -47,10 +57,15 @@ internal static class NftSkeleton
 
     /// <param name="ForTunnels">Only there while an overlay is on this node: without one, UDP 4789 is nobody's (behaviour 46).</param>
     /// <param name="ForMesh">Only there while an overlay of this node is encrypted.</param>
+    /// <param name="WithoutTunnels">Only there while no overlay is on this node.</param>
     internal sealed record ChainDefinition(
-        string Family, string Name, string Type, string Hook, int Priority, ImmutableArray<string> Rules, bool ForTunnels = false, bool ForMesh = false);
+        string Family, string Name, string Type, string Hook, int Priority, ImmutableArray<string> Rules, bool ForTunnels = false, bool ForMesh = false,
+        bool WithoutTunnels = false);
 
     public static ImmutableArray<string> Families { get; } = [Inet, Bridge];
+
+    /// <summary>The kernel's number of a family: NFPROTO_INET, NFPROTO_BRIDGE (linux/netfilter.h).</summary>
+    public static byte Protocol(string family) => family == Inet ? (byte)1 : (byte)7;
 
     public static ImmutableArray<SetDefinition> Sets { get; } =
     [
@@ -66,7 +81,7 @@ internal static class NftSkeleton
         new(Inet, "inside6", "ipv6_addr . ipv6_addr", Interval: true),
         new(Inet, "published4", "ipv4_addr . inet_proto . inet_service", Data: "ipv4_addr . inet_service"),
         new(Bridge, "tunnels", "ifname"),
-        new(Bridge, "gateway_macs", "ether_addr"),
+        new(Bridge, GatewayMacs, "ether_addr"),
         new(Bridge, "gateways4", "ifname . ipv4_addr"),
         new(Bridge, "guest_macs", "ifname . ether_addr"),
         new(Bridge, "guest_ips", "ifname . ipv4_addr"),
@@ -80,14 +95,6 @@ internal static class NftSkeleton
         // must never meet NAT. Raw priority is before conntrack.
         new(Inet, "raw_in", "filter", "prerouting", -300, ["udp dport 4789 notrack"], ForTunnels: true),
         new(Inet, "raw_out", "filter", "output", -300, ["udp dport 4789 notrack"], ForTunnels: true),
-        // A drop ends the packet whatever other tables say; an accept only ends this chain.
-        new(Inet, "tunnel", "filter", "input", -10,
-        [
-            "udp dport 4789 ip saddr != @vteps4 drop",
-            "udp dport 4789 ip6 saddr != @vteps6 drop",
-            "udp dport 4789 accept",
-        ],
-        ForTunnels: true),
         // Before the tunnel's own rules. What is secret comes out of the mesh, or not at all; and the mesh is for nothing else.
         new(Inet, "mesh_in", "filter", "input", -20,
         [
@@ -116,7 +123,17 @@ internal static class NftSkeleton
             $"oifname \"{MeshIntent.Device}\" drop",
         ],
         ForMesh: true),
-        new(Inet, "input", "filter", "input", -10, ["iifname @bridges accept"]),
+        // A drop ends the packet whatever other tables say; an accept only ends this chain. One chain for both, because every
+        // tunnel packet pays for each chain it meets, and what nearly all of them match comes first.
+        new(Inet, "input", "filter", "input", -10,
+        [
+            "udp dport 4789 ip saddr @vteps4 accept",
+            "udp dport 4789 ip6 saddr @vteps6 accept",
+            "udp dport 4789 drop",
+            FromGuests,
+        ],
+        ForTunnels: true),
+        new(Inet, "input", "filter", "input", -10, [FromGuests], WithoutTunnels: true),
         new(Inet, "pre", "nat", "prerouting", -100, [ToGuests]),
         // What the host itself sends to a published port.
         new(Inet, "pre_host", "nat", "output", -100, [ToGuests]),
@@ -136,17 +153,12 @@ internal static class NftSkeleton
             "oifname . ip saddr @nat4 masquerade",
             "oifname . ip6 saddr @nat6 masquerade",
         ]),
+        // The gateway has the same MAC and address on every node; each node answers for itself only: no frame in its name, and no
+        // question for it, enters or leaves by a tunnel.
         new(Bridge, "guests", "filter", "prerouting", -250, GuestGuard.Rules),
-        // The gateway has the same MAC and address on every node; each node answers for itself only.
-        new(Bridge, "enter", "filter", "prerouting", -300,
-        [
-            "iifname @tunnels ether saddr @gateway_macs drop",
-            "iifname . arp saddr ip @gateways4 drop",
-            "iifname . arp daddr ip @gateways4 drop",
-        ],
-        ForTunnels: true),
         new(Bridge, "leave", "filter", "postrouting", 300,
         [
+            $"{NoGateway} accept",
             "oifname @tunnels ether saddr @gateway_macs drop",
             "oifname . arp saddr ip @gateways4 drop",
             "oifname . arp daddr ip @gateways4 drop",
@@ -184,7 +196,7 @@ internal static class NftSkeleton
     private static bool Has(string set, ImmutableSortedDictionary<string, ImmutableSortedSet<string>> elements) =>
         elements.TryGetValue(set, out ImmutableSortedSet<string>? found) && !found.IsEmpty;
 
-    private static IEnumerable<ChainDefinition> ChainsOf(bool tunnels, bool mesh) => Chains.Where(c => (tunnels || !c.ForTunnels) && (mesh || !c.ForMesh));
+    private static IEnumerable<ChainDefinition> ChainsOf(bool tunnels, bool mesh) => Chains.Where(c => (tunnels ? !c.WithoutTunnels : !c.ForTunnels) && (mesh || !c.ForMesh));
 
     /// <summary>The skeleton as listing lines.</summary>
     private static ImmutableArray<string> Lines(bool tunnels, bool mesh) => Arrange(

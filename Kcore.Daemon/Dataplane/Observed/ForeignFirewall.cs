@@ -13,6 +13,9 @@ namespace Kcore.Daemon.Dataplane.Observed;
 /// <param name="Next">What helps.</param>
 internal sealed record FirewallBlock(string Traffic, string Family, string Table, string Chain, string Hook, string Rule, string Owner, string Next)
 {
+    /// <summary>Only guests of this bridge of ours suffer; null: all overlays of the node, or all its bridges.</summary>
+    public string? Bridge { get; init; }
+
     public override string ToString() =>
         $"{Traffic}: dropped by {Rule} of chain {Chain} in table {Family} {Table} (hook {Hook}, {Owner}); {Next}";
 }
@@ -69,15 +72,15 @@ internal sealed class ForeignFirewall(ForeignRuleset ruleset)
         {
             foreach (string device in egress.Where(translated.Contains))
             {
-                foreach (FirewallBlock block in Walk($"guests of {bridge} to the outside", ["forward"], new(bridge, device, null, null, "new"))
-                    .Concat(Walk($"answers from the outside to guests of {bridge}", ["forward"], new(device, bridge, null, null, "established"))))
+                foreach (FirewallBlock block in Walk($"guests of {bridge} to the outside", ["forward"], new(bridge, device, null, null, "new"), bridge: bridge)
+                    .Concat(Walk($"answers from the outside to guests of {bridge}", ["forward"], new(device, bridge, null, null, "established"), bridge: bridge)))
                 {
                     yield return block;
                 }
             }
 
-            foreach (FirewallBlock block in Walk($"guests of {bridge} to their gateway", ["input"], new(bridge, null, "icmp", null, "new"))
-                .Concat(bridgedPasses ? Walk($"guests of {bridge} among themselves", ["forward"], new(bridge, bridge, null, null, "new")) : []))
+            foreach (FirewallBlock block in Walk($"guests of {bridge} to their gateway", ["input"], new(bridge, null, "icmp", null, "new"), bridge: bridge)
+                .Concat(bridgedPasses ? Walk($"guests of {bridge} among themselves", ["forward"], new(bridge, bridge, null, null, "new"), bridge: bridge) : []))
             {
                 yield return block;
             }
@@ -89,7 +92,7 @@ internal sealed class ForeignFirewall(ForeignRuleset ruleset)
         }
     }
 
-    private IEnumerable<FirewallBlock> Walk(string traffic, string[] hooks, ProbePacket packet, string? family = null)
+    private IEnumerable<FirewallBlock> Walk(string traffic, string[] hooks, ProbePacket packet, string? family = null, string? bridge = null)
     {
         foreach (ForeignChain chain in ruleset.BaseChains.Where(c =>
             hooks.Contains(c.Hook) && (family is null ? c.Family == "inet" || c.Family == (packet.V6 ? "ip6" : "ip") : c.Family == family)))
@@ -106,7 +109,7 @@ internal sealed class ForeignFirewall(ForeignRuleset ruleset)
             {
                 string where = verdict is Verdict.Drop { Chain: { } inner } ? inner.Name : chain.Name;
                 (string owner, string next) = OwnerOf(chain, packet);
-                yield return new FirewallBlock(traffic, chain.Family, chain.Table, where, chain.Hook!, rule, owner, next);
+                yield return new FirewallBlock(traffic, chain.Family, chain.Table, where, chain.Hook!, rule, owner, next) { Bridge = bridge };
             }
         }
     }

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using Kcore.Daemon.Catalog.Naming;
 using Kcore.Daemon.Dataplane.Apply;
 using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Daemon.Dataplane.Mesh;
@@ -15,6 +16,11 @@ namespace Kcore.Daemon.Dataplane.Observed;
 internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, UplinkJournal uplinks)
 {
     private const string BridgeNetfilter = "net/bridge/bridge-nf-call-iptables";
+
+    private readonly ForwardingReader _forwarding = new(socket);
+
+    // What the last look at everything gave, for looks at some devices only.
+    private (DesiredState For, ObservedState Seen)? _last;
 
     /// <param name="desired">Says which settings and which guests to look at, nothing else.</param>
     /// <param name="nft">Our tables, which the caller reads only when something may have changed.</param>
@@ -34,10 +40,10 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
 
         UplinkPort[] ports = [.. links.Where(l => !owned.ContainsKey(l.Index) && l.Master is { } m && owned.ContainsKey(m)).Select(l => new UplinkPort(l.Name, owned[l.Master!.Value].Name, l.IsUp))];
         LinkInfo[] ownedInfos = [.. links.Where(l => owned.ContainsKey(l.Index))];
-        (ImmutableArray<TunnelEntry> tunnel, ImmutableArray<BridgeEntry> bridge) = ReadForwarding(byIndex, owned);
+        ForwardingState forwarding = _forwarding.Read(byIndex, owned);
         Dictionary<string, LinkInfo> byName = links.ToDictionary(l => l.Name, StringComparer.Ordinal);
         Dictionary<string, string> values = ReadSettings(desired, byName);
-        return new ObservedState
+        ObservedState seen = new()
         {
             Owned = new NetworkState
             {
@@ -46,8 +52,8 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
                 Ports = [.. links.Where(l => l.Port is not null && (owned.ContainsKey(l.Index) || owned.ContainsKey(l.Master ?? 0))).Select(l => Flags(l.Name, l.Port!))],
                 Uplinks = [.. ports],
                 Addresses = ReadAddresses(owned),
-                TunnelEntries = tunnel,
-                BridgeEntries = bridge,
+                TunnelEntries = forwarding.Tunnel,
+                BridgeEntries = forwarding.Bridge,
                 Neighbours = ReadNeighbours(owned),
                 Sysctls =
                 [
@@ -70,7 +76,31 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
             RememberedSysctls = sysctls.Remembered,
             BridgedFramesPassFirewall = values.GetValueOrDefault(BridgeNetfilter) == "1",
             Advisories = [.. Advisories(ownedInfos, values)],
+            Forwarding = forwarding.ByDevice,
         };
+        _last = (desired, seen);
+        return seen;
+    }
+
+    /// <summary>
+    /// The last look at everything, with the forwarding entries of some devices looked at anew: for when nothing else can have changed.
+    /// </summary>
+    /// <param name="links">Indexes of the devices.</param>
+    /// <exception cref="NetlinkException">The kernel could not be read.</exception>
+    public ObservedState ReadAgain(DesiredState desired, NftTables? nft, IReadOnlyCollection<int> links)
+    {
+        if (_last is not { } last || !ReferenceEquals(last.For, desired) || _forwarding.ReadAgain(links) is not { } forwarding)
+        {
+            return Read(desired, nft);
+        }
+
+        ObservedState seen = last.Seen with
+        {
+            Owned = last.Seen.Owned with { TunnelEntries = forwarding.Tunnel, BridgeEntries = forwarding.Bridge, Nft = nft },
+            Forwarding = forwarding.ByDevice,
+        };
+        _last = (desired, seen);
+        return seen;
     }
 
     /// <summary>Those of devices came with the links; opening a file for each would take longer than everything else.</summary>
@@ -122,7 +152,7 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
         {
             "bridge" when info.Name.StartsWith("kb", StringComparison.Ordinal) =>
                 new Link.Bridge(info.Name, info.Mtu, info.IsUp, info.Alias, mac),
-            "vxlan" when info.Name.StartsWith("vxlan", StringComparison.Ordinal) && info.Vxlan is { } v =>
+            "vxlan" when info.Name.StartsWith(DerivedNames.TunnelNames, StringComparison.Ordinal) && info.Vxlan is { } v =>
                 new Link.Vxlan(info.Name, info.Mtu, info.IsUp, info.Alias, mac, v.Vni, v.Port, v.Local, v.Learning, master),
             "vlan" when info.Vlan is { } v => new Link.Vlan(
                 info.Name, info.Mtu, info.IsUp, info.Alias,
@@ -170,38 +200,6 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
                 && n is { Mac: not null, Destination: not null } && owned.ContainsKey(n.LinkIndex))
             .Select(n => new Neighbour(owned[n.LinkIndex].Name, n.Destination!, n.Mac!)),
     ];
-
-    private (ImmutableArray<TunnelEntry> Tunnel, ImmutableArray<BridgeEntry> Bridge) ReadForwarding(
-        Dictionary<int, LinkInfo> byIndex, Dictionary<int, Link> owned)
-    {
-        List<TunnelEntry> tunnel = [];
-        List<BridgeEntry> bridge = [];
-        foreach (NeighbourInfo entry in socket.DumpFdb())
-        {
-            // Kernels with VLAN filtering repeat bridge entries for VLAN 1; what we set and delete is the one without.
-            if (entry.Mac is not { } mac || entry.Vlan is > 0 || !owned.TryGetValue(entry.LinkIndex, out Link? link))
-            {
-                continue;
-            }
-
-            if (entry.Master is { } master)
-            {
-                if (owned.ContainsKey(master) && link is not Link.Bridge && !mac.Equals(byIndex[entry.LinkIndex].Mac))
-                {
-                    bridge.Add(new BridgeEntry(link.Name, mac,
-                        entry.State.HasFlag(NeighbourState.Permanent) ? BridgeEntryKind.Local
-                        : entry.State.HasFlag(NeighbourState.NoArp) ? BridgeEntryKind.Static
-                        : BridgeEntryKind.Dynamic));
-                }
-            }
-            else if (link is Link.Vxlan && entry.Destination is { } destination)
-            {
-                tunnel.Add(new TunnelEntry(link.Name, mac, destination));
-            }
-        }
-
-        return ([.. tunnel], [.. bridge]);
-    }
 
     private static IEnumerable<string> Advisories(LinkInfo[] owned, Dictionary<string, string> values)
     {

@@ -17,6 +17,17 @@ internal sealed record ObservedState
     /// <summary>Interface index of every device, ours and foreign, by name.</summary>
     public FrozenDictionary<string, int> Indexes { get; init; } = FrozenDictionary<string, int>.Empty;
 
+    /// <summary>
+    /// The forwarding entries of <see cref="Owned"/> by device: the same objects as at an earlier look where nothing changed.
+    /// </summary>
+    public IReadOnlyDictionary<string, DeviceForwarding> Forwarding { get; init; } = FrozenDictionary<string, DeviceForwarding>.Empty;
+
+    /// <summary>
+    /// Devices that are known to have the forwarding entries they should have, with all that share their bridge: they need not be
+    /// compared.
+    /// </summary>
+    public IReadOnlySet<string> Settled { get; init; } = FrozenSet<string>.Empty;
+
     /// <summary>What the guests' namespaces look like, by our end of the pair; only for the NICs asked about.</summary>
     public FrozenDictionary<string, GuestView> Guests { get; init; } = FrozenDictionary<string, GuestView>.Empty;
 

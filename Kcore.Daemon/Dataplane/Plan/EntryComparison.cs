@@ -11,11 +11,13 @@ internal sealed class EntryComparison
     private readonly DesiredState _desired;
     private readonly NetworkState _seen;
     private readonly LinkComparison _links;
+    private readonly IReadOnlySet<string> _settled;
 
     public EntryComparison(DesiredState desired, ObservedState observed, LinkComparison links)
     {
         _desired = desired;
         _seen = observed.Owned;
+        _settled = observed.Settled;
         _links = links;
         ComparePorts();
         CompareAddresses();
@@ -90,7 +92,7 @@ internal sealed class EntryComparison
         GoneNeighbours.AddRange(seen
             .Where(n => !wanted.Contains((n.Device, n.Address)) && !_links.IsGoing(n.Device))
             .OrderBy(n => n.Device, StringComparer.Ordinal).ThenBy(n => n.Address.ToString(), StringComparer.Ordinal)
-            .Select(n => new DataplaneStep.DeleteNeighbour(n, Gone("no NIC on another node has this address"))));
+            .Select(n => new DataplaneStep.DeleteNeighbour(n, Gone("no NIC has this address"))));
     }
 
     private void CompareForwarding()
@@ -101,9 +103,9 @@ internal sealed class EntryComparison
             bridgeOf[link.Value.Name] = link.Value.MasterName;
         }
 
-        HashSet<TunnelEntry> seenTunnel = [.. _seen.TunnelEntries.Where(e => Stays(e.Device))];
+        HashSet<TunnelEntry> seenTunnel = [.. _seen.TunnelEntries.Where(e => !_settled.Contains(e.Device) && Stays(e.Device))];
         Dictionary<(string, PhysicalAddress), BridgeEntryKind> seenBridge = [];
-        foreach (BridgeEntry entry in _seen.BridgeEntries.Where(e => StaysPort(e.Port)))
+        foreach (BridgeEntry entry in _seen.BridgeEntries.Where(e => !_settled.Contains(e.Port) && StaysPort(e.Port)))
         {
             seenBridge[(entry.Port, entry.Mac)] = entry.Kind;
         }
@@ -112,11 +114,11 @@ internal sealed class EntryComparison
         HashSet<string> learning = [.. _desired.Ports.Where(p => p.Value.Learning).Select(p => p.Value.Device)];
         AddWanted(seenTunnel, seenBridge);
 
-        HashSet<TunnelEntry> wantedTunnel = [.. _desired.TunnelEntries.Select(w => w.Value)];
+        HashSet<TunnelEntry> wantedTunnel = [.. _desired.TunnelEntries.Where(w => !_settled.Contains(w.Value.Device)).Select(w => w.Value)];
         HashSet<(string, PhysicalAddress)> wantedUnicast =
             [.. wantedTunnel.Where(e => !e.IsFlood).Select(e => (e.Device, e.Mac))];
         HashSet<(string?, PhysicalAddress)> wantedOnBridge =
-            [.. _desired.BridgeEntries.Select(w => (bridgeOf.GetValueOrDefault(w.Value.Port), w.Value.Mac))];
+            [.. _desired.BridgeEntries.Where(w => !_settled.Contains(w.Value.Port)).Select(w => (bridgeOf.GetValueOrDefault(w.Value.Port), w.Value.Mac))];
         HashSet<(string, PhysicalAddress)> goneTogether = [];
         foreach (TunnelEntry entry in seenTunnel
             .Where(e => !wantedTunnel.Contains(e) && !_links.IsGoing(e.Device))
@@ -169,6 +171,11 @@ internal sealed class EntryComparison
         foreach (Wanted<TunnelEntry> wanted in _desired.TunnelEntries)
         {
             TunnelEntry entry = wanted.Value;
+            if (_settled.Contains(entry.Device))
+            {
+                continue;
+            }
+
             tunnels.Add(entry.Device);
             if (!_links.IsWorkedOn(wanted.Origin))
             {
@@ -197,7 +204,8 @@ internal sealed class EntryComparison
 
         foreach (Wanted<BridgeEntry> wanted in _desired.BridgeEntries)
         {
-            if (!tunnels.Contains(wanted.Value.Port)
+            if (!_settled.Contains(wanted.Value.Port)
+                && !tunnels.Contains(wanted.Value.Port)
                 && _links.IsWorkedOn(wanted.Origin)
                 && !(seenBridge.TryGetValue((wanted.Value.Port, wanted.Value.Mac), out BridgeEntryKind kind)
                     && kind == BridgeEntryKind.Static))

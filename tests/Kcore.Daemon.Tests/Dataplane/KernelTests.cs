@@ -58,6 +58,7 @@ public sealed class KernelTests
         await DamageAsync(a, good, "port", n => KernelLab.Run("bridge", $"-n {n} link set dev tap-00000005 learning on locked off"));
         await DamageAsync(a, good, "addr", n => KernelLab.Ip(n, "addr del 10.88.0.1/24 dev kbr-prod"));
         await DamageAsync(a, good, "neigh", n => KernelLab.Ip(n, "neigh del 10.88.0.12 dev kbr-prod"));
+        await DamageAsync(a, good, "neigh", n => KernelLab.Ip(n, "neigh del 10.88.0.11 dev kbr-prod"));
         await DamageAsync(a, good, "nft", n => KernelLab.In(n, "nft delete table inet kcore"));
         await DamageAsync(a, good, "nft", n => KernelLab.In(n, "nft flush chain bridge kcore leave"));
         await DamageAsync(a, good, "nft", n => KernelLab.In(n, "nft delete element inet kcore vteps4 { 192.0.2.12 }"));

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Kcore.Daemon.Catalog.Naming;
 using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Daemon.Dataplane.Observed;
@@ -16,7 +17,10 @@ public sealed class NftTests
     {
         Assert.Null(DesiredStateBuilder.From(Intents.With()).State.Nft);
         Assert.DoesNotContain("4789", NftText.Render(null), StringComparison.Ordinal);
-        Assert.Contains("udp dport 4789 ip saddr != @vteps4 drop", NftText.Render(Tables(Intents.Prod)), StringComparison.Ordinal);
+        string text = NftText.Render(Tables(Intents.Prod));
+        Assert.True(
+            text.IndexOf("udp dport 4789 ip saddr @vteps4 accept", StringComparison.Ordinal) is > 0 and int accepted
+            && text.IndexOf("udp dport 4789 drop", StringComparison.Ordinal) > accepted);
     }
 
     [Fact]
@@ -24,6 +28,25 @@ public sealed class NftTests
     {
         Assert.Equal(["eth0 . 10.88.0.0/24"], Tables(Intents.Prod).Elements["inet nat4"]);
         Assert.Empty(Tables(Intents.Prod with { OutboundNat = false }).Elements["inet nat4"]);
+    }
+
+    [Fact]
+    public void Frames_that_name_no_gateway_are_told_by_the_first_bytes_that_all_gateways_have()
+    {
+        byte[] gateway = KernelFacts.GatewayMac(0xff_ffff).GetAddressBytes();
+
+        Assert.Equal(KernelFacts.GatewayMac(1).GetAddressBytes()[..3], gateway[..3]);
+        Assert.Contains($"@ll,48,24 != 0x{(gateway[0] << 16) | (gateway[1] << 8) | gateway[2]:x}", NftSkeleton.NoGateway, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_guests_port_has_no_name_of_a_tunnel_for_those_are_not_judged()
+    {
+        LocalNicIntent nic = Intents.Tap("vm", 5) with { Device = DerivedNames.VxlanDevice(7) };
+        DesiredState desired = DesiredStateBuilder.From(Intents.With(Intents.Prod with { LocalNics = [nic] }));
+
+        Assert.Contains("name of a tunnel device", Assert.Single(desired.Refusals).Reason, StringComparison.Ordinal);
+        Assert.DoesNotContain(desired.Links, l => l.Value.Name == nic.Device);
     }
 
     [Fact]

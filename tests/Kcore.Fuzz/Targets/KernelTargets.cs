@@ -10,6 +10,7 @@ using Kcore.Fuzz.Mutators;
 using Kcore.Netlink;
 using Kcore.Netlink.Messages;
 using Kcore.Netlink.Monitor;
+using Kcore.Netlink.Nftables;
 using Kcore.Netlink.Route;
 
 namespace Kcore.Fuzz.Targets;
@@ -24,6 +25,8 @@ internal static class KernelTargets
         () => Decoder("netlink-neighbour", static (in message) => NeighbourDecoder.Decode(message)),
         () => Decoder("netlink-route", static (in message) => RouteDecoder.Decode(message)),
         () => Decoder("netlink-error", static (in message) => ErrorDecoder.Decode(message)),
+        () => Decoder("nftables-generation", static (in message) => NftablesMessages.GenerationOf(message)),
+        () => Decoder("nftables-counts", static (in message) => Counts(message)),
         () => Changes("netlink-route-changes", netfilter: false),
         () => Changes("netlink-filter-changes", netfilter: true),
         ForeignRules,
@@ -38,6 +41,13 @@ internal static class KernelTargets
         {
             IsRefusal = exception => exception is NetlinkException,
         };
+    }
+
+    private static ElementCount[]? Counts(scoped in NetlinkMessage message)
+    {
+        List<ElementCount> counts = [];
+        NftablesMessages.ReadCounts(message, counts);
+        return counts.Count == 0 ? null : [.. counts];
     }
 
     private static FuzzTarget Changes(string name, bool netfilter) => new(
@@ -113,10 +123,11 @@ internal static class KernelTargets
         [
             .. Enumerable.Range(0, batch.Count).Select(i => batch.Message(i).ToArray()),
 
-            // An error with text and offset; a multipath route; an nftables set element and generation.
+            // An error with text and offset; a multipath route; an nftables set element, one that counts, and a generation.
             Bytes("34000000 0200 0003 01000000 00000000 EAFFFFFF 10000000 1000 0500 01000000 00000000 08000100 62616400 08000200 28000000"),
             Bytes("38000000 1800 0000 00000000 00000000 02000000 FE030001 00000000 14000900 10000000 02000000 08000500 0A000001 08000100 0A000000"),
             Bytes("20000000 0C0A 0000 00000000 00000000 01000000 0A000100 6B636F726500 0000"),
+            Bytes("740000000C0A000000000000000000000700000006000100740000000A000200706F7274730000004C0003804800018018000180140001007461702D3100000000000000000000002C0007800C000100636F756E746572001C0002800C00010000000000000001260C0002000000000000000007"),
             Bytes("2C000000 0F0A 0000 00000000 00000000 00000001 08000100 00000007 08000200 000004D2 08000300 6E667400"),
         ];
     }

@@ -38,6 +38,55 @@ public sealed class ConvergenceTests(ITestOutputHelper output)
     }
 
     [SkippableFact]
+    public async Task B002_B110_B111_Both_halves_keep_forwarding_and_of_two_networks_of_one_name_all_nodes_keep_the_same()
+    {
+        Requires.Kernel();
+        await using NodeLan lan = await FormAsync(4);
+        LanNode[] left = [.. lan.Nodes.Take(2)], right = [.. lan.Nodes.Skip(2)];
+        await using TestNetwork both = await TestNetwork.CreateAsync(lan, lan.Nodes, "both", "10.240.0");
+        Guest[] guests = [.. await Task.WhenAll(lan.Nodes.Select((n, i) => both.AttachAsync(n, $"p{i}")))];
+        await both.ForwardingIsExactAsync(Bound);
+
+        await lan.SplitAsync(left, right);
+        await using ContinuousPing inLeft = await ContinuousPing.StartAsync(guests[0].Namespace, guests[1].Address, Path.Combine(lan.Directory, "left.log"));
+        await using ContinuousPing inRight = await ContinuousPing.StartAsync(guests[2].Namespace, guests[3].Address, Path.Combine(lan.Directory, "right.log"));
+        (await left[0].KctlAsync("create", "network", "contested", "--type", "vxlan", "--gateway-ip", "10.241.0.1", "--wait", "--timeout", "15s")).OrThrow();
+        (await right[0].KctlAsync("create", "network", "contested", "--type", "vxlan", "--gateway-ip", "10.242.0.1", "--wait", "--timeout", "15s")).OrThrow();
+        Assert.Contains("10.241.0.1/24", await AddressesAsync(left[1]), StringComparison.Ordinal);
+        Assert.Contains("10.242.0.1/24", await AddressesAsync(right[1]), StringComparison.Ordinal);
+        await lan.HealAsync();
+
+        await AgreeAsync(lan, "both", "contested");
+        string gateway = (await left[0].DescribeNetworkAsync("contested")).GatewayIp;
+        await Until.SeenAsync(TimeSpan.FromSeconds(5), "every node has the winner's bridge alone and tells of the loser", async () =>
+        {
+            foreach (LanNode node in lan.Nodes)
+            {
+                NetworkDetail detail = await node.DescribeNetworkAsync("contested");
+                string[] addresses = [.. (await AddressesAsync(node)).Split('\n').Where(l => l.Contains("kbr-contested", StringComparison.Ordinal))];
+                if (detail.GatewayIp != gateway || detail.Conflicts.Length == 0 || addresses is not [var only] || !only.Contains($" {gateway}/24 ", StringComparison.Ordinal))
+                {
+                    return $"{node.Name}: gateway {detail.GatewayIp}, conflicts [{string.Join("; ", detail.Conflicts)}], {string.Join('|', addresses)}";
+                }
+            }
+
+            return null;
+        });
+        await both.ForwardingIsExactAsync(TimeSpan.FromSeconds(10));
+        foreach (ContinuousPing ping in (ContinuousPing[])[inLeft, inRight])
+        {
+            PingReport report = await ping.StopAsync();
+            Assert.True(report is { Lost.Count: 0, Duplicates: 0 }, report.ToString());
+        }
+
+        output.WriteLine($"both halves kept forwarding; {gateway} won: {string.Join("; ", (await right[1].DescribeNetworkAsync("contested")).Conflicts)}");
+        (await left[0].KctlAsync("delete", "network", "contested")).OrThrow();
+    }
+
+    private static Task<string> AddressesAsync(LanNode node) =>
+        Kcore.TestKit.Processes.Command.OutputAsync("ip", "-n", node.Namespace, "-o", "-4", "addr", "show");
+
+    [SkippableFact]
     public async Task A_fact_all_of_whose_datagrams_are_dropped_is_known_by_all_within_two_seconds()
     {
         Requires.Kernel();

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using Kcore.Contracts;
 using Kcore.SystemTests.Lab;
 using Kcore.TestKit;
@@ -13,9 +12,6 @@ namespace Kcore.SystemTests.Encryption;
 public sealed class EncryptedNetworkTests(ThreeNodes three, ITestOutputHelper output) : SharedLanTest(three, output)
 {
     private const string Network = "secret";
-
-    /// <summary>Sixteen bytes that guests send and nobody else: what ping fills its packets with.</summary>
-    private const string Canary = "4b634f7265436c6561725465787421ff";
 
     [SkippableFact]
     public async Task B118_Guests_reach_each_other_and_no_byte_of_theirs_is_seen_in_clear_whatever_happens_to_WireGuard()
@@ -36,26 +32,24 @@ public sealed class EncryptedNetworkTests(ThreeNodes three, ITestOutputHelper ou
             left = await Lan.AttachAsync(A, Network, "left");
             right = await Lan.AttachAsync(B, Network, "right");
             Assert.Equal(1390, left.Nic.Mtu);
-            using CancellationTokenSource enough = new();
-            using PacketSocket tap = PacketSocket.Open(Lan.Switch, Port(A), 0x0003);
-            Task<(long Frames, long Secret, string? Leak)> watching = WatchAsync(tap, enough.Token);
+            await using CanaryWatch watch = CanaryWatch.Start(Lan, [A]);
             await Until.SeenAsync(TimeSpan.FromSeconds(15), "guests answer through the mesh", async () => await AnswersAsync(left, right) ? null : "no answer");
             Assert.True(await AnswersAsync(left, right, "-s", "1362", "-M", "do"), "a packet of the full 1390 bytes is not answered");
 
             await using BackgroundProcess talk = BackgroundProcess.Start(
-                "ip", ["netns", "exec", left.Namespace, "ping", "-n", "-i", "0.01", "-p", Canary, right.Address], Path.Combine(Lan.Directory, "talk.log"));
-            int before = await TunnelPidAsync(A);
+                "ip", ["netns", "exec", left.Namespace, "ping", "-n", "-i", "0.01", "-p", CanaryWatch.Canary, right.Address], Path.Combine(Lan.Directory, "talk.log"));
+            int before = await A.TunnelPidAsync();
             (await Command.RunAsync("kill", ["-9", before.ToString(CultureInfo.InvariantCulture)])).OrThrow();
-            await Until.SeenAsync(TimeSpan.FromSeconds(10), "the process of the mesh is back", async () => await TunnelPidAsync(A) is not 0 and int now && now != before ? null : "not yet");
+            await Until.SeenAsync(TimeSpan.FromSeconds(10), "the process of the mesh is back", async () => await A.TunnelPidAsync() is not 0 and int now && now != before ? null : "not yet");
             await Until.SeenAsync(TimeSpan.FromSeconds(15), "guests answer again", async () => await AnswersAsync(left, right) ? null : "no answer");
 
             // A daemon that dies takes nothing with it; the next one finds what runs.
-            int kept = await TunnelPidAsync(B);
+            int kept = await B.TunnelPidAsync();
             await B.KillAsync();
             Assert.True(await AnswersAsync(left, right), "without its daemon the mesh stands still");
             B.Start(B.Settings);
             await B.AnswersAsync();
-            Assert.Equal(kept, await TunnelPidAsync(B));
+            Assert.Equal(kept, await B.TunnelPidAsync());
 
             KctlResult rotated = (await A.KctlAsync("node", "rotate-wireguard-key")).OrThrow();
             NodeDetail node = (await A.KctlAsync("describe", "node", A.Name, "-o", "json")).OrThrow().Read(ApiJson.Default.NodeDetail);
@@ -63,11 +57,10 @@ public sealed class EncryptedNetworkTests(ThreeNodes three, ITestOutputHelper ou
             await Until.SeenAsync(TimeSpan.FromSeconds(15), "guests answer under the new key", async () => await AnswersAsync(left, right) ? null : "no answer");
 
             talk.Signal(Signal.Interrupt);
-            await enough.CancelAsync();
-            (long frames, long secret, string? leak) = await watching;
-            Output.WriteLine($"{frames} frames seen at {A.Name}'s port, {secret} of WireGuard");
-            Assert.Null(leak);
-            Assert.True(secret > 200, $"only {secret} frames of WireGuard were seen: the watch was blind");
+            CanaryReport seen = await watch.StopAsync();
+            Output.WriteLine($"{seen.Frames} frames seen at {A.Name}'s port, {seen.Secret} of WireGuard");
+            Assert.Null(seen.Leak);
+            Assert.True(seen.Secret > 200, $"only {seen.Secret} frames of WireGuard were seen: the watch was blind");
         }
         finally
         {
@@ -84,7 +77,7 @@ public sealed class EncryptedNetworkTests(ThreeNodes three, ITestOutputHelper ou
         {
             foreach (LanNode node in Lan.Nodes)
             {
-                if (await TunnelPidAsync(node) != 0 || (await Link.AllAsync(node.Namespace)).Any(l => l.Name == "kwg0"))
+                if (await node.TunnelPidAsync() != 0 || (await Link.AllAsync(node.Namespace)).Any(l => l.Name == "kwg0"))
                 {
                     return $"{node.Name} has it still";
                 }
@@ -94,63 +87,6 @@ public sealed class EncryptedNetworkTests(ThreeNodes three, ITestOutputHelper ou
         });
     }
 
-    private static string Port(LanNode node) => "p" + node.Address.Split('.')[^1];
-
     private static async Task<bool> AnswersAsync(Guest from, Guest to, params string[] more) =>
-        (await from.ExecAsync(["ping", "-n", "-c", "1", "-W", "1", "-p", Canary, .. more, to.Address])).ExitCode == 0;
-
-    /// <summary>0 when there is none.</summary>
-    private static async Task<int> TunnelPidAsync(LanNode node)
-    {
-        CommandResult pids = await Command.RunAsync("ip", ["netns", "pids", node.Namespace]);
-        foreach (string pid in pids.Stdout.Split('\n', StringSplitOptions.RemoveEmptyEntries))
-        {
-            try
-            {
-                string[] arguments = Encoding.UTF8.GetString(await File.ReadAllBytesAsync($"/proc/{pid.Trim()}/cmdline")).Split('\0');
-                if (Path.GetFileName(arguments[0]) == "wireguard-go")
-                {
-                    return int.Parse(pid, CultureInfo.InvariantCulture);
-                }
-            }
-            catch (IOException)
-            {
-                // It has just ended.
-            }
-        }
-
-        return 0;
-    }
-
-    /// <summary>Looks at every frame that crosses the node's port, both ways, until it is told to stop.</summary>
-    private static async Task<(long Frames, long Secret, string? Leak)> WatchAsync(PacketSocket tap, CancellationToken token)
-    {
-        byte[] canary = Convert.FromHexString(Canary);
-        byte[] buffer = new byte[65536];
-        long frames = 0, secret = 0;
-        string? leak = null;
-        try
-        {
-            while (true)
-            {
-                int length = await tap.ReceiveAsync(buffer, token);
-                frames++;
-
-                // IPv4 without options, UDP to the port of WireGuard (RFC 791, RFC 768).
-                if (length > 42 && buffer[12] == 8 && buffer[13] == 0 && buffer[23] == 17 && buffer[36] == 0xca && buffer[37] == 0x6c)
-                {
-                    secret++;
-                }
-
-                if (buffer.AsSpan(0, length).IndexOf(canary) >= 0)
-                {
-                    leak ??= Convert.ToHexString(buffer.AsSpan(0, Math.Min(length, 128)));
-                }
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            return (frames, secret, leak);
-        }
-    }
+        (await from.ExecAsync(["ping", "-n", "-c", "1", "-W", "1", "-p", CanaryWatch.Canary, .. more, to.Address])).ExitCode == 0;
 }

@@ -55,6 +55,9 @@ internal sealed class TestNetwork : IAsyncDisposable
         return network;
     }
 
+    /// <summary>The same network seen on other nodes, when the cluster has grown; it owns nothing.</summary>
+    public TestNetwork On(IReadOnlyList<LanNode> members) => new(_lan, members, Name, Subnet);
+
     public Task<TimeSpan> ReadyAsync(TimeSpan within) => Until.SeenAsync(
         within,
         $"{Name} is programmed on {string.Join(", ", _members.Select(m => m.Name))}",

@@ -247,6 +247,27 @@ public sealed class NatTests(ThreeNodes three, ITestOutputHelper output) : Share
             full.ExitCode == 4 && full.Stderr.Contains("ResourceExhausted", StringComparison.Ordinal) && full.Stderr.Contains("tiny", StringComparison.Ordinal), full.ToString());
     }
 
+    [SkippableTheory]
+    [InlineData("half", "255.255.255.128", "2", "126")]
+    [InlineData("wide", "255.255.252.0", "100", "199")]
+    public async Task B037_B039_B043_The_range_fits_the_subnet_and_the_server_takes_it(string name, string mask, string first, string last)
+    {
+        await ReadyAsync();
+        string subnet = Three.NextSubnet();
+        await using NatNetwork lan = await NatNetwork.CreateAsync(Lan, A, name, subnet, "--internal-netmask", mask);
+        Guest guest = await lan.AttachAsync("first");
+        Guest end = await lan.AttachAsync("end", "--ip", $"{subnet}.{last}");
+        Assert.Equal($"{subnet}.{first}", guest.Address);
+        foreach (Guest asking in (Guest[])[guest, end])
+        {
+            DhcpLease lease = await lan.AskAsync(asking);
+            Assert.Equal((asking.Address, mask), (lease.Address.ToString(), lease.AddressOf(1).ToString()));
+        }
+
+        NetworkDetail detail = await A.DescribeNetworkAsync(name);
+        Assert.Equal(($"{subnet}.{first} - {subnet}.{last}", true), (detail.DhcpRange, detail.OutboundNat));
+    }
+
     [SkippableFact]
     public async Task B030_A_node_cut_off_from_the_quorum_makes_a_nat_network_and_attaches_to_it()
     {

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -12,10 +11,6 @@ namespace Kcore.SystemTests.Traffic;
 /// <summary>What guests can and cannot send each other.</summary>
 public sealed class TrafficTests(ThreeNodes three, ITestOutputHelper output) : SharedLanTest(three, output)
 {
-    // Local experimental EtherType 1 (IEEE 802): nothing else on the lab LAN speaks it.
-    private const ushort Experimental = 0x88B5;
-    private const ushort Arp = 0x0806;
-    private static readonly byte[] Broadcast = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
     private static readonly TimeSpan AWhile = TimeSpan.FromSeconds(1);
 
     [SkippableFact]
@@ -43,32 +38,10 @@ public sealed class TrafficTests(ThreeNodes three, ITestOutputHelper output) : S
         CommandResult over = await guests[0].ExecAsync("ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1423", guests[1].Address);
         Assert.True(over.ExitCode != 0, over.ToString());
 
-        await FrameReachesAsync(guests[0], Broadcast, guests[1..]);
+        await FrameReachesAsync(guests[0], GuestProbe.Broadcast, guests[1..]);
         await FrameReachesAsync(guests[1], [0x03, 0x4b, 0x63, 0x6f, 0x72, 0x65], [guests[0], guests[2]]);
         Assert.Equal("over the tunnel", await TcpEchoAsync(guests[2], guests[0], "over the tunnel"));
         Assert.Equal("a broadcast", await UdpBroadcastAsync(guests[0], guests[2], network.Subnet + ".255", "a broadcast"));
-    }
-
-    [SkippableFact]
-    public async Task B018_The_gateway_is_answered_exactly_once_on_every_node()
-    {
-        await ReadyAsync();
-        await using TestNetwork network = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "gateway", Three.NextSubnet());
-        byte[] expected = [0x02, 0x6b, 0, (byte)(network.Vni >> 16), (byte)(network.Vni >> 8), (byte)network.Vni];
-        foreach (LanNode node in Lan.Nodes)
-        {
-            Guest guest = await network.AttachAsync(node, "gw-" + node.Name[^1]);
-            using PacketSocket socket = guest.OpenPacket(Arp);
-            byte[] target = IPAddress.Parse(network.Gateway).GetAddressBytes();
-            Task<IReadOnlyList<byte[]>> replies = socket.CollectAsync(AWhile, f => f.Length >= 42 && f[21] == 2 && f.AsSpan(28, 4).SequenceEqual(target));
-            // ARP request (RFC 826): Ethernet, IPv4, opcode 1.
-            socket.Send(PacketSocket.Frame(Broadcast, socket.Mac, Arp,
-                [0, 1, 8, 0, 6, 4, 0, 1, .. socket.Mac, .. IPAddress.Parse(guest.Address).GetAddressBytes(), 0, 0, 0, 0, 0, 0, .. target]));
-            string[] seen = [.. (await replies).Select(f => Convert.ToHexStringLower(f.AsSpan(22, 6)))];
-            Assert.True(
-                seen.Length == 1 && seen[0] == Convert.ToHexStringLower(expected),
-                $"On {node.Name}, expected one reply from {Convert.ToHexStringLower(expected)}; seen {seen.Length}: {string.Join(' ', seen)}");
-        }
     }
 
     [SkippableFact]
@@ -83,11 +56,11 @@ public sealed class TrafficTests(ThreeNodes three, ITestOutputHelper output) : S
         Guest blueB = await blue.AttachAsync(B, "blue-b");
         await red.ForwardingIsExactAsync(TimeSpan.FromSeconds(2));
 
-        using PacketSocket near = blueA.OpenPacket(Experimental);
-        using PacketSocket far = blueB.OpenPacket(Experimental);
+        using PacketSocket near = blueA.OpenPacket(GuestProbe.Experimental);
+        using PacketSocket far = blueB.OpenPacket(GuestProbe.Experimental);
         Task<IReadOnlyList<byte[]>> nearSeen = near.CollectAsync(AWhile, _ => true);
         Task<IReadOnlyList<byte[]>> farSeen = far.CollectAsync(AWhile, _ => true);
-        await FrameReachesAsync(redA, Broadcast, [redB]);
+        await FrameReachesAsync(redA, GuestProbe.Broadcast, [redB]);
         Assert.Empty(await nearSeen);
         Assert.Empty(await farSeen);
     }
@@ -104,8 +77,8 @@ public sealed class TrafficTests(ThreeNodes three, ITestOutputHelper output) : S
 
         CommandResult ping = await inside.ExecAsync("ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", NodeLan.Outside);
         Assert.True(ping.ExitCode == 0, $"{ping}\n{await WhatNodeKnowsAsync(B, inside)}");
-        Assert.Equal(B.Address, await SourceSeenOutsideAsync(inside));
-        Assert.Equal(open.Address, await SourceSeenOutsideAsync(open));
+        Assert.Equal(B.Address, await GuestProbe.SourceSeenOutsideAsync(Lan, inside));
+        Assert.Equal(open.Address, await GuestProbe.SourceSeenOutsideAsync(Lan, open));
     }
 
     private static async Task<string> WhatNodeKnowsAsync(LanNode node, Guest guest)
@@ -124,37 +97,12 @@ public sealed class TrafficTests(ThreeNodes three, ITestOutputHelper output) : S
         return known.Append(await guest.ExecAsync("ip", "route")).Append(await guest.ExecAsync("ip", "neigh")).ToString();
     }
 
-    [SkippableFact]
-    public async Task B046_Tunnel_packets_are_taken_from_members_only()
-    {
-        await ReadyAsync();
-        await using TestNetwork network = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "guarded", Three.NextSubnet());
-        Guest guest = await network.AttachAsync(A, "guarded-a");
-        string stranger = await Lan.AddHostAsync("stranger", 77);
-        Assert.False(await TunnelFrameArrivesAsync(stranger, network, guest, 1), "A frame in a tunnel packet of a non-member reached the guest");
-        // The same packet from a member arrives: the drop above was for its source and nothing else.
-        Assert.True(await TunnelFrameArrivesAsync(B.Namespace, network, guest, 2), "A frame in a tunnel packet of a member did not reach the guest");
-    }
-
-    private static async Task<bool> TunnelFrameArrivesAsync(string fromNamespace, TestNetwork network, Guest guest, byte mark)
-    {
-        using PacketSocket listener = guest.OpenPacket(Experimental);
-        byte[] source = [0x02, 0, 0, 0, 0x46, mark];
-        Task<IReadOnlyList<byte[]>> seen = listener.CollectAsync(AWhile, f => f.AsSpan(6, 6).SequenceEqual(source), most: 1);
-        byte[] header = [8, 0, 0, 0, 0, 0, 0, 0];
-        BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(4), network.Vni << 8);
-        byte[] packet = [.. header, .. PacketSocket.Frame(Broadcast, source, Experimental, new byte[46])];
-        using Socket socket = Netns.Run(fromNamespace, () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
-        socket.SendTo(packet, new IPEndPoint(IPAddress.Parse(guest.Node.Address), 4789));
-        return (await seen).Count > 0;
-    }
-
     private static async Task FrameReachesAsync(Guest from, byte[] destination, Guest[] to)
     {
-        using PacketSocket sender = from.OpenPacket(Experimental);
-        PacketSocket[] listeners = [.. to.Select(g => g.OpenPacket(Experimental))];
+        using PacketSocket sender = from.OpenPacket(GuestProbe.Experimental);
+        PacketSocket[] listeners = [.. to.Select(g => g.OpenPacket(GuestProbe.Experimental))];
         Task<IReadOnlyList<byte[]>>[] waits = [.. listeners.Select(l => l.CollectAsync(AWhile, f => f.AsSpan(6, 6).SequenceEqual(sender.Mac)))];
-        sender.Send(PacketSocket.Frame(destination, sender.Mac, Experimental, Encoding.ASCII.GetBytes("not IP".PadRight(46))));
+        sender.Send(PacketSocket.Frame(destination, sender.Mac, GuestProbe.Experimental, Encoding.ASCII.GetBytes("not IP".PadRight(46))));
         for (int i = 0; i < waits.Length; i++)
         {
             int count = (await waits[i]).Count;
@@ -184,27 +132,10 @@ public sealed class TrafficTests(ThreeNodes three, ITestOutputHelper output) : S
     private static async Task<string> UdpBroadcastAsync(Guest from, Guest to, string address, string text)
     {
         using CancellationTokenSource deadline = new(TimeSpan.FromSeconds(5));
-        using Socket receiver = Listen(to.Namespace, 7001);
+        using Socket receiver = GuestProbe.Listen(to.Namespace, 7001);
         using Socket sender = Netns.Run(from.Namespace, () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { EnableBroadcast = true });
         await sender.SendToAsync(Encoding.UTF8.GetBytes(text), new IPEndPoint(IPAddress.Parse(address), 7001), deadline.Token);
         byte[] buffer = new byte[256];
         return Encoding.UTF8.GetString(buffer, 0, await receiver.ReceiveAsync(buffer, deadline.Token));
     }
-
-    private async Task<string> SourceSeenOutsideAsync(Guest guest)
-    {
-        using CancellationTokenSource deadline = new(TimeSpan.FromSeconds(5));
-        using Socket outside = Listen(Lan.Switch, 7002);
-        using Socket sender = Netns.Run(guest.Namespace, () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
-        await sender.SendToAsync("hello"u8.ToArray(), new IPEndPoint(IPAddress.Parse(NodeLan.Outside), 7002), deadline.Token);
-        SocketReceiveFromResult got = await outside.ReceiveFromAsync(new byte[64], new IPEndPoint(IPAddress.Any, 0), deadline.Token);
-        return ((IPEndPoint)got.RemoteEndPoint).Address.ToString();
-    }
-
-    private static Socket Listen(string netns, int port) => Netns.Run(netns, () =>
-    {
-        Socket s = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        s.Bind(new IPEndPoint(IPAddress.Any, port));
-        return s;
-    });
 }

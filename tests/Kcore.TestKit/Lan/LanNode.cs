@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Kcore.Contracts;
 using Kcore.TestKit.Processes;
@@ -196,6 +197,29 @@ public sealed class LanNode : IAsyncDisposable
         string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
         long ticks = long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
         return TimeSpan.FromMilliseconds(ticks * 10);
+    }
+
+    /// <summary>The process of the encrypted mesh; 0 when there is none.</summary>
+    public async Task<int> TunnelPidAsync()
+    {
+        CommandResult pids = await Command.RunAsync("ip", ["netns", "pids", Namespace]);
+        foreach (string pid in pids.Stdout.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            try
+            {
+                string[] arguments = Encoding.UTF8.GetString(await File.ReadAllBytesAsync($"/proc/{pid.Trim()}/cmdline")).Split('\0');
+                if (Path.GetFileName(arguments[0]) == "wireguard-go")
+                {
+                    return int.Parse(pid, CultureInfo.InvariantCulture);
+                }
+            }
+            catch (IOException)
+            {
+                // It has just ended.
+            }
+        }
+
+        return 0;
     }
 
     public string LogTail(int lines) =>
