@@ -206,7 +206,7 @@ internal sealed partial class NodeIdentity
 
     private static partial class Log
     {
-        [LoggerMessage(1101, LogLevel.Warning, "This disk was cloned from another machine (node {Node}): starting as a fresh node")]
+        [LoggerMessage(1106, LogLevel.Warning, "This disk was cloned from another machine (node {Node}): starting as a fresh node")]
         public static partial void DiskCloned(ILogger logger, string node);
     }
 }

@@ -21,7 +21,8 @@ internal static class VoterPolicy
         ImmutableArray<MemberId> now = situation.Configuration.Voters;
 
         // Who left or was removed may be gone any moment: it keeps its vote no longer than it takes.
-        bool isUrgent = now.Any(v => !nodes.ContainsKey(v));
+        // And with a single one the loss of a host stops all new addresses: that is no state to wait in.
+        bool isUrgent = now.Length == 1 || now.Any(v => !nodes.ContainsKey(v));
         ImmutableArray<MemberId> voters = isUrgent || situation.SinceVoterChange >= rules.ChangePause
             ? Voters(situation, nodes, rules)
             : now;

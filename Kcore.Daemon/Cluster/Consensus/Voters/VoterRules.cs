@@ -24,7 +24,7 @@ internal sealed record VoterRules
     /// <summary>Who gave a healthy sign within this counts for the majority a new set must have.</summary>
     public TimeSpan HealthyWithin { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Least time between two changes of the voters.</summary>
+    /// <summary>Least time between two changes of the voters, but where one has left the cluster, or there is only one.</summary>
     public TimeSpan ChangePause { get; init; } = TimeSpan.FromMinutes(1);
 
     /// <summary>Nodes beside the voters that receive the log.</summary>

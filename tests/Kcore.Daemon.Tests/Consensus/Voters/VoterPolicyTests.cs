@@ -102,6 +102,13 @@ public sealed class VoterPolicyTests
         Assert.Equal("124 +35", Decide("12345", Node(1), Node(2), Silent(3, 400), Node(4), Silent(5, 10), Node(6, ready: false)));
 
     [Fact]
+    public void A_single_voter_does_not_wait_also_when_there_were_more_a_moment_ago()
+    {
+        VoterSituation situation = Situation("1 +23", Node(1), Node(2), Node(3)) with { SinceVoterChange = Second };
+        Assert.Equal(3, VoterPolicy.Decide(situation, Rules)!.Target.Voters.Length);
+    }
+
+    [Fact]
     public void Voters_change_at_most_once_a_minute_but_spares_come_at_once()
     {
         VoterSituation situation = Situation("123 +4", Node(1), Node(2), Silent(3, 400), Node(4), Node(5)) with { SinceVoterChange = TimeSpan.FromSeconds(59) };
