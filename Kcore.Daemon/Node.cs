@@ -131,7 +131,7 @@ internal static class Node
         var reserves = new ReserveLoop(self, identity, catalog, ledger, attachments, reserve, proposals, quorum, events, time, logger);
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
         var upkeep = new UpkeepLoop(ledger, catalog, proposals, events, time, logger);
-        var stores = new StoreLoop(self, cluster, catalog, ledger, proposals, time, NewRandom(), logger);
+        var stores = new StoreLoop(self, cluster, catalog, ledger, route, proposals, time, NewRandom(), logger);
         var voters = new VoterLoop(ledger, catalog, new VoterRules(), time, logger);
         var removals = new RemovalLoop(self, cluster, catalog, ledger, time, logger);
         var reports = new DataplaneReports(self, events, time, logger);

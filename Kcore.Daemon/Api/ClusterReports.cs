@@ -125,7 +125,7 @@ internal sealed class ClusterReports(LocalNode self, ClusterLoop cluster, Catalo
             {
                 bytes = LogReportCodec.Encode(await open.Loop.ReportAsync(limit.Token));
             }
-            else if (quorum.Current.HasQuorum)
+            else if (quorum.Current is { HasQuorum: true } or { IsMajoritySeen: true })
             {
                 (LedgerReply? reply, _) = await route.AskAsync(StreamKind.LogReport, default, limit.Token);
                 bytes = reply?.Result.ToArray();

@@ -7,7 +7,10 @@ namespace Kcore.TestKit;
 /// <summary>Waits on the real clock for something outside the test to come true.</summary>
 public static class Until
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
+    // A look is often a process, and several tests wait at once: looking as often as possible would take the processors
+    // from what is waited for.
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(400);
 
     /// <summary>Looks again and again until nothing is missing.</summary>
     /// <param name="what">The expectation, as a clause: "every node lists three members".</param>
@@ -43,7 +46,8 @@ public static class Until
                     $"Expected within {within.TotalSeconds:0.##} s: {what}.\nSeen in look {looks}, at {lookedAt.TotalSeconds:0.##} s: {seen}"));
             }
 
-            await Task.Delay(Pause);
+            TimeSpan tenth = Stopwatch.GetElapsedTime(begun) / 10;
+            await Task.Delay(tenth < ShortestPause ? ShortestPause : tenth > LongestPause ? LongestPause : tenth);
         }
     }
 }

@@ -46,6 +46,9 @@ public sealed record ConsensusStatus
     /// <summary>Members that receive the log and do not vote.</summary>
     public required ImmutableArray<MemberId> Learners { get; init; }
 
+    /// <summary>Whether this node is one of those who hold the log, as far as its own log says.</summary>
+    public bool IsMember => Voters.Contains(Self) || Learners.Contains(Self);
+
     /// <summary>The voters are being changed: two majorities are needed until it is done.</summary>
     public required bool IsJoint { get; init; }
 

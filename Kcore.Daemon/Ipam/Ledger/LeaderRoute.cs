@@ -12,7 +12,8 @@ namespace Kcore.Daemon.Ipam.Ledger;
 
 /// <summary>
 /// The way to the leader, from any node: members of the group know it, all others ask the voters and remember what they
-/// were told.
+/// were told. So does a member that hears from no leader: it may have been let go while its daemon was down, and nobody
+/// sends the log to who is not in the group.
 /// </summary>
 internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, CatalogHub catalog, PeerConnector connector, TimeProvider time) : IAsyncDisposable
 {
@@ -23,26 +24,33 @@ internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, Cat
     private readonly ProposalLanes _lanes = new(connector);
     private readonly Lock _memory = new();
     private NodeId? _told;
+    private DateTimeOffset _toldAt;
 
     /// <summary>Who leads, as far as this node knows.</summary>
     public NodeId? Leader
     {
         get
         {
-            if (ledger.Status is { Fault: ConsensusFault.None } status && IsInGroup(status))
+            DateTimeOffset? leaderlessSince = null;
+            if (ledger.Status is { Fault: ConsensusFault.None, IsMember: true } status)
             {
-                return status.Leader.IsNone ? null : new NodeId(Uid.FromGuid(status.Leader.NodeUid));
+                if (!status.Leader.IsNone)
+                {
+                    return new NodeId(Uid.FromGuid(status.Leader.NodeUid));
+                }
+
+                leaderlessSince = status.LeaderlessSince;
             }
 
             lock (_memory)
             {
-                return _told;
+                return leaderlessSince > _toldAt ? null : _told;
             }
         }
     }
 
     /// <summary>The voters, by the log where this node receives it, else by their own word.</summary>
-    public ImmutableArray<NodeId> Voters => ledger.Status is { } status && IsInGroup(status)
+    public ImmutableArray<NodeId> Voters => ledger.Status is { IsMember: true } status
         ? [.. status.Voters.Select(v => new NodeId(Uid.FromGuid(v.NodeUid))).Distinct().Order()]
         : catalog.Current.Current.View.Voters;
 
@@ -89,9 +97,6 @@ internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, Cat
 
     public ValueTask DisposeAsync() => _lanes.DisposeAsync();
 
-    // In the group: fed by the leader, so what the own log says is at most a heartbeat old.
-    private static bool IsInGroup(ConsensusStatus status) => status.Voters.Contains(status.Self) || status.Learners.Contains(status.Self);
-
     private List<NodeId> Order()
     {
         MembershipView members = catalog.Current.Current.Gossip.Members;
@@ -131,6 +136,7 @@ internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, Cat
         lock (_memory)
         {
             _told = leader;
+            _toldAt = time.GetUtcNow();
         }
     }
 

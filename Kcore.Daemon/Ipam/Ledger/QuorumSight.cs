@@ -15,7 +15,11 @@ internal sealed record VoterSight(NodeId Node, string Name, string Status)
 
 /// <summary>Whether addresses can be given out, as far as this node can tell.</summary>
 /// <param name="Since">Since when not; null while they can, or when it was never tried.</param>
-internal sealed record QuorumView(bool HasQuorum, NodeId? Leader, ImmutableArray<VoterSight> Voters, DateTimeOffset? Since);
+internal sealed record QuorumView(bool HasQuorum, NodeId? Leader, ImmutableArray<VoterSight> Voters, DateTimeOffset? Since)
+{
+    /// <summary>Whether a leader could be there, whatever this node has heard of it.</summary>
+    public bool IsMajoritySeen => Voters.Count(v => v.IsSeen) > Voters.Length / 2;
+}
 
 /// <summary>Puts together what the log, the members and the own attempts say about the quorum, and words its absence.</summary>
 internal sealed class QuorumSight(ClusterLedger ledger, CatalogHub catalog, LeaderRoute route, TimeProvider time)
@@ -33,14 +37,16 @@ internal sealed class QuorumSight(ClusterLedger ledger, CatalogHub catalog, Lead
                 .. route.Voters.Select(v => new VoterSight(v, now.NameOf(v), now.Gossip.Members.Find(v)?.Status.ToString().ToLowerInvariant() ?? "unknown"))
                     .OrderBy(v => v.Name, StringComparer.Ordinal),
             ];
-            if (ledger.Status is { Fault: ConsensusFault.None } status && (status.Voters.Contains(status.Self) || status.Learners.Contains(status.Self)))
+            if (ledger.Status is { Fault: ConsensusFault.None, IsMember: true } status)
             {
-                return new QuorumView(!status.Leader.IsNone, route.Leader, voters, status.LeaderlessSince);
+                NodeId? leader = route.Leader;
+                return new QuorumView(leader is not null, leader, voters, leader is null ? status.LeaderlessSince : null);
             }
 
             lock (_memory)
             {
-                return new QuorumView(voters.Count(v => v.IsSeen) > voters.Length / 2, route.Leader, voters, _failingSince);
+                var view = new QuorumView(false, route.Leader, voters, _failingSince);
+                return view with { HasQuorum = view.IsMajoritySeen };
             }
         }
     }

@@ -2,6 +2,7 @@ using Kcore.Daemon.Catalog;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Consensus;
 using Kcore.Daemon.Cluster.Founding;
+using Kcore.Daemon.Cluster.Streams;
 using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Raft;
@@ -11,13 +12,17 @@ namespace Kcore.Daemon.Ipam.Voters;
 
 /// <summary>
 /// Keeps this node able to receive the log: opens its store again after the disk failed, and has a new store registered
-/// with the cluster. Level-triggered, so it also brings nodes forward that joined before they had a store.
+/// with the cluster, and asks the others who leads when nobody tells. Level-triggered, so it also brings nodes forward that
+/// joined before they had a store.
 /// </summary>
 internal sealed partial class StoreLoop(
-    LocalNode self, ClusterLoop cluster, CatalogHub catalog, ClusterLedger ledger, ProposalClient proposals, TimeProvider time, Random random, ILogger logger)
+    LocalNode self, ClusterLoop cluster, CatalogHub catalog, ClusterLedger ledger, LeaderRoute route, ProposalClient proposals, TimeProvider time, Random random, ILogger logger)
 {
     private static readonly TimeSpan Pace = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>An election that succeeds is over by then.</summary>
+    private static readonly TimeSpan LeaderlessMax = TimeSpan.FromSeconds(3);
 
     private readonly Backoff _backoff = new(TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(1), random);
     private TimeSpan _mendAt;
@@ -32,6 +37,7 @@ internal sealed partial class StoreLoop(
             {
                 await MendAsync(here, time.GetElapsedTime(started), stoppingToken);
                 await RegisterAsync(stoppingToken);
+                await LookForLeaderAsync(stoppingToken);
             }
 
             await Task.Delay(Pace, time, stoppingToken);
@@ -82,6 +88,15 @@ internal sealed partial class StoreLoop(
         catch (RefusedException)
         {
             // No quorum now; the next turn tries again.
+        }
+    }
+
+    // What comes of it is the route's to remember.
+    private async Task LookForLeaderAsync(CancellationToken token)
+    {
+        if (ledger.Status is { Fault: ConsensusFault.None, IsMember: true, LeaderlessSince: { } since } && time.GetUtcNow() - since >= LeaderlessMax)
+        {
+            await route.AskAsync(StreamKind.LogReport, default, token);
         }
     }
 

@@ -141,6 +141,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
         // Killed later each time; whatever came of it, repeating ends it.
         for (int milliseconds = 300; ; milliseconds += 700)
         {
+            Assert.True(milliseconds < 10_000, "Ten seconds are enough for a leave, and it does not end.");
             Task<KctlResult> leaving = C.KctlAsync("node", "leave");
             await Task.Delay(milliseconds);
             await C.KillAsync();
@@ -157,6 +158,29 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
 
         await NodeLan.OneClusterAsync([A, B], TimeSpan.FromSeconds(10));
         (await C.KctlAsync("node", "reset")).OrThrow();
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(30));
+    }
+
+    [SkippableFact]
+    public async Task B109_A_voter_let_go_while_its_daemon_was_down_still_finds_the_leader_and_can_leave()
+    {
+        await ReadyAsync();
+        LanNode leader = await LeaderAsync();
+        LanNode leaver = Lan.Nodes.Last(n => n != leader);
+        string id = (await leaver.StatusAsync()).NodeId;
+        (await leaver.KctlAsync("node", "drain")).OrThrow();
+        await Until.SeenAsync(TimeSpan.FromSeconds(5), "the leader knows that it is drained", async () =>
+            (await leader.KctlAsync("describe", "node", leaver.Name, "-o", "json")).OrThrow().Read(ApiJson.Default.NodeDetail).Summary.Drained ? null : "not yet");
+        await leaver.KillAsync();
+        await Until.SeenAsync(TimeSpan.FromSeconds(20), "it votes no more", async () => (await leader.ClusterAsync()).Voters.All(v => v.NodeId != id) ? null : "it votes");
+
+        // The last it was told is that it votes, and nobody leads those it would vote with.
+        leaver.Start();
+        await Until.SeenAsync(TimeSpan.FromSeconds(15), "it sees the leader", async () =>
+            (await leaver.KctlAsync("status")).ExitCode == 6 ? "no answer"
+            : await leaver.ClusterAsync() is { Source: "leader", Quorum: true } && (await leaver.StatusAsync()).Consensus.Quorum ? null : "no leader");
+        Assert.Contains("left Node", (await leaver.KctlAsync("node", "leave")).OrThrow().Stdout, StringComparison.Ordinal);
+        (await leaver.KctlAsync("node", "reset")).OrThrow();
         await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(30));
     }
 
