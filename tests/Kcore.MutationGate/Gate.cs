@@ -11,6 +11,28 @@ internal sealed class Gate(GateOptions options, string repository, CancellationT
     private readonly string _work = Path.GetFullPath(Path.Combine(repository, options.Out, "mutations"));
 
     /// <summary>
+    /// What stands nowhere in the sources any more, also of the mutations that are not tried: one that does not apply
+    /// would be noticed only when somebody asks for it.
+    /// </summary>
+    public async Task<ImmutableArray<string>> FindStaleAsync(IEnumerable<Mutation> mutations)
+    {
+        List<string> stale = [];
+        foreach (Mutation mutation in mutations)
+        {
+            try
+            {
+                (await CompilerAsync(mutation.Project)).Check(mutation.Edits);
+            }
+            catch (MutationException impossible)
+            {
+                stale.Add($"{mutation.FullName} does not apply: {impossible.Message}");
+            }
+        }
+
+        return [.. stale];
+    }
+
+    /// <summary>
     /// First every suite against every project compiled here without a change: what fails then says nothing about a
     /// mutation. Gives what is wrong, or nothing.
     /// </summary>

@@ -33,9 +33,10 @@ internal static class Program
     private static async Task<int> RunAsync(GateOptions options, string repository, CancellationToken token)
     {
         long start = Stopwatch.GetTimestamp();
+        ImmutableArray<MutationFolder> all = MutationFolder.ReadAll(Path.Combine(repository, "tests", "Kcore.Mutations"));
         ImmutableArray<MutationFolder> folders =
         [
-            .. MutationFolder.ReadAll(Path.Combine(repository, "tests", "Kcore.Mutations"))
+            .. all
                 .Select(folder => folder with
                 {
                     Mutations = [.. folder.Mutations.Where(options.Wants)],
@@ -51,7 +52,8 @@ internal static class Program
         string outFolder = Path.Combine(repository, options.Out);
         Directory.CreateDirectory(outFolder);
         var gate = new Gate(options, repository, token);
-        ImmutableArray<string> wrong = await gate.CheckUnchangedAsync(folders);
+        IEnumerable<Mutation> written = options.Filter.Length == 0 ? all.SelectMany(folder => folder.Mutations) : [];
+        ImmutableArray<string> wrong = [.. await gate.FindStaleAsync(written), .. await gate.CheckUnchangedAsync(folders)];
         ImmutableArray<Trial> trials = wrong.IsEmpty ? await gate.TryAllAsync(folders) : [];
         string table = Report.Table(trials, options.IsEverySuite);
         await File.WriteAllTextAsync(Path.Combine(outFolder, "mutations.txt"), table, token);

@@ -69,6 +69,10 @@ internal sealed class ProjectCompiler
             : new ProjectCompiler(directory, arguments, token);
     }
 
+    /// <summary>Whether the edits apply, without compiling.</summary>
+    /// <exception cref="MutationException">One does not.</exception>
+    public void Check(ImmutableArray<Edit> edits) => edits.Aggregate(_unchanged, Apply);
+
     /// <summary>Compiles into <paramref name="folder"/>, with the edits applied.</summary>
     /// <exception cref="MutationException">An edit does not apply, or the result is no program.</exception>
     public void Compile(ImmutableArray<Edit> edits, string folder, CancellationToken token)

@@ -1,43 +1,36 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
-using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Numerics;
+using Kcore.Contracts;
 using Kcore.Daemon.Cluster.Addressing;
+using Kcore.Netlink;
+using Kcore.Netlink.Route;
 
 namespace Kcore.Daemon.Catalog.Networks;
 
 /// <summary>The IPv4 subnets this host is in by itself, without those of Kcore's own devices.</summary>
 internal static class HostSubnets
 {
+    /// <exception cref="RefusedException">Unavailable: the kernel gave no list.</exception>
     public static ImmutableArray<(string Device, IPAddress Address, IPNetwork Subnet)> Read()
     {
-        ImmutableArray<(string, IPAddress, IPNetwork)>.Builder found = ImmutableArray.CreateBuilder<(string, IPAddress, IPNetwork)>();
-        foreach (NetworkInterface device in NetworkInterface.GetAllNetworkInterfaces())
+        try
         {
-            if (InterfaceNames.IsOwn(device.Name))
-            {
-                continue;
-            }
-
-            try
-            {
-                foreach (UnicastIPAddressInformation info in device.GetIPProperties().UnicastAddresses)
-                {
-                    if (info.Address.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(info.Address))
-                    {
-                        found.Add((device.Name, info.Address, new IPNetwork(Masked(info.Address, info.PrefixLength), info.PrefixLength)));
-                    }
-                }
-            }
-            catch (NetworkInformationException)
-            {
-                // It vanished while we were reading.
-            }
+            using RouteSocket socket = RouteSocket.Open();
+            Dictionary<int, string> names = socket.DumpLinks().Where(l => !InterfaceNames.IsOwn(l.Name)).ToDictionary(l => l.Index, l => l.Name);
+            return
+            [
+                .. socket.DumpAddresses()
+                    .Where(a => a.Address.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(a.Address) && names.ContainsKey(a.LinkIndex))
+                    .Select(a => (names[a.LinkIndex], a.Address, new IPNetwork(Masked(a.Address, a.PrefixLength), a.PrefixLength))),
+            ];
         }
-
-        return found.DrainToImmutable();
+        catch (NetlinkException e)
+        {
+            throw new RefusedException(ErrorCode.Unavailable, "the kernel gave no list of this host's addresses", [e.Message], "repeat it");
+        }
     }
 
     /// <summary>What this host routes elsewhere, default routes aside: /proc/net/route has destination and mask as the kernel's little-endian words.</summary>

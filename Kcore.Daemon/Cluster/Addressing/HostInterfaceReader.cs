@@ -38,7 +38,7 @@ internal static class HostInterfaceReader
             .. links.Select(link => new HostInterface(
                 link.Name,
                 KindOf(link),
-                link.OperationalState is OperationalUp or OperationalUnknown,
+                Works(link),
                 InterfaceNames.IsVirtual(link.Name) ? [] : [.. addresses[link.Index]],
                 defaults.TryGetValue(link.Name, out uint metric) ? metric : null)),
         ];
@@ -51,6 +51,9 @@ internal static class HostInterfaceReader
         using RouteSocket socket = RouteSocket.Open();
         return LinkName.IsValid(device) && socket.FindLink(device) is { } link && link.Name == device ? link.Mtu : null;
     }
+
+    /// <summary>Whether a device carries traffic, or its driver does not say.</summary>
+    internal static bool Works(LinkInfo link) => link.OperationalState is OperationalUp or OperationalUnknown;
 
     /// <summary>
     /// Devices of default routes with their lowest metric, from the kernel's table (net/ipv4/fib_trie.c,

@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
 using System.Net;
-using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Threading.Channels;
+using Kcore.Netlink;
 using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Cluster.Discovery;
@@ -118,7 +118,7 @@ internal sealed partial class MdnsDiscovery(
         {
             present = network.Scan();
         }
-        catch (NetworkInformationException e)
+        catch (NetlinkException e)
         {
             // What was found before goes on being used.
             Log.NotScanned(logger, e);

@@ -1,8 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
-using System.Net.NetworkInformation;
 using System.Net.Sockets;
-using Kcore.Daemon.Cluster.Addressing;
+using Kcore.Netlink;
 
 namespace Kcore.Daemon.Cluster.Discovery;
 
@@ -33,6 +32,7 @@ internal readonly record struct MdnsSubnet(IPAddress Address, int PrefixLength)
 internal interface IMdnsNetwork
 {
     /// <summary>Every interface worth using now.</summary>
+    /// <exception cref="NetlinkException">The kernel gave no list.</exception>
     ImmutableArray<MdnsInterface> Scan();
 
     /// <exception cref="SocketException">The interface went away, or the port can't be shared.</exception>
@@ -46,47 +46,4 @@ internal interface IMdnsSocket : IDisposable
 
     /// <summary>Sends to the group, or to one asker.</summary>
     void Send(ReadOnlySpan<byte> message, IPEndPoint? to);
-}
-
-/// <summary>The real network of the namespace the calling thread is in.</summary>
-internal sealed class LinuxMdnsNetwork : IMdnsNetwork
-{
-    public ImmutableArray<MdnsInterface> Scan()
-    {
-        var usable = ImmutableArray.CreateBuilder<MdnsInterface>();
-        foreach (NetworkInterface candidate in NetworkInterface.GetAllNetworkInterfaces())
-        {
-            // Names first: reading the properties of hundreds of TAPs would be slow.
-            if (InterfaceNames.IsVirtual(candidate.Name)
-                || candidate.NetworkInterfaceType == NetworkInterfaceType.Loopback
-                || !candidate.SupportsMulticast
-                || candidate.OperationalStatus is not (OperationalStatus.Up or OperationalStatus.Unknown))
-            {
-                continue;
-            }
-
-            try
-            {
-                IPInterfaceProperties properties = candidate.GetIPProperties();
-                ImmutableArray<MdnsSubnet> subnets =
-                [
-                    .. properties.UnicastAddresses
-                        .Where(a => a.Address.AddressFamily == AddressFamily.InterNetwork)
-                        .Select(a => new MdnsSubnet(a.Address, a.PrefixLength)),
-                ];
-                if (!subnets.IsEmpty)
-                {
-                    usable.Add(new MdnsInterface(candidate.Name, properties.GetIPv4Properties().Index, subnets));
-                }
-            }
-            catch (NetworkInformationException)
-            {
-                // It vanished meanwhile; the next scan tells.
-            }
-        }
-
-        return usable.DrainToImmutable();
-    }
-
-    public IMdnsSocket Open(MdnsInterface on) => new MdnsSocket(on);
 }

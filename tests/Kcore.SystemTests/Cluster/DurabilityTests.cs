@@ -6,6 +6,7 @@ using Xunit.Abstractions;
 namespace Kcore.SystemTests.Cluster;
 
 /// <summary>What a node has told others it remembers itself, whenever it is killed.</summary>
+[Collection(DisturbedNodes.Name)]
 public sealed class DurabilityTests(ThreeNodes three, ITestOutputHelper output) : SharedLanTest(three, output)
 {
     private const int Rounds = 4;

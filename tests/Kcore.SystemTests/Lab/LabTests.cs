@@ -91,6 +91,9 @@ public sealed class LabTests
             BackgroundProcess left = BackgroundProcess.Start(
                 "ip", ["netns", "exec", namespaces[1], "sleep", "600"], Path.Combine(lan.Directory, "left.log"));
             pid = left.Pid;
+            // Before that it is a process like any other, which no lab has to do with.
+            await Until.SeenAsync(TimeSpan.FromSeconds(5), "the process is in the namespace", async () =>
+                (await Command.OutputAsync("ip", "netns", "pids", namespaces[1])).Split('\n').Contains($"{pid}") ? null : "not yet");
         }
 
         string all = await Command.OutputAsync("ip", "netns", "list");

@@ -9,6 +9,7 @@ using Xunit.Abstractions;
 namespace Kcore.SystemTests.Overlay;
 
 /// <summary>Behaviour 112: what is changed by hand comes back in under a second and is reported once.</summary>
+[Collection(DisturbedNodes.Name)]
 public sealed class DriftTests(ThreeNodes three, ITestOutputHelper output) : SharedLanTest(three, output)
 {
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(1);

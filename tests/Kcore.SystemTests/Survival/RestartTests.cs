@@ -7,6 +7,7 @@ using Xunit.Abstractions;
 namespace Kcore.SystemTests.Survival;
 
 /// <summary>Behaviour 23: a daemon may die, sleep and come back; guests do not notice.</summary>
+[Collection(DisturbedNodes.Name)]
 public sealed class RestartTests(ThreeNodes three, ITestOutputHelper output) : SharedLanTest(three, output)
 {
     /// <summary>How long a daemon is stopped; shorten it only to work on the test itself.</summary>

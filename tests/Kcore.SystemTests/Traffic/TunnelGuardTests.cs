@@ -64,7 +64,9 @@ public sealed class TunnelGuardTests(ThreeNodes three, ITestOutputHelper output)
         Guest a = await network.AttachAsync(A, "sa");
         Guest b = await network.AttachAsync(B, "sb");
         await network.ForwardingIsExactAsync(TimeSpan.FromSeconds(2));
-        Task<CommandResult> listening = Netns.ExecAsync(A.Namespace, "timeout", "10", "tcpdump", "-l", "-n", "-c", "2", "-i", "eth0", "udp", "port", "4789");
+        // Only this network's: the daemons' own path probes go to the same port.
+        string filter = $"udp port 4789 and udp[12:4] = {network.Vni << 8}";
+        Task<CommandResult> listening = Netns.ExecAsync(A.Namespace, "timeout", "10", "tcpdump", "-l", "-n", "-c", "2", "-i", "eth0", filter);
         for (int i = 0; i < 50 && !listening.IsCompleted; i++)
         {
             await a.ExecAsync("ping", "-n", "-c", "1", "-W", "1", b.Address);

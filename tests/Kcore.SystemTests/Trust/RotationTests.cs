@@ -26,6 +26,8 @@ public sealed class RotationTests(ITestOutputHelper output)
             seen[node] = await node.LastEventAsync();
         }
 
+        // A rotation is refused while somebody has not said which keys it has.
+        await Until.SeenAsync(TimeSpan.FromSeconds(10), "every node says that it has one key", () => AllUseAsync(lan.Nodes, 1));
         await lan.LosePacketsAsync(20);
         (await lan.Nodes[1].KctlAsync("cluster", "rotate-key", "--retire-after", "15s")).OrThrow();
 

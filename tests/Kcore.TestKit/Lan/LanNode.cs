@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
 using Kcore.Contracts;
 using Kcore.TestKit.Processes;
 
@@ -32,6 +31,8 @@ public sealed record DaemonSettings
 /// <summary>One host of the lab: a network namespace, a state directory and a daemon.</summary>
 public sealed class LanNode : IAsyncDisposable
 {
+    private static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(10);
+
     private readonly string _sharedKey;
     private BackgroundProcess? _daemon;
 
@@ -139,48 +140,36 @@ public sealed class LanNode : IAsyncDisposable
         arguments,
         new Dictionary<string, string>(StringComparer.Ordinal) { ["KCORE_SOCKET"] = Socket, ["NO_COLOR"] = "1" }));
 
-    public async Task<StatusReport> StatusAsync()
-    {
-        KctlResult result = await KctlAsync("status", "-o", "json");
-        // 9 says "degraded" and comes with the same report.
-        return result.ExitCode is 0 or 9
-            ? result.Read(ApiJson.Default.StatusReport)
-            : throw new CommandFailedException(result.Command);
-    }
+    // Asked again and again by nearly every wait: a process for each would take more of the processors than the daemons do.
+    public Task<StatusReport> StatusAsync() => AskAsync(api => api.StatusAsync());
 
-    public async Task<ClusterReport> ClusterAsync()
-    {
-        KctlResult result = await KctlAsync("cluster", "status", "-o", "json");
-        return result.ExitCode is 0 or 9
-            ? result.Read(ApiJson.Default.ClusterReport)
-            : throw new CommandFailedException(result.Command);
-    }
+    public Task<ClusterReport> ClusterAsync() => AskAsync(api => api.ClusterAsync());
 
     public async Task<ClusterKeys> KeysAsync() =>
         (await KctlAsync("cluster", "keys", "-o", "json")).OrThrow().Read(ApiJson.Default.ClusterKeys);
 
-    public async Task<ImmutableArray<NicInfo>> NicsAsync(string network) =>
-    [
-        .. (await KctlAsync("get", "nics", "-o", "json")).OrThrow()
-            .Read(ApiJson.Default.ImmutableArrayNicInfo).Where(n => n.Network == network),
-    ];
+    public Task<ImmutableArray<NicInfo>> NicsAsync(string network) => AskAsync(api => api.NicsAsync(network));
 
     public async Task<NetworkDetail> DescribeNetworkAsync(string network) =>
         (await KctlAsync("describe", "network", network, "-o", "json")).OrThrow().Read(ApiJson.Default.NetworkDetail);
 
     /// <summary>The events this node has recorded after the given sequence number.</summary>
-    public async Task<ImmutableArray<EventInfo>> EventsAsync(long after = 0)
-    {
-        KctlResult result = (await KctlAsync("events", "-o", "json")).OrThrow();
-        return
-        [
-            .. result.Stdout.Split('\n', StringSplitOptions.RemoveEmptyEntries)
-                .Select(line => JsonSerializer.Deserialize(line, ApiJson.Default.EventInfo)!)
-                .Where(e => e.Sequence > after),
-        ];
-    }
+    public Task<ImmutableArray<EventInfo>> EventsAsync(long after = 0) => AskAsync(api => api.EventsAsync(after));
 
     public async Task<long> LastEventAsync() => (await EventsAsync()).Select(e => e.Sequence).DefaultIfEmpty(0).Max();
+
+    private async Task<T> AskAsync<T>(Func<NodeApi, Task<T>> ask)
+    {
+        using NodeApi api = new(Socket, AnswerPatience);
+        try
+        {
+            return await ask(api);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or TaskCanceledException)
+        {
+            throw new NodeSilentException($"{Name} does not answer: {e.Message}", e);
+        }
+    }
 
     /// <summary>Resident memory of the daemon, bytes.</summary>
     public async Task<long> ResidentBytesAsync()

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Text.Json;
 using Kcore.Contracts;
 
 namespace Kcore.TestKit.Lan;
@@ -10,6 +11,9 @@ namespace Kcore.TestKit.Lan;
 /// <param name="Status">Null: no answer.</param>
 public sealed record ApiAnswer<T>(HttpStatusCode? Status, T? Value, string Said)
     where T : class;
+
+/// <summary>A daemon did not answer, or not with what was asked for.</summary>
+public sealed class NodeSilentException(string message, Exception inner) : TimeoutException(message, inner);
 
 /// <summary>One daemon asked over its socket, without a process for every question.</summary>
 public sealed class NodeApi : IDisposable
@@ -52,6 +56,18 @@ public sealed class NodeApi : IDisposable
 
     public async Task<NetworkAddresses> AddressesAsync(string network) =>
         (await _client.GetFromJsonAsync($"{Routes.Ips}?network={network}", ApiJson.Default.NetworkAddresses))!;
+
+    public async Task<StatusReport> StatusAsync() => (await _client.GetFromJsonAsync(Routes.Status, ApiJson.Default.StatusReport))!;
+
+    public async Task<ClusterReport> ClusterAsync() => (await _client.GetFromJsonAsync(Routes.Cluster, ApiJson.Default.ClusterReport))!;
+
+    /// <summary>What this node has recorded after the given sequence number.</summary>
+    public async Task<ImmutableArray<EventInfo>> EventsAsync(long after) =>
+    [
+        .. (await _client.GetStringAsync(new Uri($"{Routes.Events}?since={after}", UriKind.Relative)))
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => JsonSerializer.Deserialize(line, ApiJson.Default.EventInfo)!),
+    ];
 
     public void Dispose() => _client.Dispose();
 

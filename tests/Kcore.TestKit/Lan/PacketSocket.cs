@@ -67,13 +67,21 @@ public sealed partial class PacketSocket : IDisposable
 
     public void Dispose() => _socket.Dispose();
 
-    // Runs inside the namespace; the runtime reads the devices of the calling thread's namespace by netlink.
+    // Runs inside the namespace. One question about one device: a list of all fails when another one goes away meanwhile.
     private static string NetDevice(string device)
     {
-        var found = System.Net.NetworkInformation.NetworkInterface.GetAllNetworkInterfaces().Single(n => n.Name == device);
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"{NameToIndex(device)} {string.Join(':', found.GetPhysicalAddress().GetAddressBytes().Select(b => b.ToString("x2")))}");
+        // struct ifreq of linux/if.h: the name, then a struct sockaddr whose data begins with the hardware address.
+        const int NameBytes = 16;
+        Span<byte> request = stackalloc byte[40];
+        request.Clear();
+        System.Text.Encoding.ASCII.GetBytes(device, request[..(NameBytes - 1)]);
+        using Socket any = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        if (Native.Ioctl((int)any.Handle, Native.GetHardwareAddress, request) != 0)
+        {
+            throw new InvalidOperationException($"There is no device {device}.");
+        }
+
+        return string.Create(CultureInfo.InvariantCulture, $"{NameToIndex(device)} {string.Join(':', request.Slice(NameBytes + 2, 6).ToArray().Select(b => b.ToString("x2")))}");
     }
 
     private static int NameToIndex(string device) => (int)Native.IfNameToIndex(device);
@@ -103,5 +111,11 @@ public sealed partial class PacketSocket : IDisposable
     {
         [System.Runtime.InteropServices.LibraryImport("libc", EntryPoint = "if_nametoindex", StringMarshalling = System.Runtime.InteropServices.StringMarshalling.Utf8)]
         internal static partial uint IfNameToIndex(string name);
+
+        /// <summary>SIOCGIFHWADDR of linux/sockios.h.</summary>
+        internal const nuint GetHardwareAddress = 0x8927;
+
+        [System.Runtime.InteropServices.LibraryImport("libc", EntryPoint = "ioctl")]
+        internal static partial int Ioctl(int descriptor, nuint request, Span<byte> argument);
     }
 }

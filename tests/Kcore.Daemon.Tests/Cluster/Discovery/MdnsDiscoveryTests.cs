@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Cluster.Discovery;
+using Kcore.Netlink;
 using Kcore.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
@@ -17,6 +18,42 @@ public sealed class MdnsDiscoveryTests
 {
     private static readonly Announcement NodeA = DnsCodecTests.Node;
     private static readonly Announcement NodeB = NodeA with { NodeUid = 0xCD, ClusterId = null, GossipPort = 8946, RaftPort = 8947 };
+
+    [SkippableFact]
+    public async Task The_interfaces_are_listed_while_others_come_and_go()
+    {
+        using Namespaces namespaces = Namespaces.MakeOrSkip();
+        NamespacedNetwork network = namespaces.NetworkOf(namespaces.A);
+        string batch = Path.GetTempFileName();
+        try
+        {
+            // What is read of a device may change between two questions about it.
+            await File.WriteAllLinesAsync(batch, Enumerable.Range(0, 12).SelectMany(_ => Enumerable.Range(0, 10).SelectMany(i => new[]
+            {
+                $"link add d{i} type bridge", $"addr add 10.78.{i}.1/24 dev d{i}", $"link set d{i} up", $"link del d{i}",
+            })));
+            using Process churn = Process.Start(new ProcessStartInfo("ip", $"-n {namespaces.A} -batch {batch}") { UseShellExecute = false })!;
+            int scans = 0;
+            while (!churn.HasExited)
+            {
+                try
+                {
+                    Assert.Contains(network.Scan(), i => i.Name == "eth0" && i.Subnets is [{ PrefixLength: 24 }]);
+                    scans++;
+                }
+                catch (NetlinkException e) when (e.Errno == Errno.EAGAIN)
+                {
+                    // Discovery goes on with what it had.
+                }
+            }
+
+            Assert.True(churn.ExitCode == 0 && scans > 10, $"{scans} scans, ip ended with {churn.ExitCode}");
+        }
+        finally
+        {
+            File.Delete(batch);
+        }
+    }
 
     [SkippableFact]
     public async Task Two_hosts_find_each_other_within_two_seconds_without_a_default_route()
