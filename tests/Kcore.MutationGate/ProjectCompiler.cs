@@ -33,7 +33,7 @@ internal sealed class ProjectCompiler
             arguments.MetadataReferences.Select(reference => MetadataReference.CreateFromFile(reference.Reference, reference.Properties)),
             arguments.CompilationOptions.WithGeneralDiagnosticOption(ReportDiagnostic.Suppress).WithConcurrentBuild(false));
         _generators = CSharpGeneratorDriver
-            .Create(Generators(arguments), parseOptions: arguments.ParseOptions, optionsProvider: new BuildOptions(arguments))
+            .Create(Generators(arguments), parseOptions: arguments.ParseOptions.WithFeatures([new("run-nullable-analysis", "never")]), optionsProvider: new BuildOptions(arguments))
             .RunGenerators(_unchanged, token);
     }
 
@@ -115,8 +115,9 @@ internal sealed class ProjectCompiler
             : throw new MutationException($"More than once in {Path.GetFileName(tree.FilePath)} stands: {shown}");
     }
 
+    // Nobody reads warnings here, and finding out where a value may be null is half of the compiler's work.
     private SyntaxTree Parse(string path, string text) =>
-        CSharpSyntaxTree.ParseText(SourceText.From(text, Encoding.UTF8), _arguments.ParseOptions, path);
+        CSharpSyntaxTree.ParseText(SourceText.From(text, Encoding.UTF8), _arguments.ParseOptions.WithFeatures([new("run-nullable-analysis", "never")]), path);
 
     // The build's analyzers come from packages; its generators from the framework, where they lie beside the references.
     private static IEnumerable<ISourceGenerator> Generators(CSharpCommandLineArguments arguments) => arguments.AnalyzerReferences
