@@ -1,6 +1,5 @@
 using Kcore.Contracts;
 using Kcore.SystemTests.Lab;
-using Kcore.SystemTests.Trust;
 using Kcore.TestKit;
 using Kcore.TestKit.Lan;
 using Kcore.TestKit.Processes;

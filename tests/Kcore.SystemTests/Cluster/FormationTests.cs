@@ -1,7 +1,5 @@
-using System.Diagnostics;
 using Kcore.Contracts;
 using Kcore.SystemTests.Lab;
-using Kcore.TestKit;
 using Kcore.TestKit.Lan;
 using Xunit.Abstractions;
 
@@ -11,57 +9,7 @@ namespace Kcore.SystemTests.Cluster;
 public sealed class FormationTests(ITestOutputHelper output)
 {
     [SkippableFact]
-    public Task B014_B108_Three_nodes_find_each_other_by_mDNS_and_a_fourth_is_programmed_within_two_seconds() => OnLanAsync(4, async lan =>
-    {
-        LanNode[] three = [.. lan.Nodes.Take(3)];
-        LanNode fourth = lan.Nodes[3];
-        foreach (LanNode node in three)
-        {
-            node.Start(new DaemonSettings { Mdns = true });
-        }
-
-        TimeSpan formed = await NodeLan.OneClusterAsync(three, TimeSpan.FromSeconds(20));
-        output.WriteLine($"three nodes, one cluster after {formed.TotalSeconds:0.0} s");
-        await using TestNetwork network = await TestNetwork.CreateAsync(lan, three, "growing", "10.60.0");
-        await network.AttachAsync(three[0], "g1");
-        await network.AttachAsync(three[1], "g2");
-        await network.ForwardingIsExactAsync(TimeSpan.FromSeconds(2));
-        string indexes = await network.IndexesAsync();
-
-        fourth.Start(new DaemonSettings { Mdns = true });
-        long? joined = null;
-        await Until.SeenAsync(TimeSpan.FromSeconds(20), "the fourth node is a member and has its entry on the other three", async () =>
-        {
-            if (joined is null && (await three[0].StatusAsync()).Members.Any(m => m.Name == fourth.Name && m.Status == "alive"))
-            {
-                joined = Stopwatch.GetTimestamp();
-            }
-
-            foreach (LanNode node in lan.Nodes)
-            {
-                if (await Link.FindAsync(node.Namespace, network.Vxlan) is null)
-                {
-                    return $"{node.Name} has no {network.Vxlan}";
-                }
-
-                string[] floods = [.. (await FdbEntry.OfAsync(node.Namespace, network.Vxlan)).Where(e => e.IsFlood).Select(e => e.Destination).Order(StringComparer.Ordinal)];
-                string[] peers = [.. lan.Nodes.Where(n => n != node).Select(n => n.Address).Order(StringComparer.Ordinal)];
-                if (!floods.SequenceEqual(peers))
-                {
-                    return $"{node.Name} floods to [{string.Join(' ', floods)}], expected [{string.Join(' ', peers)}]";
-                }
-            }
-
-            return null;
-        });
-        TimeSpan took = joined is { } since ? Stopwatch.GetElapsedTime(since) : TimeSpan.Zero;
-        output.WriteLine($"fourth node programmed everywhere {took.TotalMilliseconds:0} ms after it was a member");
-        Assert.True(took < TimeSpan.FromSeconds(2), $"Expected 2 s from member to programmed on all; it took {took.TotalSeconds:0.0} s");
-        Assert.Equal(indexes, await network.IndexesAsync());
-    });
-
-    [SkippableFact]
-    public Task Nodes_with_discovery_off_become_one_cluster_by_join() => OnLanAsync(3, async lan =>
+    public Task Nodes_with_discovery_off_become_one_cluster_by_join() => OwnLan.OnAsync(3, output, async lan =>
     {
         foreach (LanNode node in lan.Nodes)
         {
@@ -72,7 +20,7 @@ public sealed class FormationTests(ITestOutputHelper output)
     });
 
     [SkippableFact]
-    public Task A_node_without_key_founds_a_cluster_of_one_and_works_at_once() => OnLanAsync(1, async lan =>
+    public Task A_node_without_key_founds_a_cluster_of_one_and_works_at_once() => OwnLan.OnAsync(1, output, async lan =>
     {
         LanNode node = lan.Nodes[0];
         node.Start(new DaemonSettings { SharedKey = false });
@@ -85,7 +33,7 @@ public sealed class FormationTests(ITestOutputHelper output)
     });
 
     [SkippableFact]
-    public Task B054_VXLAN_is_not_disabled_under_a_guest() => OnLanAsync(1, async lan =>
+    public Task B054_VXLAN_is_not_disabled_under_a_guest() => OwnLan.OnAsync(1, output, async lan =>
     {
         LanNode node = lan.Nodes[0];
         node.Start(new DaemonSettings { SharedKey = false });
@@ -105,7 +53,7 @@ public sealed class FormationTests(ITestOutputHelper output)
     });
 
     [SkippableFact]
-    public Task B050_B051_B053_B088_A_node_with_VXLAN_disabled_refuses_overlays_and_takes_no_part() => OnLanAsync(2, async lan =>
+    public Task B050_B051_B053_B088_A_node_with_VXLAN_disabled_refuses_overlays_and_takes_no_part() => OwnLan.OnAsync(2, output, async lan =>
     {
         LanNode able = lan.Nodes[0];
         LanNode disabled = lan.Nodes[1];
@@ -136,23 +84,5 @@ public sealed class FormationTests(ITestOutputHelper output)
         Assert.True(
             result.Stderr.Contains(disabled.Name, StringComparison.Ordinal) || result.Stderr.Contains(id, StringComparison.Ordinal),
             $"Expected the text to name {disabled.Name} or {id}: {result}");
-    }
-
-    // The daemons' last words go to the output, which is shown when the test fails.
-    private async Task OnLanAsync(int nodes, Func<NodeLan, Task> test)
-    {
-        Requires.Kernel();
-        await using NodeLan lan = await NodeLan.CreateAsync(nodes);
-        try
-        {
-            await test(lan);
-        }
-        finally
-        {
-            foreach (LanNode node in lan.Nodes)
-            {
-                output.WriteLine($"--- {node.Name}\n{node.LogTail(60)}");
-            }
-        }
     }
 }

@@ -1,5 +1,4 @@
 using Kcore.SystemTests.Lab;
-using Kcore.SystemTests.Trust;
 using Kcore.TestKit;
 using Kcore.TestKit.Lan;
 using Xunit.Abstractions;

@@ -1,5 +1,5 @@
 using Kcore.Contracts;
-using Kcore.SystemTests.Trust;
+using Kcore.SystemTests.Lab;
 using Kcore.TestKit;
 using Kcore.TestKit.Lan;
 using Kcore.TestKit.Processes;

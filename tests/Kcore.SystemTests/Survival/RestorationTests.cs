@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
-using Kcore.SystemTests.Trust;
+using Kcore.SystemTests.Lab;
 using Kcore.TestKit;
 using Kcore.TestKit.Lan;
 using Kcore.TestKit.Processes;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Kcore.Contracts;
+using Kcore.SystemTests.Lab;
 using Kcore.TestKit.Lan;
 using Xunit.Abstractions;
 

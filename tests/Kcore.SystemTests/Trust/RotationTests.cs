@@ -1,4 +1,5 @@
 using Kcore.Contracts;
+using Kcore.SystemTests.Lab;
 using Kcore.TestKit;
 using Kcore.TestKit.Lan;
 using Xunit.Abstractions;

@@ -1,4 +1,5 @@
 using Kcore.Contracts;
+using Kcore.SystemTests.Lab;
 using Kcore.TestKit.Lan;
 using Kcore.TestKit.Processes;
 using Xunit.Abstractions;

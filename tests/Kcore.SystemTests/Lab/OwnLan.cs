@@ -1,8 +1,7 @@
-using Kcore.SystemTests.Lab;
 using Kcore.TestKit.Lan;
 using Xunit.Abstractions;
 
-namespace Kcore.SystemTests.Trust;
+namespace Kcore.SystemTests.Lab;
 
 /// <summary>A LAN of the test's own; the daemons' last words go to its output.</summary>
 internal static class OwnLan
