@@ -13,7 +13,8 @@ public sealed class CanaryWatch : IAsyncDisposable
 
     private readonly CancellationTokenSource _enough = new();
     private readonly PacketSocket[] _taps;
-    private readonly Task<CanaryReport>[] _watching;
+    private readonly Task<(long Frames, string? Leak)>[] _watching;
+    private long _secret;
 
     private CanaryWatch(PacketSocket[] taps)
     {
@@ -21,14 +22,17 @@ public sealed class CanaryWatch : IAsyncDisposable
         _watching = [.. taps.Select(t => WatchAsync(t, _enough.Token))];
     }
 
+    /// <summary>Frames of WireGuard seen so far.</summary>
+    public long Secret => Interlocked.Read(ref _secret);
+
     public static CanaryWatch Start(NodeLan lan, IReadOnlyList<LanNode> nodes) =>
         new([.. nodes.Select(n => PacketSocket.Open(lan.Switch, "p" + n.Address.Split('.')[^1], 0x0003))]);
 
     public async Task<CanaryReport> StopAsync()
     {
         await _enough.CancelAsync();
-        CanaryReport[] reports = await Task.WhenAll(_watching);
-        return new CanaryReport(reports.Sum(r => r.Frames), reports.Sum(r => r.Secret), reports.Select(r => r.Leak).FirstOrDefault(l => l is not null));
+        (long Frames, string? Leak)[] reports = await Task.WhenAll(_watching);
+        return new CanaryReport(reports.Sum(r => r.Frames), Secret, reports.Select(r => r.Leak).FirstOrDefault(l => l is not null));
     }
 
     public async ValueTask DisposeAsync()
@@ -38,11 +42,11 @@ public sealed class CanaryWatch : IAsyncDisposable
         _enough.Dispose();
     }
 
-    private static async Task<CanaryReport> WatchAsync(PacketSocket tap, CancellationToken token)
+    private async Task<(long Frames, string? Leak)> WatchAsync(PacketSocket tap, CancellationToken token)
     {
         byte[] canary = Convert.FromHexString(Canary);
         byte[] buffer = new byte[65536];
-        long frames = 0, secret = 0;
+        long frames = 0;
         string? leak = null;
         try
         {
@@ -54,7 +58,7 @@ public sealed class CanaryWatch : IAsyncDisposable
                 // IPv4 without options, UDP to the port of WireGuard (RFC 791, RFC 768).
                 if (length > 42 && buffer[12] == 8 && buffer[13] == 0 && buffer[23] == 17 && buffer[36] == 0xca && buffer[37] == 0x6c)
                 {
-                    secret++;
+                    Interlocked.Increment(ref _secret);
                 }
 
                 if (buffer.AsSpan(0, length).IndexOf(canary) >= 0)
@@ -65,7 +69,7 @@ public sealed class CanaryWatch : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            return new CanaryReport(frames, secret, leak);
+            return (frames, leak);
         }
     }
 }
