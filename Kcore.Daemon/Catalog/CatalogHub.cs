@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Catalog.View;
@@ -31,11 +32,13 @@ internal sealed class CatalogHub(ClusterLoop cluster, TimeProvider time)
 {
     // The whole meaning is made anew each time. With many facts in a rush that is most of what this node would do, so
     // after each time it rests for as many times as long, which nobody notices where there are few.
-    private const int RestFactor = 3;
+    private const int RestFactor = 9;
     private static readonly TimeSpan RestMax = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan RestMin = TimeSpan.FromMilliseconds(5);
 
     public Published<CatalogSnapshot> Current { get; } = new(new CatalogSnapshot(cluster.View.Current, CatalogView.Empty));
+
+    private readonly FactMemory _facts = new();
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
@@ -46,7 +49,7 @@ internal sealed class CatalogHub(ClusterLoop cluster, TimeProvider time)
 
             // Members change far more often than facts; as long as these do not, gossip hands on the very same list.
             long begun = time.GetTimestamp();
-            CatalogView view = gossip.Entries == last.Gossip.Entries ? last.View : CatalogViewBuilder.Build(gossip.Entries);
+            CatalogView view = gossip.Entries == last.Gossip.Entries ? last.View : Build(gossip.Entries);
             TimeSpan rest = time.GetElapsedTime(begun) * RestFactor;
             Current.Replace(new CatalogSnapshot(gossip, view));
             if (rest >= RestMin)
@@ -56,5 +59,12 @@ internal sealed class CatalogHub(ClusterLoop cluster, TimeProvider time)
 
             await cluster.View.ChangedSince(revision, stoppingToken);
         }
+    }
+
+    private CatalogView Build(ImmutableArray<CatalogEntry> entries)
+    {
+        CatalogView view = CatalogViewBuilder.Build(entries, _facts.Read);
+        _facts.Trim(entries);
+        return view;
     }
 }

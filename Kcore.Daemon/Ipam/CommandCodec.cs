@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
@@ -324,6 +325,13 @@ public static class CommandCodec
         }
 
         writer.Raw(bytes);
+    }
+
+    internal static void WriteMac(FieldWriter writer, ulong mac)
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64BigEndian(bytes, mac);
+        writer.Raw(bytes[2..]);
     }
 
     internal static PhysicalAddress ReadMac(ref FieldReader reader) => new(reader.Take(6).ToArray());

@@ -37,6 +37,9 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
 
     private ReplicatedTables _tables = new();
 
+    // The bytes of the whole are made again and again, on the loop's time: in memory that is there already.
+    private readonly FieldWriter _bytes = new(4096);
+
     /// <summary><see cref="Guid.Empty"/> before entry 1.</summary>
     public Guid ClusterId => _tables.ClusterId;
 
@@ -61,7 +64,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
     public int RetiredCount => _tables.Retired.Count;
 
     /// <summary>SHA-256 of the snapshot: equal on all nodes at equal index.</summary>
-    public ImmutableArray<byte> StateHash() => [.. SHA256.HashData(_tables.Encode())];
+    public ImmutableArray<byte> StateHash() => [.. SHA256.HashData(Encoded())];
 
     /// <summary>How full a network's pool is, or null when there is no pool.</summary>
     public PoolStatistics? Statistics(NetworkUid network) =>
@@ -138,7 +141,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         };
     }
 
-    public byte[] TakeSnapshot() => _tables.Encode();
+    public byte[] TakeSnapshot() => Encoded().ToArray();
 
     public void Restore(ReadOnlyMemory<byte> snapshot)
     {
@@ -166,6 +169,13 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         }
 
         return all.DrainToImmutable();
+    }
+
+    private ReadOnlySpan<byte> Encoded()
+    {
+        _bytes.Clear();
+        _tables.Write(_bytes);
+        return _bytes.Written;
     }
 
     private static Outcome Refuse(RefusalCode code, string text) => new(new ReplicatedResult.Refused(code, text), []);

@@ -19,10 +19,18 @@ internal sealed record LeaseRecord(
     ulong ChangedIndex,
     bool Orphaned = false)
 {
-    public ulong MacNumber => ToNumber(Mac);
+    public ulong MacNumber { get; } = ToNumber(Mac);
 
-    public static ulong ToNumber(PhysicalAddress mac) =>
-        mac.GetAddressBytes().Aggregate(0UL, (number, part) => (number << 8) | part);
+    public static ulong ToNumber(PhysicalAddress mac)
+    {
+        ulong number = 0;
+        foreach (byte part in mac.GetAddressBytes())
+        {
+            number = (number << 8) | part;
+        }
+
+        return number;
+    }
 }
 
 /// <summary>One admitted node.</summary>
@@ -96,9 +104,8 @@ internal sealed class ReplicatedTables
     /// <summary>The index of the last recovery, until it is finished; else 0.</summary>
     public ulong RecoveredIndex { get; set; }
 
-    public byte[] Encode()
+    public void Write(FieldWriter writer)
     {
-        var writer = new FieldWriter(4096);
         writer.U8(Version);
         writer.Id(ClusterId);
         writer.U32(Epoch);
@@ -152,7 +159,7 @@ internal sealed class ReplicatedTables
             writer.Id(lease.Attachment.Value);
             writer.Id(lease.Network.Value);
             writer.U32(lease.Address);
-            CommandCodec.WriteMac(writer, lease.Mac);
+            CommandCodec.WriteMac(writer, lease.MacNumber);
             writer.Id(lease.NodeUid);
             writer.Text(lease.NicName);
             writer.U64(lease.Index);
@@ -177,7 +184,6 @@ internal sealed class ReplicatedTables
         }
 
         WriteRecovery(writer);
-        return writer.ToArray();
     }
 
     /// <exception cref="InvalidDataException">The bytes are no snapshot, or what they say can't be true.</exception>

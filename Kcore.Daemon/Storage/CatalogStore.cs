@@ -38,13 +38,10 @@ internal sealed class CatalogStore(StateDatabase database)
             SqlStatement.Run(connection, "DELETE FROM entry WHERE origin=$0 AND key=$1", Bytes(key.Origin), key.Key);
         }
 
-        foreach (CatalogEntry entry in changes.Entries)
-        {
-            SqlStatement.Run(
-                connection,
-                "INSERT INTO entry (origin, key, raw) VALUES ($0, $1, $2) ON CONFLICT (origin, key) DO UPDATE SET raw=excluded.raw",
-                Bytes(entry.Origin), entry.Key, entry.Raw.ToArray());
-        }
+        SqlStatement.RunEach(
+            connection,
+            "INSERT INTO entry (origin, key, raw) VALUES ($0, $1, $2) ON CONFLICT (origin, key) DO UPDATE SET raw=excluded.raw",
+            changes.Entries.Select(entry => new object[] { Bytes(entry.Origin), entry.Key, entry.Raw.ToArray() }));
 
         foreach (OriginHead head in changes.Heads)
         {

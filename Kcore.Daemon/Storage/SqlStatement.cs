@@ -11,6 +11,37 @@ internal static class SqlStatement
         command.ExecuteNonQuery();
     }
 
+    /// <summary>The same for many rows: the text is read once.</summary>
+    /// <param name="rows">Values of one row each, always as many.</param>
+    public static void RunEach(SqliteConnection connection, string sql, IEnumerable<object[]> rows)
+    {
+        SqliteCommand? command = null;
+        try
+        {
+            foreach (object[] values in rows)
+            {
+                if (command is null)
+                {
+                    command = Prepare(connection, sql, values);
+                    command.Prepare();
+                }
+                else
+                {
+                    for (int i = 0; i < values.Length; i++)
+                    {
+                        command.Parameters[i].Value = values[i];
+                    }
+                }
+
+                command.ExecuteNonQuery();
+            }
+        }
+        finally
+        {
+            command?.Dispose();
+        }
+    }
+
     public static List<T> Query<T>(SqliteConnection connection, string sql, Func<SqliteDataReader, T> row, params ReadOnlySpan<object> values)
     {
         using SqliteCommand command = Prepare(connection, sql, values);

@@ -55,8 +55,8 @@ internal sealed record CatalogView
 
     public required FrozenDictionary<UInt128, PoolFact> Pools { get; init; }
 
-    /// <summary>By attachment id.</summary>
-    public required FrozenDictionary<UInt128, LeaseFact> Leases { get; init; }
+    /// <summary>By attachment id. There may be very many, and each view has its own: they are not worth freezing.</summary>
+    public required IReadOnlyDictionary<UInt128, LeaseFact> Leases { get; init; }
 
     /// <summary>Addresses in the emergency reserves of the nodes, ordered by network.</summary>
     public required ImmutableArray<ParkedFact> Parked { get; init; }

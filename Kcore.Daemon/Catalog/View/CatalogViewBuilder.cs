@@ -15,7 +15,11 @@ internal static class CatalogViewBuilder
     private static readonly Comparer<(ClaimStamp Stamp, string Name)> Latest = Comparer<(ClaimStamp Stamp, string Name)>.Create(
         (a, b) => a.Stamp.CompareTo(b.Stamp) is not 0 and int order ? order : string.CompareOrdinal(a.Name, b.Name));
 
-    public static CatalogView Build(IEnumerable<CatalogEntry> entries)
+    public static CatalogView Build(IEnumerable<CatalogEntry> entries) => Build(entries, FactReader.Read);
+
+    /// <param name="entries">All that are live.</param>
+    /// <param name="read">What <see cref="FactReader.Read"/> says of an entry.</param>
+    public static CatalogView Build(IEnumerable<CatalogEntry> entries, Func<CatalogEntry, object?> read)
     {
         var nodes = new Dictionary<NodeId, NodeFact>();
         var participants = new Dictionary<UInt128, List<(NodeId, ParticipationFact)>>();
@@ -31,14 +35,12 @@ internal static class CatalogViewBuilder
 
         foreach (CatalogEntry entry in entries)
         {
-            // What Raft commits counts only from the Raft origin, what a node states only from the node, and each only
-            // under its own key: the same fact said twice by one origin would make the order of entries matter.
-            switch ((FactKind)entry.Kind, entry.Origin == NodeId.Raft)
+            switch (read(entry))
             {
-                case (FactKind.Node, false) when FactCodec.TryDecode(entry, out NodeFact? fact) && entry.Key == FactKeys.Node:
+                case NodeFact fact:
                     nodes[entry.Origin] = fact;
                     break;
-                case (FactKind.Participation, false) when FactCodec.TryDecode(entry, out ParticipationFact? fact) && entry.Key == FactKeys.Participation(fact.Network):
+                case ParticipationFact fact:
                     if (!participants.TryGetValue(fact.Network, out List<(NodeId, ParticipationFact)>? list))
                     {
                         participants[fact.Network] = list = [];
@@ -46,36 +48,34 @@ internal static class CatalogViewBuilder
 
                     list.Add((entry.Origin, fact));
                     break;
-                case (FactKind.Nic, false) when FactCodec.TryDecode(entry, out NicFact? fact) && entry.Key == FactKeys.Nic(fact.AttachmentId):
+                case NicFact fact:
                     nics.Add(new HostedNic(entry.Origin, fact));
                     break;
-                case (FactKind.Claim, false) when FactCodec.TryDecode(entry, out ClaimFact? fact)
-                    && entry.Key == FactKeys.Claim(fact.Name, fact.Home) && fact.Stamp.Node == entry.Origin:
+                case ClaimFact fact:
                     claims.Add((entry.Origin, fact));
                     break;
-                case (FactKind.Pool, true) when FactCodec.TryDecode(entry, out PoolFact? fact) && entry.Key == FactKeys.Pool(fact.Network):
+                case PoolFact fact:
                     pools[fact.Network] = fact;
                     break;
-                case (FactKind.Lease, true) when FactCodec.TryDecode(entry, out LeaseFact? fact) && entry.Key == FactKeys.Lease(fact.AttachmentId):
+                case LeaseFact fact:
                     leases[fact.AttachmentId] = fact;
                     break;
-                case (FactKind.Parked, true) when FactCodec.TryDecode(entry, out ParkedFact? fact) && entry.Key == FactKeys.Parked(fact.Network, fact.Address):
+                case ParkedFact fact:
                     parked.Add(fact);
                     break;
-                case (FactKind.Mesh, true) when FactCodec.TryDecode(entry, out MeshFact? fact) && entry.Key == FactKeys.Mesh(fact.Node):
+                case MeshFact fact:
                     mesh[fact.Node] = fact.Address;
                     break;
-                case (FactKind.Admission, true) when FactCodec.TryDecode(entry, out AdmissionFact? fact) && entry.Key == FactKeys.Admission(fact.Node):
+                case AdmissionFact fact:
                     admissions.Add(fact);
                     break;
-                case (FactKind.Removal, true) when FactCodec.TryDecode(entry, out RemovalFact? fact) && entry.Key == FactKeys.Removal(fact.Node):
+                case RemovalFact fact:
                     removals[fact.Node] = fact;
                     break;
-                case (FactKind.Dissolved, true) when FactCodec.TryDecode(entry, out DissolvedFact? fact) && entry.Key == FactKeys.Dissolved:
+                case DissolvedFact fact:
                     dissolved = fact;
                     break;
                 default:
-                    // A kind or a layout of a newer version: kept and relayed by the core, without meaning here.
                     break;
             }
         }
@@ -111,7 +111,7 @@ internal static class CatalogViewBuilder
                 p => p.Key, p => p.Value.OrderBy(n => n.Item1).ToImmutableArray()),
             Nics = ResolveNics(nics),
             Pools = pools.ToFrozenDictionary(),
-            Leases = leases.ToFrozenDictionary(),
+            Leases = leases,
             Parked = [.. parked.OrderBy(p => p.Network).ThenBy(p => FactKeys.Parked(p.Network, p.Address), StringComparer.Ordinal)],
             Mesh = mesh.ToFrozenDictionary(),
             Admissions = [.. admissions.OrderBy(a => a.Node)],

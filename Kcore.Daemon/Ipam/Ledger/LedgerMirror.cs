@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Threading.Channels;
-using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Consensus;
 using Kcore.Daemon.Storage.Events;
@@ -30,7 +29,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
     private const int MergedMax = 4096;
 
     // The observer may not wait; what it queues is bounded by the log that is being applied.
-    private readonly Channel<GossipInput.PutCluster> _queue = Channel.CreateUnbounded<GossipInput.PutCluster>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<Commit> _queue = Channel.CreateUnbounded<Commit>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Dictionary<NetworkUid, (string Name, uint Vni)> _pools = [];
     private ulong _mirrored;
     private bool _isOpen;
@@ -67,34 +66,21 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
     // entry's index.
     private GossipInput.PutCluster TakeMerged(out bool isAll)
     {
-        _queue.Reader.TryRead(out GossipInput.PutCluster? first);
-        GossipInput.PutCluster merged = first!;
-        isAll = !IsFollowed(merged);
-        if (isAll)
-        {
-            return merged;
-        }
-
-        Dictionary<string, LocalWrite> writes = merged.Writes.ToDictionary(w => w.Key, StringComparer.Ordinal);
+        _queue.Reader.TryRead(out Commit? first);
+        var facts = new CommittedFacts();
+        facts.Add(first!);
+        ulong index = first!.Index;
         int count = 1;
-        for (; count < MergedMax && IsFollowed(merged); count++)
+        for (; count < MergedMax && first.From != 0 && _queue.Reader.TryPeek(out Commit? next) && next.From == index; count++)
         {
-            _queue.Reader.TryRead(out GossipInput.PutCluster? next);
-            foreach (LocalWrite write in next!.Writes)
-            {
-                writes[write.Key] = write;
-            }
-
-            merged = merged with { ToIndex = next.ToIndex };
+            _queue.Reader.TryRead(out _);
+            facts.Add(next);
+            index = next.Index;
         }
 
         isAll = count < MergedMax;
-        return merged with { Writes = [.. writes.Values] };
+        return new GossipInput.PutCluster(first.From, index, epoch, facts.ToWrites());
     }
-
-    // The whole content begins at 0 and stands alone.
-    private bool IsFollowed(GossipInput.PutCluster put) =>
-        _queue.Reader.TryPeek(out GossipInput.PutCluster? next) && put.FromIndex != 0 && next.FromIndex == put.ToIndex;
 
     public void Opened(ulong index)
     {
@@ -102,29 +88,27 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
         if (state.ClusterId != Guid.Empty)
         {
             // Whatever the catalog kept of the last run, and whichever version wrote it: this is what the log says.
-            PutWhole(index, state.EnumerateAll());
+            ImmutableArray<ReplicatedChange> all = state.EnumerateAll();
+            NoteWhole(all);
+            EnqueueWhole(index, all);
         }
     }
 
     public void Restored(ulong index, ImmutableArray<ReplicatedChange> all)
     {
-        _pools.Clear();
+        NoteWhole(all);
         if (_isOpen)
         {
-            PutWhole(index, all);
-        }
-        else
-        {
-            Collect(all, index);
+            EnqueueWhole(index, all);
         }
     }
 
     public void Applied(ulong index, ReplicatedResult result, ImmutableArray<ReplicatedChange> changes)
     {
-        Dictionary<string, LocalWrite> writes = Collect(changes, index);
+        Note(changes);
         if (_isOpen)
         {
-            Enqueue(_mirrored, index, writes);
+            Enqueue(_mirrored, index, index, changes);
         }
     }
 
@@ -179,113 +163,60 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
 
     // A snapshot may end at an entry that is no command; the copy's version is that of the last command in it, as it is
     // where the entries were applied one by one.
-    private void PutWhole(ulong index, ImmutableArray<ReplicatedChange> all) =>
-        Enqueue(0, state.AppliedIndex == 0 ? index : state.AppliedIndex, Collect(all, index, isWhole: true));
+    private void EnqueueWhole(ulong index, ImmutableArray<ReplicatedChange> all) =>
+        Enqueue(0, state.AppliedIndex == 0 ? index : state.AppliedIndex, index, all);
 
-    private Dictionary<string, LocalWrite> Collect(ImmutableArray<ReplicatedChange> changes, ulong index, bool isWhole = false)
+    // Here the state is as this entry left it, so what is told of the pools is read now; the facts are made later, for they
+    // cost more than all else that an entry does.
+    private void Enqueue(ulong from, ulong index, ulong undated, ImmutableArray<ReplicatedChange> changes)
     {
-        var writes = new Dictionary<string, LocalWrite>(StringComparer.Ordinal);
-        foreach (ReplicatedChange change in changes)
-        {
-            Add(writes, change, index, isWhole);
-        }
-
-        return writes;
-    }
-
-    private void Enqueue(ulong from, ulong index, Dictionary<string, LocalWrite> writes)
-    {
-        _queue.Writer.TryWrite(new GossipInput.PutCluster(from, index, epoch, [.. writes.Values]));
+        _queue.Writer.TryWrite(new Commit(from, index, undated, changes, PoolsOf(changes)));
         _mirrored = index;
     }
 
-    /// <param name="isWhole">The changes are all there is: what ceased is simply not among them.</param>
-    private void Add(Dictionary<string, LocalWrite> writes, ReplicatedChange change, ulong index, bool isWhole)
+    private void NoteWhole(ImmutableArray<ReplicatedChange> all)
     {
-        switch (change)
+        _pools.Clear();
+        Note(all);
+    }
+
+    private void Note(ImmutableArray<ReplicatedChange> changes)
+    {
+        foreach (ReplicatedChange change in changes)
         {
-            case ReplicatedChange.LeasePut lease:
-                Put(FactKeys.Lease(Uid.FromGuid(lease.Attachment.Value)), FactKind.Lease, FactCodec.Encode(new LeaseFact(
-                    Uid.FromGuid(lease.Attachment.Value),
-                    Uid.FromGuid(lease.Network.Value),
-                    lease.Address,
-                    lease.Mac,
-                    new NodeId(Uid.FromGuid(lease.NodeUid)),
-                    lease.NicName,
-                    lease.Index,
-                    lease.Orphaned)), lease.ChangedIndex);
-                PutPool(lease.Network);
-                break;
-            case ReplicatedChange.LeaseRemoved lease:
-                Remove(FactKeys.Lease(Uid.FromGuid(lease.Attachment.Value)), FactKind.Lease);
-                PutPool(lease.Network);
-                break;
-            case ReplicatedChange.ParkedPut parked:
-                Put(FactKeys.Parked(Uid.FromGuid(parked.Network.Value), parked.Address), FactKind.Parked, FactCodec.Encode(new ParkedFact(
-                    Uid.FromGuid(parked.Network.Value), parked.Address, new NodeId(Uid.FromGuid(parked.NodeUid)), parked.GrantIndex)), parked.GrantIndex);
-                PutPool(parked.Network);
-                break;
-            case ReplicatedChange.ParkedRemoved parked:
-                Remove(FactKeys.Parked(Uid.FromGuid(parked.Network.Value), parked.Address), FactKind.Parked);
-                PutPool(parked.Network);
-                break;
-            case ReplicatedChange.PoolPut pool:
-                _pools[pool.Network] = (pool.Name, pool.Vni);
-                PutPool(pool.Network);
-                break;
-            case ReplicatedChange.PoolRemoved pool:
-                _pools.Remove(pool.Network);
-                Remove(FactKeys.Pool(Uid.FromGuid(pool.Network.Value)), FactKind.Pool);
-                break;
-            case ReplicatedChange.NodePut node:
-                var id = new NodeId(Uid.FromGuid(node.Member.NodeUid));
-                Put(FactKeys.Admission(id), FactKind.Admission, FactCodec.Encode(new AdmissionFact(id, Uid.FromGuid(node.Member.StoreId), node.Name)), node.Index);
-                break;
-            case ReplicatedChange.NodeRemoved node:
-                var gone = new NodeId(Uid.FromGuid(node.NodeUid));
-                if (!isWhole)
-                {
-                    Remove(FactKeys.Admission(gone), FactKind.Admission);
-                    Remove(FactKeys.Mesh(gone), FactKind.Mesh);
-                }
-
-                Put(FactKeys.Removal(gone), FactKind.Removal, FactCodec.Encode(new RemovalFact(gone, node.Name)), node.Index);
-                break;
-            case ReplicatedChange.MeshPut mesh:
-                var inside = new NodeId(Uid.FromGuid(mesh.NodeUid));
-                Put(FactKeys.Mesh(inside), FactKind.Mesh, FactCodec.Encode(new MeshFact(inside, mesh.Address)), mesh.Index);
-                break;
-            case ReplicatedChange.Dissolved dissolved:
-                Put(FactKeys.Dissolved, FactKind.Dissolved, FactCodec.Encode(new DissolvedFact(Uid.FromGuid(dissolved.Target))), dissolved.Index);
-                break;
-            case ReplicatedChange.StateDiffers differs:
-                events.Add(
-                    "StateDiverged",
-                    $"the state of this node at log index {differs.Index} is not the leader's; nothing repairs it, see kctl cluster status",
-                    null,
-                    null,
-                    ("index", $"{differs.Index}"), ("own", $"{differs.Own:x32}"), ("leader", $"{differs.Leaders:x32}"));
-                break;
-            case ReplicatedChange.Founded:
-                break;
-            default:
-                throw new ArgumentOutOfRangeException(nameof(change), change.GetType().Name, "a change without a fact");
-        }
-
-        // Index 0 is that of a snapshot of an older version, which does not tell.
-        void Put(string key, FactKind kind, ReadOnlyMemory<byte> value, ulong changed) =>
-            writes[key] = new LocalWrite(key, (ushort)kind, value, Version: changed == 0 ? index : changed);
-
-        void Remove(string key, FactKind kind) => writes[key] = new LocalWrite(key, (ushort)kind, default, Tombstone: true, Version: index);
-
-        // Cursor and counts move with every lease; name and VNI are the pool's own.
-        void PutPool(NetworkUid network)
-        {
-            if (state.Statistics(network) is { } now && _pools.TryGetValue(network, out (string Name, uint Vni) pool))
+            switch (change)
             {
-                Put(FactKeys.Pool(Uid.FromGuid(network.Value)), FactKind.Pool, FactCodec.Encode(new PoolFact(
-                    Uid.FromGuid(network.Value), pool.Name, pool.Vni, now.Next, now.Size, now.Used, now.Free, now.Resting, now.Parked)), now.ChangedIndex);
+                case ReplicatedChange.PoolPut pool:
+                    _pools[pool.Network] = (pool.Name, pool.Vni);
+                    break;
+                case ReplicatedChange.PoolRemoved pool:
+                    _pools.Remove(pool.Network);
+                    break;
+                case ReplicatedChange.StateDiffers differs:
+                    events.Add(
+                        "StateDiverged",
+                        $"the state of this node at log index {differs.Index} is not the leader's; nothing repairs it, see kctl cluster status",
+                        null,
+                        null,
+                        ("index", $"{differs.Index}"), ("own", $"{differs.Own:x32}"), ("leader", $"{differs.Leaders:x32}"));
+                    break;
+                default:
+                    break;
             }
         }
+    }
+
+    private ImmutableArray<CommittedPool> PoolsOf(ImmutableArray<ReplicatedChange> changes)
+    {
+        ImmutableArray<CommittedPool>.Builder pools = ImmutableArray.CreateBuilder<CommittedPool>();
+        foreach (NetworkUid network in changes.Select(CommittedFacts.PoolOf).OfType<NetworkUid>().Distinct())
+        {
+            if (_pools.TryGetValue(network, out (string Name, uint Vni) pool) && state.Statistics(network) is { } now)
+            {
+                pools.Add(new CommittedPool(network, pool.Name, pool.Vni, now));
+            }
+        }
+
+        return pools.DrainToImmutable();
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using FsCheck;
 using FsCheck.Fluent;
 using Kcore.Contracts;
@@ -22,6 +23,48 @@ public sealed class CatalogViewTests
             select (entries, shuffled);
         Prop.ForAll(pairs.ToArbitrary(), p => Assert.Equal(Text(CatalogViewBuilder.Build(p.One)), Text(CatalogViewBuilder.Build(p.Other))))
             .Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+    }
+
+    [Fact]
+    public void What_was_read_before_means_the_same_as_what_is_read_anew()
+    {
+        Gen<CatalogEntry[][]> histories = Gen.ListOf(Gen.ArrayOf(AnyEntry(), 24), 4)
+            .Select(h => h.Select(entries => entries.DistinctBy(e => (e.Origin, e.Key)).ToArray()).ToArray());
+        Prop.ForAll(histories.ToArbitrary(), history =>
+        {
+            var memory = new FactMemory();
+            CatalogEntry[] kept = [];
+            foreach (CatalogEntry[] entries in history)
+            {
+                // Half of what stood stands on, and some of it is overwritten.
+                kept = [.. entries.Concat(kept.Where((_, i) => i % 2 == 0)).DistinctBy(e => (e.Origin, e.Key))];
+                Assert.Equal(Text(CatalogViewBuilder.Build(kept)), Text(CatalogViewBuilder.Build(kept, memory.Read)));
+                memory.Trim(kept);
+            }
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(100));
+    }
+
+    [Fact]
+    public void Many_entries_that_came_and_went_are_forgotten()
+    {
+        var memory = new FactMemory();
+        WeakReference gone = Fill(memory);
+        memory.Trim([Node(A)]);
+        GC.Collect();
+        Assert.False(gone.IsAlive);
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static WeakReference Fill(FactMemory memory)
+        {
+            CatalogEntry first = Claim(Created(A, "n0", 1, uid: 1));
+            for (int i = 1; i < 2000; i++)
+            {
+                memory.Read(Claim(Created(A, $"n{i}", 1, uid: 1)));
+            }
+
+            memory.Read(first);
+            return new WeakReference(first);
+        }
     }
 
     [Fact]
