@@ -54,10 +54,16 @@ internal sealed partial class KeyLoop(KeyLoopParts parts)
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
+        ImmutableArray<CatalogEntry> heard = default;
         while (true)
         {
             (GossipView view, long revision) = parts.Cluster.View.Read();
-            parts.Peers.Stated = StatedIn(view);
+            if (view.Entries != heard)
+            {
+                parts.Peers.Stated = StatedIn(view);
+                heard = view.Entries;
+            }
+
             while (_work.Reader.TryRead(out Work? work))
             {
                 work.Done.TrySetResult(work.Act(view));

@@ -1,6 +1,5 @@
 using System.Net;
 using Kcore.Daemon.Catalog;
-using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Consensus;
 using Kcore.Daemon.Cluster.Founding;
@@ -98,11 +97,7 @@ internal sealed partial class ClusterLedger(
 
     // Straight from gossip: the catalog's view follows a moment later, and right after a change of clusters it still tells
     // the end of the one before, which this node would take for the end of the new one.
-    private Guid? DissolvedInGossip =>
-        _cluster?.View.Current.Entries.FirstOrDefault(e => e.Origin == NodeId.Raft && e.Key == FactKeys.Dissolved) is { } entry
-            && FactCodec.TryDecode(entry, out DissolvedFact? dissolved)
-            ? Uid.ToGuid(dissolved.Target)
-            : null;
+    private Guid? DissolvedInGossip => _catalog?.Current.Current.View.Dissolved is { } dissolved ? Uid.ToGuid(dissolved.Target) : null;
 
     /// <summary>Ties the knot between the log, the catalog it is mirrored into, and the way to the leader.</summary>
     public void Connect(ClusterLoop cluster, CatalogHub catalog, ProposalClient proposals)

@@ -19,9 +19,13 @@ public sealed class RecoveryTests(ITestOutputHelper output)
         LanNode survivor = cluster.Lan.Nodes.Last(n => n != leader);
         LanNode[] lost = [.. cluster.Lan.Nodes.Where(n => n != survivor)];
         await AttachEverywhereAsync(cluster, 2);
+        ReservedNetwork spare = await ReservedNetwork.CreateAsync(cluster.Lan);
 
-        // What is granted now the survivor does not hear of.
+        // What is granted now the survivor does not hear of, and what it takes of its own reserve nobody else.
         await cluster.Lan.PartitionAsync(survivor);
+        await spare.AttachAsync(lost[0], "unheard");
+        string alone = await spare.AttachAsync(survivor, "alone");
+        Assert.Equal(spare.ParkedOf(survivor)[0], alone);
         Assert.Equal(0, (await cluster.AttachAsync(lost[0])).ExitCode);
         Assert.Equal(0, (await cluster.AttachAsync(lost[1])).ExitCode);
         foreach (LanNode node in lost)
@@ -47,6 +51,7 @@ public sealed class RecoveryTests(ITestOutputHelper output)
             (await survivor.ClusterAsync()) is { Epoch: 2, Quorum: true, Voters.Length: 1, HeldBack: > 0 } ? null : "not yet");
         Assert.Equal(9, (await survivor.KctlAsync("cluster", "status")).ExitCode);
         Assert.Equal(0, (await cluster.AttachAsync(survivor)).ExitCode);
+        await spare.AttachAsync(survivor, "after");
 
         // The others are new nodes with old names.
         foreach (LanNode node in lost)
@@ -63,7 +68,16 @@ public sealed class RecoveryTests(ITestOutputHelper output)
         await cluster.VotersAsync(3, Patience);
         await AttachEverywhereAsync(cluster, 1);
         await cluster.NoDuplicatesAsync();
+        await spare.AttachAsync(lost[0], "again");
 
+        // The lost nodes may have used what was in their reserves, and taken what they were granted along.
+        foreach (LanNode node in cluster.Lan.Nodes)
+        {
+            await Until.SeenAsync(Patience, $"{node.Name} knows the lease that came out of the reserve", async () =>
+                (await ReservedNetwork.SeenByAsync(node)).Leases.Any(l => l.Nic == "alone" && l.Address == alone) ? null : "not yet");
+        }
+
+        spare.HasNoDuplicates([.. lost.SelectMany(spare.ParkedOf)]);
         (await survivor.KctlAsync("cluster", "recover-finalize")).OrThrow();
         Assert.Null((await survivor.ClusterAsync()).HeldBack);
         await AttachEverywhereAsync(cluster, 1);
