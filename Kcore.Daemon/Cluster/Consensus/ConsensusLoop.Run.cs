@@ -33,6 +33,9 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             case Input.Read { Answer: var answer }:
                 answer(null);
                 break;
+            case Input.ReadCommitted { Waiting: var waiting }:
+                Ask(waiting);
+                break;
             case Input.Receive { Message: var message } when _fault == ConsensusFault.None:
                 _node.Step(message);
                 break;
@@ -48,6 +51,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
                 }
 
                 RefuseOverdue();
+                DropAbandonedReads();
 
                 break;
             default:
@@ -97,6 +101,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         while (_fault == ConsensusFault.None)
         {
             OfferWaiting();
+            OfferReads();
             Ready ready = _node.TakeReady();
             Act(ready);
             if (_node.Fault == RaftFault.Corrupt && _fault == ConsensusFault.None)
@@ -118,6 +123,8 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             {
                 Refuse(proposal, Stopped());
             }
+
+            RefuseReads();
         }
 
         _isMoreToWrite = _handedTo < _node.LastIndex;
@@ -140,6 +147,11 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         }
 
         Apply(ready.Committed);
+        if (_fault == ConsensusFault.None)
+        {
+            AnswerReads(ready.Reads, ready.FailedReads);
+        }
+
         SendAnswers();
         TakeSnapshotWhenDue();
     }
@@ -377,11 +389,15 @@ public sealed partial class ConsensusLoop<TResult, TChange>
                 case Input.Read { Answer: var answer }:
                     answer(Stopped());
                     break;
+                case Input.ReadCommitted { Waiting: var waiting }:
+                    waiting.Answer(Stopped());
+                    break;
                 default:
                     break;
             }
         }
 
+        RefuseReads();
         foreach (Proposal<TResult> proposal in _waiting)
         {
             Refuse(proposal, Stopped());

@@ -349,7 +349,10 @@ internal sealed partial class GossipLoop : IDisposable
             Log.Learnt(_logger, _core.CatalogDigest);
         }
 
-        _view.Replace(new GossipView(_core.Members, same ? last.Entries : VisibleEntries(), _core.CatalogDigest, _core.HealthScore));
+        _view.Replace(new GossipView(_core.Members, same ? last.Entries : VisibleEntries(), _core.CatalogDigest, _core.HealthScore)
+        {
+            Log = _core.Catalog.Find(NodeId.Raft) is { Complete: true, IsHidden: false } log ? new LogMark(log.Epoch, log.Version) : default,
+        });
     }
 
     private static TimeSpan Sooner(TimeSpan a, TimeSpan b) => a < b ? a : b;

@@ -107,6 +107,31 @@ public sealed class LedgerMirrorTests : IDisposable
     }
 
     [Fact]
+    public async Task Who_waits_for_the_copy_ends_its_pause()
+    {
+        var log = new Log(this);
+        log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
+        log.Do(Commands.Pool());
+        log.Do(Commands.Allocate(1));
+        using var stop = new CancellationTokenSource();
+        Task running = log.Mirror.RunAsync(stop.Token);
+        await log.ReachesAsync(1);
+
+        // The clock stands still, so whatever comes now was not waited for.
+        log.Mirror.Hurry(log.Mirror.Index);
+        await log.ReachesAsync(3);
+
+        // And who asked before there was a pause to end is not forgotten.
+        log.Mirror.Hurry(6);
+        log.Do(Commands.Allocate(2));
+        log.Do(Commands.Allocate(3));
+        log.Do(Commands.Allocate(4));
+        await log.ReachesAsync(6);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+
+    [Fact]
     public void The_copy_of_any_history_is_what_the_log_holds()
     {
         Gen<int[]> histories = Gen.ArrayOf(Gen.Choose(0, 63), 40);
@@ -220,6 +245,9 @@ public sealed class LedgerMirrorTests : IDisposable
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
             return _told;
         }
+
+        public Task ReachesAsync(ulong index) => Until.SeenAsync(
+            TimeSpan.FromSeconds(20), $"the copy is at {index}", () => Task.FromResult(_told.Count > 0 && _told[^1].ToIndex >= index ? null : "not yet"));
 
         private Task PutAsync(GossipInput.PutCluster put, CancellationToken token)
         {
