@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Raft;
 
 namespace Kcore.Daemon.Cluster.Consensus;
@@ -211,6 +212,12 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             return;
         }
 
+        if (_machine.TryRefuse(proposal.Command, out TResult? refusal))
+        {
+            Grant(proposal, refusal);
+            return;
+        }
+
         ProposeOutcome outcome = _node.Propose(proposal.Command, out ulong index);
         if (outcome == ProposeOutcome.Appended)
         {
@@ -243,6 +250,12 @@ public sealed partial class ConsensusLoop<TResult, TChange>
                     (result, ImmutableArray<TChange> changes) = _machine.Apply(entry.Index, entry.Data);
                     hasResult = true;
                     _observer.Applied(entry.Index, result, changes);
+                }
+                catch (NewerVersionException newer)
+                {
+                    // Not skipped: it is executed after the upgrade, when the log is read again from the last snapshot.
+                    FailTooOld(newer.Message);
+                    return;
                 }
                 catch (Exception failure)
                 {
@@ -279,6 +292,11 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             _machine.Restore(snapshot.Data);
             _observer.Restored(snapshot.Index, _machine.EnumerateAll());
         }
+        catch (NewerVersionException newer)
+        {
+            FailTooOld(newer.Message);
+            return;
+        }
         catch (Exception failure)
         {
             Fail(ConsensusFault.StateFailed, $"The snapshot at {snapshot.Index} could not be restored: {failure.Message}");
@@ -308,6 +326,12 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         ulong kept = Math.Min((ulong)_options.EntriesKeptBehindSnapshot, snapshot.Index);
         _isSnapshotUnderWay = true;
         _writer!.SaveSnapshot(snapshot, snapshot.Index - kept + 1);
+    }
+
+    private void FailTooOld(string text)
+    {
+        Fail(ConsensusFault.TooOld, text);
+        ConsensusLog.TooOld(_logger, text);
     }
 
     private void Fail(ConsensusFault fault, string text)

@@ -35,6 +35,7 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
     private ulong _mirrored;
     private bool _isOpen;
     private volatile bool _leads;
+    private bool _isTooOld;
 
     // Where somebody waits for the copy to get, and who is told; both threads use them.
     private readonly Lock _hurrying = new();
@@ -172,6 +173,12 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
         {
             NodeId leader = NodeOf(status.Leader);
             events.Add("LeaderChanged", $"node {leader.Short} leads in term {status.Term}", leader.ToString());
+        }
+
+        if (status.Fault == ConsensusFault.TooOld && !_isTooOld)
+        {
+            _isTooOld = true;
+            events.Add("UpgradeNeeded", status.FaultText ?? "", NodeOf(status.Self).ToString());
         }
 
         _leader = status.Leader;

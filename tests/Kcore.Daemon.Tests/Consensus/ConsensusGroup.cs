@@ -22,9 +22,10 @@ internal sealed class ConsensusGroup : IAsyncDisposable
     private readonly Task _clock;
     private bool _isOver;
 
-    public ConsensusGroup()
+    /// <param name="newer">The numbers of the members, from 1, that are a version ahead of the others.</param>
+    public ConsensusGroup(params int[] newer)
     {
-        Members = [.. Enumerable.Range(1, 3).Select(i => new ConsensusMember((uint)i, _time, Deliver))];
+        Members = [.. Enumerable.Range(1, 3).Select(i => new ConsensusMember((uint)i, _time, Deliver, newer.Contains(i)))];
         _clock = RunClockAsync();
     }
 
@@ -157,7 +158,7 @@ internal sealed class ConsensusMember : IAsyncDisposable
     private readonly RaftStore _store;
     private readonly Task _running;
 
-    public ConsensusMember(uint number, TimeProvider time, Action<ConsensusMember, RaftMessage> send)
+    public ConsensusMember(uint number, TimeProvider time, Action<ConsensusMember, RaftMessage> send, bool isNewer)
     {
         var identity = new StoreIdentity(Commands.Id(number), Commands.Id(100 + number), Commands.Cluster, 1, "machine");
         if (number == 1)
@@ -171,7 +172,7 @@ internal sealed class ConsensusMember : IAsyncDisposable
 
         _store = RaftStore.Open(Files, 64 * 1024);
         Loop = new ConsensusLoop<ReplicatedResult, ReplicatedChange>(
-            _store, State, new Deaf(), new Wire(m => send(this, m)), new ConsensusOptions { SnapshotEveryEntries = 20, EntriesKeptBehindSnapshot = 5 }, time, new Random((int)number), NullLogger.Instance);
+            _store, isNewer ? new NewerState(State) : State, new Deaf(), new Wire(m => send(this, m)), new ConsensusOptions { SnapshotEveryEntries = 20, EntriesKeptBehindSnapshot = 5 }, time, new Random((int)number), NullLogger.Instance);
         _running = Loop.RunAsync(_stop.Token);
     }
 
@@ -204,7 +205,7 @@ file sealed class Wire(Action<RaftMessage> send) : IRaftTransport
     }
 }
 
-file sealed class Deaf : IConsensusObserver<ReplicatedResult, ReplicatedChange>
+internal sealed class Deaf : IConsensusObserver<ReplicatedResult, ReplicatedChange>
 {
     public void Opened(ulong index)
     {
