@@ -23,7 +23,7 @@ public sealed class ConsensusUpgradeTests
         {
             await newer.DoAsync(Commands.Pool());
             await newer.DoAsync(Commands.Allocate(1));
-            stopped = newer.Loop.Status.AppliedIndex;
+            stopped = (await newer.Loop.ReportAsync(default)).Status.AppliedIndex;
             Assert.IsType<ReplicatedResult.Granted>(await newer.Loop.ProposeAsync(NewerState.Command, default));
             await newer.DoAsync(Commands.Allocate(2));
         }
@@ -79,11 +79,12 @@ public sealed class ConsensusUpgradeTests
     {
         await using var old = new Run(Founded(), isNewer: false);
         await old.DoAsync(Commands.Pool());
-        ulong last = old.Loop.Status.LastIndex;
+        ulong last = (await old.Loop.ReportAsync(default)).Status.LastIndex;
         var refused = Assert.IsType<ReplicatedResult.Refused>(await old.Loop.ProposeAsync(NewerState.Command, default));
         Assert.Equal(RefusalCode.FailedPrecondition, refused.Code);
         Assert.Contains("upgrade", refused.Text, StringComparison.Ordinal);
-        Assert.Equal((last, ConsensusFault.None), (old.Loop.Status.LastIndex, old.Loop.Status.Fault));
+        ConsensusStatus status = (await old.Loop.ReportAsync(default)).Status;
+        Assert.Equal((last, ConsensusFault.None), (status.LastIndex, status.Fault));
         Assert.IsType<ReplicatedResult.Granted>(await old.DoAsync(Commands.Allocate(1)));
     }
 
@@ -96,7 +97,7 @@ public sealed class ConsensusUpgradeTests
         await group.SeenAsync("the newer one leads", () => newer.Loop.Status.Role == RaftRole.Leader);
         Assert.IsType<ReplicatedResult.Granted>(await group.DoAsync(Commands.Allocate(1)));
         Assert.IsType<ReplicatedResult.Granted>(await newer.Loop.ProposeAsync(NewerState.Command, default));
-        ulong index = newer.Loop.Status.AppliedIndex;
+        ulong index = (await newer.Loop.ReportAsync(default)).Status.AppliedIndex;
         ConsensusMember[] older = [group.Members[1], group.Members[2]];
         await group.SeenAsync("the older ones have stopped", () => older.All(m => m.Loop.Status.Fault == ConsensusFault.TooOld));
         Assert.All(older, m => Assert.Equal(index - 1, m.Loop.Status.AppliedIndex));

@@ -38,7 +38,7 @@ public sealed class ConfirmedCatalogTests : IAsyncLifetime
         for (uint i = 1; i <= 30; i++)
         {
             await DoAsync(Commands.Allocate(i));
-            ulong index = Log.Status.AppliedIndex;
+            ulong index = await AppliedAsync();
             ConfirmedView view = await _node.Confirmed.ReadAsync(Patience, default);
             Assert.Null(view.Doubt);
             Assert.Equal(i, (uint)view.Snapshot.View.Leases.Count);
@@ -109,7 +109,7 @@ public sealed class ConfirmedCatalogTests : IAsyncLifetime
         // Nothing lies between the pool and the question.
         NetworkAddresses confirmed = await answers.AnswerAsync("prod", false, default);
         Assert.Equal((true, null, "10.88.0.2"), (confirmed.Confirmed, confirmed.Unconfirmed, confirmed.Next));
-        Assert.Equal(Log.Status.AppliedIndex, confirmed.LogIndex);
+        Assert.Equal(await AppliedAsync(), confirmed.LogIndex);
         NetworkAddresses known = await answers.AnswerAsync("prod", true, default);
         Assert.Equal((false, true), (known.Confirmed, known.Unconfirmed is { Length: > 0 }));
         NetworkAddresses local = await answers.AnswerAsync("lan", false, default);
@@ -140,7 +140,7 @@ public sealed class ConfirmedCatalogTests : IAsyncLifetime
             LedgerReply read = await lane.AskAsync(new LedgerRequest(here, default), default, StreamKind.Read).WaitAsync(Patience);
             Assert.Null(read.Failure);
             ulong before = BinaryPrimitives.ReadUInt64BigEndian(read.Result.Span);
-            Assert.Equal(Log.Status.AppliedIndex, before);
+            Assert.Equal(await AppliedAsync(), before);
 
             // A read writes nothing, and goes on one stream with what does.
             Assert.Null((await lane.AskAsync(new LedgerRequest(here, CommandCodec.Encode(Commands.Allocate(1))), default).WaitAsync(Patience)).Failure);
@@ -164,6 +164,9 @@ public sealed class ConfirmedCatalogTests : IAsyncLifetime
 
     private async Task DoAsync(ReplicatedCommand command) =>
         Assert.IsNotType<ReplicatedResult.Refused>(await Log.ProposeAsync(CommandCodec.Encode(command), default));
+
+    // The published status follows a moment after the answer.
+    private Task<ulong> AppliedAsync() => Log.ReadAsync(() => _node.Ledger.Open!.State.AppliedIndex, default);
 
     // A second voter that does not exist.
     private async Task LoseQuorumAsync()

@@ -7,6 +7,7 @@ using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Storage.Events;
 using Kcore.Daemon.Tests.Storage;
 using Kcore.Gossip;
+using Kcore.Raft;
 using Kcore.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -129,6 +130,45 @@ public sealed class LedgerMirrorTests : IDisposable
         await log.ReachesAsync(6);
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+
+    [Fact]
+    public async Task A_member_too_old_for_its_log_is_an_event_once()
+    {
+        var events = new EventLog(_test.Database, _time, "node-a", NullLogger.Instance);
+        var mirror = new LedgerMirror(new ReplicatedState(), 7, events, _time, (_, _) => Task.CompletedTask);
+        var status = new ConsensusStatus
+        {
+            Self = new MemberId(Commands.Id(1), Commands.Id(2)),
+            ClusterId = Commands.Cluster,
+            Epoch = 7,
+            Term = 1,
+            Role = RaftRole.Follower,
+            Leader = MemberId.None,
+            CommitIndex = 9,
+            AppliedIndex = 8,
+            LastIndex = 9,
+            Voters = [],
+            Learners = [],
+            IsJoint = false,
+            LeaderlessSince = null,
+            IsStorageStalled = false,
+            IsSpaceLow = false,
+            VotersSeen = [],
+            LastSync = TimeSpan.Zero,
+            Fault = ConsensusFault.TooOld,
+            FaultText = "upgrade kcored",
+        };
+        mirror.StatusChanged(status with { Fault = ConsensusFault.DiskFailed });
+        mirror.StatusChanged(status);
+        mirror.StatusChanged(status with { Term = 2 });
+        using var stop = new CancellationTokenSource();
+        Task writing = events.RunAsync(stop.Token);
+        await Until.SeenAsync(TimeSpan.FromSeconds(20), "it is written", () => Task.FromResult(events.Since(0, 10).Count > 0 ? null : "nothing"));
+        await stop.CancelAsync();
+        await Task.WhenAny(writing);
+        Kcore.Contracts.EventInfo told = Assert.Single(events.Since(0, 10));
+        Assert.Equal(("UpgradeNeeded", "upgrade kcored"), (told.Type, told.Message));
     }
 
     [Fact]
