@@ -211,7 +211,7 @@ public sealed class AddressTests(ThreeNodes three, ITestOutputHelper output) : S
         try
         {
             // At first it takes itself for the leader, later it knows of none: never is what it has the present.
-            for (int i = 0; i < 3; i++)
+            for (int i = 0; i < 2; i++)
             {
                 long asked = Stopwatch.GetTimestamp();
                 KctlResult told = (await leader.KctlAsync("get", "ips", "--network", network.Name)).OrThrow();
