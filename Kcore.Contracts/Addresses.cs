@@ -44,6 +44,17 @@ public sealed record NetworkAddresses
     /// <summary>By address.</summary>
     public required ImmutableArray<AddressLease> Leases { get; init; }
 
+    /// <summary>
+    /// Whether a quorum confirmed that this misses nothing the log had committed when it was asked; overlays only.
+    /// </summary>
+    public bool? Confirmed { get; init; }
+
+    /// <summary>Why it is not confirmed, in words; null when it is, and for networks without a pool.</summary>
+    public string? Unconfirmed { get; init; }
+
+    /// <summary>The answer has what the log committed up to here; overlays only.</summary>
+    public ulong? LogIndex { get; init; }
+
     /// <summary>The emergency reserves of the nodes, by address.</summary>
     public ImmutableArray<ParkedLease> Parked { get; init; } = [];
 }

@@ -23,7 +23,7 @@ namespace Kcore.Contracts;
 /// <item><c>GET /v1/nics[?network=N]</c> → array of <see cref="NicInfo"/></item>
 /// <item><c>POST /v1/nics</c> <see cref="AttachNicRequest"/> → <see cref="NicInfo"/> once ready, or a refusal</item>
 /// <item><c>DELETE /v1/nics/{network}/{name}</c> → <see cref="ChangeReceipt"/></item>
-/// <item><c>GET /v1/ips?network=N</c> → <see cref="NetworkAddresses"/></item>
+/// <item><c>GET /v1/ips?network=N[&amp;local=true]</c> → <see cref="NetworkAddresses"/></item>
 /// <item><c>GET /v1/plan</c> → <see cref="PlanReport"/></item>
 /// <item><c>GET /v1/doctor</c> → <see cref="DoctorReport"/></item>
 /// <item><c>GET /v1/events[?since=SEQUENCE][&amp;follow=true]</c> → <see cref="EventInfo"/>, one JSON object a line</item>

@@ -125,6 +125,7 @@ internal static class Node
         var quorum = new QuorumSight(ledger, catalog, route, time);
         var proposals = new ProposalClient(ledger, route, quorum, time);
         ledger.Connect(cluster, catalog, proposals);
+        var confirmed = new ConfirmedCatalog(ledger, cluster, route, catalog, quorum, time);
         var streams = new LedgerStreams(ledger, time);
 
         var leases = new LeaseLoop(self, attachments, reserve, proposals, quorum, ledger, catalog, events, time, logger);
@@ -184,8 +185,8 @@ internal static class Node
             networks,
             nics,
             new NetworkReports(self, catalog, underlay.Current, paths.Sights, reports, options.Dataplane.GatewayInterface),
-            new AddressDecisions(self, catalog, proposals, events),
-            catalog,
+            new AddressDecisions(self, catalog, confirmed, proposals, quorum, events),
+            new AddressAnswers(catalog, confirmed, self),
             new NodeReports(self, catalog, underlay.Current, reports, hosts.Sights, paths.Sights, meshReports),
             statuses,
             clusterReports,
@@ -217,6 +218,7 @@ internal static class Node
             {
                 [StreamKind.Raft] = streams.ReceiveAsync,
                 [StreamKind.Propose] = streams.HandleProposalsAsync,
+                [StreamKind.Read] = streams.HandleReadsAsync,
             }).RunAsync(token),
             events.RunAsync(token),
             underlay.RunAsync(token),

@@ -13,7 +13,7 @@ using Kcore.Daemon.Storage.Events;
 namespace Kcore.Daemon.Api;
 
 /// <summary>What an operator decides about the addresses of an overlay, from any node.</summary>
-internal sealed class AddressDecisions(LocalNode self, CatalogHub catalog, ProposalClient proposals, EventLog events)
+internal sealed class AddressDecisions(LocalNode self, CatalogHub catalog, ConfirmedCatalog confirmed, ProposalClient proposals, QuorumSight quorum, EventLog events)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
@@ -30,7 +30,15 @@ internal sealed class AddressDecisions(LocalNode self, CatalogHub catalog, Propo
     public async Task<ReleasedOrphans> ReleaseOrphansAsync(string name, ReleaseOrphansRequest request, CancellationToken token)
     {
         Network network = Overlay(name);
-        CatalogSnapshot now = catalog.Current.Current;
+
+        // What is decided must rest on what holds now: on an old copy the address of a moment ago would be nobody's.
+        ConfirmedView view = await confirmed.ReadAsync(Patience, token);
+        if (view.Doubt is { } doubt)
+        {
+            throw quorum.NoQuorum($"nobody can tell which addresses of network '{network.Name}' are orphaned now", doubt);
+        }
+
+        CatalogSnapshot now = view.Snapshot;
         LeaseFact[] leases =
         [
             .. now.View.Leases.Values.Where(l => l.Network == network.Uid).OrderBy(l => AddressSequence.ToNumber(l.Address)),

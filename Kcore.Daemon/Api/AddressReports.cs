@@ -17,18 +17,17 @@ internal static class AddressReports
     private static readonly Comparer<byte[]> ByLengthThenBytes = Comparer<byte[]>.Create((a, b) =>
         a.Length != b.Length ? a.Length.CompareTo(b.Length) : a.AsSpan().SequenceCompareTo(b));
 
+    /// <summary>Whether its addresses are given by the cluster's log.</summary>
+    /// <exception cref="RefusedException">InvalidArgument without a name, NotFound.</exception>
+    public static bool IsTheLogs(string? networkName, CatalogSnapshot now, NodeId self) => Named(networkName, now, self).Spec.Type == NetworkType.Vxlan;
+
     /// <exception cref="RefusedException">
     /// InvalidArgument without a name, NotFound, FailedPrecondition for networks whose addresses Kcore does not give,
     /// Unavailable until the pool of an overlay is committed.
     /// </exception>
     public static NetworkAddresses Report(string? networkName, CatalogSnapshot now, NodeId self)
     {
-        if (string.IsNullOrWhiteSpace(networkName))
-        {
-            throw new RefusedException(ErrorCode.InvalidArgument, "network is required", next: "kctl get ips --network NETWORK");
-        }
-
-        Network network = now.View.Copies(networkName.Trim(), self)[0];
+        Network network = Named(networkName, now, self);
         if (network.Conflict is { } conflict)
         {
             throw new RefusedException(ErrorCode.FailedPrecondition, $"network '{network.Name}' is in conflict: {conflict}", next: $"kctl describe network {network.Name}");
@@ -42,6 +41,10 @@ internal static class AddressReports
                 ErrorCode.FailedPrecondition, $"guests of the {network.Spec.TypeName} network '{network.Name}' get their addresses from the uplink's network, not from Kcore"),
         };
     }
+
+    private static Network Named(string? name, CatalogSnapshot now, NodeId self) => string.IsNullOrWhiteSpace(name)
+        ? throw new RefusedException(ErrorCode.InvalidArgument, "network is required", next: "kctl get ips --network NETWORK")
+        : now.View.Copies(name.Trim(), self)[0];
 
     private static NetworkAddresses Overlay(Network network, CatalogSnapshot now)
     {

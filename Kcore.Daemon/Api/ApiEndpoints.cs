@@ -19,7 +19,7 @@ internal sealed class ApiEndpoints(
     NicService nics,
     NetworkReports networkReports,
     AddressDecisions addresses,
-    CatalogHub catalog,
+    AddressAnswers ips,
     NodeReports nodeReports,
     StatusReports status,
     ClusterReports cluster,
@@ -90,7 +90,10 @@ internal sealed class ApiEndpoints(
             await Reply(context, await addresses.ReleaseOrphansAsync(Value(context, "name"), request, context.RequestAborted), ApiJson.Default.ReleasedOrphans);
         });
 
-        routes.MapGet(Routes.Ips, context => Reply(context, AddressReports.Report(context.Request.Query["network"], catalog.Current.Current, self.Id), ApiJson.Default.NetworkAddresses));
+        routes.MapGet(Routes.Ips, async context => await Reply(
+            context,
+            await ips.AnswerAsync(context.Request.Query["network"], context.Request.Query["local"] == "true", context.RequestAborted),
+            ApiJson.Default.NetworkAddresses));
 
         routes.MapGet(Routes.Nodes, context => Reply(context, nodeReports.List(), ApiJson.Default.ImmutableArrayNodeSummary));
         routes.MapGet(Routes.Nodes + "/{name}", context => Reply(context, nodeReports.Describe(Value(context, "name")), ApiJson.Default.NodeDetail));

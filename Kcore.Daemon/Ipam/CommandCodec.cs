@@ -179,15 +179,27 @@ public static class CommandCodec
     }
 
     /// <summary>False when the bytes are no command of this version.</summary>
-    public static bool TryDecode(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out ReplicatedCommand? command)
+    public static bool TryDecode(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out ReplicatedCommand? command) => TryDecode(bytes, out command, out _);
+
+    /// <summary>False when the bytes are no command of this version.</summary>
+    /// <param name="bytes">An entry of the log.</param>
+    /// <param name="command">What it says.</param>
+    /// <param name="isNewer">
+    /// They may be one of a newer version: of an encoding or kind that came after this. Whatever else can't be read here can't
+    /// be read by any version, for a kind never changes.
+    /// </param>
+    public static bool TryDecode(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out ReplicatedCommand? command, out bool isNewer)
     {
         command = null;
         var reader = new FieldReader(bytes);
-        if (reader.U8() != Version)
+        byte version = reader.U8();
+        isNewer = version > Version;
+        if (version != Version)
         {
             return false;
         }
 
+        bool isKnown = true;
         ReplicatedCommand? read = reader.U8() switch
         {
             1 => new ReplicatedCommand.Found(reader.Id(), reader.U32()),
@@ -220,8 +232,10 @@ public static class CommandCodec
             49 => new ReplicatedCommand.AdoptLost(
                 new AttachmentId(reader.Id()), new NetworkUid(reader.Id()), reader.Text(NameBytesMax), ReadMac(ref reader), reader.Id(), ReadAddress(ref reader)),
             50 => new ReplicatedCommand.FinishRecovery(),
-            _ => null,
+            0 or 3 => null,
+            _ => Unknown(out isKnown),
         };
+        isNewer = !isKnown;
         if (read is null || !reader.IsAtValidEnd)
         {
             return false;
@@ -229,6 +243,12 @@ public static class CommandCodec
 
         command = read;
         return true;
+    }
+
+    private static ReplicatedCommand? Unknown(out bool isKnown)
+    {
+        isKnown = false;
+        return null;
     }
 
     private static ReplicatedCommand.Allocate ReadAllocate(ref FieldReader reader) => new(

@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Security.Cryptography;
 using Kcore.Daemon.Cluster.Consensus;
+using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Raft;
 using Outcome = Kcore.Daemon.Cluster.Consensus.ApplyOutcome<
     Kcore.Daemon.Ipam.ReplicatedResult,
@@ -88,6 +89,12 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
 
     public Outcome Apply(ulong index, ReadOnlyMemory<byte> command)
     {
+        bool isCommand = CommandCodec.TryDecode(command.Span, out ReplicatedCommand? decoded, out bool isNewer);
+        if (isNewer)
+        {
+            throw new NewerVersionException($"Entry {index} of the log ({Describe(command.Span)})");
+        }
+
         // Also by a command that is refused: where the state stands in the log is the same on every node.
         _tables.AppliedIndex = index;
         if (index > RequestLifetime)
@@ -95,7 +102,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
             _tables.Retired.ForgetBefore(index - RequestLifetime);
         }
 
-        if (!CommandCodec.TryDecode(command.Span, out ReplicatedCommand? decoded))
+        if (!isCommand)
         {
             return Refuse(RefusalCode.InvalidArgument, "The command can't be read.");
         }
@@ -141,6 +148,16 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         };
     }
 
+    public bool TryRefuse(ReadOnlyMemory<byte> command, [MaybeNullWhen(false)] out ReplicatedResult refusal)
+    {
+        CommandCodec.TryDecode(command.Span, out _, out bool isNewer);
+        refusal = isNewer
+            ? new ReplicatedResult.Refused(
+                RefusalCode.FailedPrecondition, $"The leader runs an older version of Kcore that does not know this command ({Describe(command.Span)}): upgrade every node.")
+            : null;
+        return isNewer;
+    }
+
     public byte[] TakeSnapshot() => Encoded().ToArray();
 
     public void Restore(ReadOnlyMemory<byte> snapshot)
@@ -177,6 +194,9 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         _tables.Write(_bytes);
         return _bytes.Written;
     }
+
+    // The first two bytes are the same in every version.
+    private static string Describe(ReadOnlySpan<byte> command) => $"encoding {command[0]}, kind {(command.Length > 1 ? command[1] : 0)}";
 
     private static Outcome Refuse(RefusalCode code, string text) => new(new ReplicatedResult.Refused(code, text), []);
 

@@ -1,5 +1,6 @@
 using System.Net.NetworkInformation;
 using Kcore.Daemon.Catalog.Facts;
+using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Raft;
 
 namespace Kcore.Daemon.Ipam;
@@ -187,11 +188,17 @@ internal sealed class ReplicatedTables
     }
 
     /// <exception cref="InvalidDataException">The bytes are no snapshot, or what they say can't be true.</exception>
+    /// <exception cref="NewerVersionException">A newer version wrote them.</exception>
     public static ReplicatedTables Decode(ReadOnlySpan<byte> bytes)
     {
         var reader = new FieldReader(bytes);
         var tables = new ReplicatedTables();
         byte version = reader.U8();
+        if (version > Version)
+        {
+            throw new NewerVersionException($"The snapshot of the replicated state (format {version}, this version reads up to {Version})");
+        }
+
         bool isConsistent = version is >= UndatedVersion and <= Version && tables.TryRead(ref reader, version);
         return isConsistent && reader.IsAtValidEnd
             ? tables

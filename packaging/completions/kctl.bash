@@ -39,7 +39,8 @@ _kctl() {
         completion:) words='bash zsh fish' ;;
         create:network*) words='--external-ip --gateway-ip --internal-netmask --type --vlan-id --enable-outbound-nat --no-outbound-nat --target-node --uplink --publish --exclude --address-reuse --emergency-reserve --encryption --wait --timeout' ;;
         get:network*) words='--all' ;;
-        get:nic*|get:ip*) words='--network' ;;
+        get:nic*) words='--network' ;;
+        get:ip*) words='--network --local' ;;
         describe:network*|delete:network*) words="--target-node $(kctl get networks -o name 2>/dev/null)" ;;
         describe:node*) words=$(kctl get nodes -o name 2>/dev/null) ;;
         attach:nic*) words='--network --netns --ifname --ip --mac --allow-spoofing' ;;

@@ -56,6 +56,7 @@ for verb in get attach detach
     complete -c kctl -n "__kctl_kind $verb nic" -l network -x -a '(kctl get networks -o name 2>/dev/null)'
 end
 complete -c kctl -n '__kctl_kind get ip' -l network -x -a '(kctl get networks -o name 2>/dev/null)'
+complete -c kctl -n '__kctl_kind get ip' -l local
 complete -c kctl -n '__kctl_kind attach nic' -l netns -r
 for flag in ifname ip mac
     complete -c kctl -n '__kctl_kind attach nic' -l $flag -x

@@ -14,6 +14,12 @@ public sealed class AddressCommandTests
          "newerField":1}
         """;
 
+    private const string Doubtful = """
+        {"network":"private","type":"vxlan","subnet":"10.250.0.0/24","size":253,"used":1,"free":252,"next":"10.250.0.3","reserved":[],
+         "leases":[{"address":"10.250.0.2","nic":"web","node":"node-a","nodeId":"aaaaaaaa11111111","mac":"52:54:00:01:02:03","state":"held","attachmentId":"0123456789abcdef0123456789abcdef"}],
+         "confirmed":false,"unconfirmed":"no quorum of the voters confirmed it within 2 s","logIndex":31}
+        """;
+
     private const string Empty = """
         {"network":"lab","type":"nat","subnet":"10.40.0.0/24","dhcpRange":"10.40.0.100 - 10.40.0.199","size":100,"used":0,"free":100,
          "reserved":[{"first":"10.40.0.1","last":"10.40.0.1","reason":"gateway"}],"leases":[]}
@@ -68,6 +74,37 @@ public sealed class AddressCommandTests
         using var daemon = new FakeDaemon(_ => Reply(Empty));
         Assert.Equal(ExitCode.Done, Kctl.Run(daemon.Path, "get", noun, "--network", "a b").Code);
         Assert.Equal(["GET /v1/ips?network=a%20b"], daemon.Requests);
+    }
+
+    [Theory]
+    [InlineData("table")]
+    [InlineData("name")]
+    public void An_answer_no_quorum_confirmed_is_shown_and_said_to_be_so(string format)
+    {
+        (ExitCode code, string output, string error) = Kctl.Against(_ => Reply(Doubtful), "get", "ips", "--network", "private", "-o", format);
+        Assert.Equal(ExitCode.Done, code);
+        Assert.Contains("10.250.0.2", output, StringComparison.Ordinal);
+        Assert.Equal("not confirmed: no quorum of the voters confirmed it within 2 s; shown is what this node knows, up to log index 31\n", error);
+    }
+
+    [Fact]
+    public void Who_asked_for_what_the_node_knows_is_not_told_so()
+    {
+        using var daemon = new FakeDaemon(_ => Reply(Doubtful));
+        (ExitCode code, string output, string error) = Kctl.Run(daemon.Path, "get", "ips", "--network", "private", "--local");
+        Assert.Equal((ExitCode.Done, ""), (code, error));
+        Assert.Contains("10.250.0.2", output, StringComparison.Ordinal);
+        Assert.Equal(["GET /v1/ips?network=private&local=true"], daemon.Requests);
+    }
+
+    [Fact]
+    public void Json_says_itself_that_it_is_not_confirmed()
+    {
+        (ExitCode code, string output, string error) = Kctl.Against(_ => Reply(Doubtful), "get", "ips", "--network", "private", "-o", "json");
+        Assert.Equal((ExitCode.Done, ""), (code, error));
+        using var document = JsonDocument.Parse(output);
+        Assert.False(document.RootElement.GetProperty("confirmed").GetBoolean());
+        Assert.Equal(31, document.RootElement.GetProperty("logIndex").GetInt64());
     }
 
     [Fact]

@@ -33,6 +33,9 @@ internal static partial class ConsensusLog
     [LoggerMessage(3009, LogLevel.Information, "The log is held by voters {Voters} (change under way: {IsJoint}) and learners {Learners}")]
     public static partial void GroupChanged(ILogger logger, string voters, bool isJoint, string learners);
 
+    [LoggerMessage(3011, LogLevel.Error, "Raft takes no part any more: {Cause}. What exists keeps working")]
+    public static partial void TooOld(ILogger logger, string cause);
+
     [LoggerMessage(3010, LogLevel.Error, "The disk of the log does not finish a write. While it does not, this node neither leads nor confirms")]
     public static partial void DiskHangs(ILogger logger);
 }

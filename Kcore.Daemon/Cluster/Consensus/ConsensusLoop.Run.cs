@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Raft;
 
 namespace Kcore.Daemon.Cluster.Consensus;
@@ -33,6 +34,9 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             case Input.Read { Answer: var answer }:
                 answer(null);
                 break;
+            case Input.ReadCommitted { Waiting: var waiting }:
+                Ask(waiting);
+                break;
             case Input.Receive { Message: var message } when _fault == ConsensusFault.None:
                 _node.Step(message);
                 break;
@@ -48,6 +52,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
                 }
 
                 RefuseOverdue();
+                DropAbandonedReads();
 
                 break;
             default:
@@ -97,6 +102,7 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         while (_fault == ConsensusFault.None)
         {
             OfferWaiting();
+            OfferReads();
             Ready ready = _node.TakeReady();
             Act(ready);
             if (_node.Fault == RaftFault.Corrupt && _fault == ConsensusFault.None)
@@ -118,6 +124,8 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             {
                 Refuse(proposal, Stopped());
             }
+
+            RefuseReads();
         }
 
         _isMoreToWrite = _handedTo < _node.LastIndex;
@@ -140,6 +148,11 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         }
 
         Apply(ready.Committed);
+        if (_fault == ConsensusFault.None)
+        {
+            AnswerReads(ready.Reads, ready.FailedReads);
+        }
+
         SendAnswers();
         TakeSnapshotWhenDue();
     }
@@ -199,6 +212,12 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             return;
         }
 
+        if (_machine.TryRefuse(proposal.Command, out TResult? refusal))
+        {
+            Grant(proposal, refusal);
+            return;
+        }
+
         ProposeOutcome outcome = _node.Propose(proposal.Command, out ulong index);
         if (outcome == ProposeOutcome.Appended)
         {
@@ -231,6 +250,12 @@ public sealed partial class ConsensusLoop<TResult, TChange>
                     (result, ImmutableArray<TChange> changes) = _machine.Apply(entry.Index, entry.Data);
                     hasResult = true;
                     _observer.Applied(entry.Index, result, changes);
+                }
+                catch (NewerVersionException newer)
+                {
+                    // Not skipped: it is executed after the upgrade, when the log is read again from the last snapshot.
+                    FailTooOld(newer.Message);
+                    return;
                 }
                 catch (Exception failure)
                 {
@@ -267,6 +292,11 @@ public sealed partial class ConsensusLoop<TResult, TChange>
             _machine.Restore(snapshot.Data);
             _observer.Restored(snapshot.Index, _machine.EnumerateAll());
         }
+        catch (NewerVersionException newer)
+        {
+            FailTooOld(newer.Message);
+            return;
+        }
         catch (Exception failure)
         {
             Fail(ConsensusFault.StateFailed, $"The snapshot at {snapshot.Index} could not be restored: {failure.Message}");
@@ -296,6 +326,12 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         ulong kept = Math.Min((ulong)_options.EntriesKeptBehindSnapshot, snapshot.Index);
         _isSnapshotUnderWay = true;
         _writer!.SaveSnapshot(snapshot, snapshot.Index - kept + 1);
+    }
+
+    private void FailTooOld(string text)
+    {
+        Fail(ConsensusFault.TooOld, text);
+        ConsensusLog.TooOld(_logger, text);
     }
 
     private void Fail(ConsensusFault fault, string text)
@@ -377,11 +413,15 @@ public sealed partial class ConsensusLoop<TResult, TChange>
                 case Input.Read { Answer: var answer }:
                     answer(Stopped());
                     break;
+                case Input.ReadCommitted { Waiting: var waiting }:
+                    waiting.Answer(Stopped());
+                    break;
                 default:
                     break;
             }
         }
 
+        RefuseReads();
         foreach (Proposal<TResult> proposal in _waiting)
         {
             Refuse(proposal, Stopped());

@@ -93,34 +93,14 @@ public sealed partial class ConsensusLoop<TResult, TChange>
     }
 
     /// <summary>
-    /// Runs <paramref name="read"/> on the loop, between two applied entries: the safe way to look at the state machine.
-    /// It must be quick. Any thread.
+    /// Runs <paramref name="read"/> on the loop, between two applied entries: the safe way to look at the state machine as
+    /// it is here, which may be behind (<see cref="ReadCommittedAsync"/> is not). It must be quick. Any thread.
     /// </summary>
     /// <exception cref="ProposeException">The loop has been stopped, or too much waits for it.</exception>
     public Task<T> ReadAsync<T>(Func<T> read, CancellationToken cancellationToken)
     {
         var completion = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        void Answer(Exception? refusal)
-        {
-            try
-            {
-                if (refusal is null)
-                {
-                    completion.TrySetResult(read());
-                }
-                else
-                {
-                    completion.TrySetException(refusal);
-                }
-            }
-            catch (Exception failure)
-            {
-                // The reader's own fault goes back to the reader; the loop serves others too.
-                completion.TrySetException(failure);
-            }
-        }
-
-        return TryEnqueue(new Input.Read(Answer)) switch
+        return TryEnqueue(new Input.Read(refusal => Complete(completion, read, refusal))) switch
         {
             EnqueueOutcome.Full => throw new ProposeException(ProposeFailure.Unavailable, "Too many requests wait for the cluster's log."),
             EnqueueOutcome.Closed => throw Stopped(),
@@ -272,6 +252,8 @@ public sealed partial class ConsensusLoop<TResult, TChange>
         public sealed record Propose(Proposal<TResult> Proposal) : Input;
 
         public sealed record Read(Action<Exception?> Answer) : Input;
+
+        public sealed record ReadCommitted(WaitingRead Waiting) : Input;
 
         public sealed record Receive(RaftMessage Message) : Input;
 

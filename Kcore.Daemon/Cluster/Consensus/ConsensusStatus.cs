@@ -15,6 +15,9 @@ public enum ConsensusFault
     /// <summary>A committed entry or snapshot could not be applied.</summary>
     StateFailed,
 
+    /// <summary>A newer version wrote what this one can't execute; after an upgrade this member goes on from there.</summary>
+    TooOld,
+
     /// <summary>The leader holds proof that this store lost what it had acknowledged.</summary>
     StoreCorrupt,
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Kcore.Daemon.Cluster.Consensus;
 
@@ -14,16 +15,24 @@ public readonly record struct ApplyOutcome<TResult, TChange>(TResult Result, Imm
 public interface IReplicatedStateMachine<TResult, TChange>
 {
     /// <summary>
-    /// Executes one committed command. Any bytes must be survived: a command that can't be read is refused alike on every
-    /// node, because throwing would stop them all.
+    /// Executes one committed command. Any bytes must be survived: a command that no version can read is refused alike on
+    /// every node, because throwing would stop them all.
     /// </summary>
+    /// <exception cref="Storage.RaftLog.NewerVersionException">Newer versions execute it; nothing was changed.</exception>
     ApplyOutcome<TResult, TChange> Apply(ulong index, ReadOnlyMemory<byte> command);
+
+    /// <summary>
+    /// Asked on the leader before a command is written to the log. What this version could not execute is answered here and
+    /// goes no further: once committed it would stop every member of this version.
+    /// </summary>
+    bool TryRefuse(ReadOnlyMemory<byte> command, [MaybeNullWhen(false)] out TResult refusal);
 
     /// <summary>The whole state as bytes: equal states give equal bytes.</summary>
     byte[] TakeSnapshot();
 
     /// <summary>Replaces the whole state by one that <see cref="TakeSnapshot"/> gave.</summary>
     /// <exception cref="InvalidDataException">The bytes are not such a snapshot; the state is unchanged.</exception>
+    /// <exception cref="Storage.RaftLog.NewerVersionException">A newer version gave them; the state is unchanged.</exception>
     void Restore(ReadOnlyMemory<byte> snapshot);
 
     /// <summary>The changes that would build the present state from nothing.</summary>

@@ -372,7 +372,10 @@ internal sealed partial class GossipLoop : IDisposable
         ImmutableArray<CatalogEntry> entries = VisibleEntries();
         TimeSpan rest = (Now - begun) * RestFactor;
         _restUntil = rest < RestMin ? TimeSpan.Zero : Now + (rest < RestMax ? rest : RestMax);
-        _view.Replace(new GossipView(_core.Members, entries, _core.CatalogDigest, _core.HealthScore));
+        _view.Replace(new GossipView(_core.Members, entries, _core.CatalogDigest, _core.HealthScore)
+        {
+            Log = _core.Catalog.Find(NodeId.Raft) is { Complete: true, IsHidden: false } log ? new LogMark(log.Epoch, log.Version) : default,
+        });
     }
 
     private TimeSpan NextPublication => _isBehind ? _restUntil : TimeSpan.MaxValue;

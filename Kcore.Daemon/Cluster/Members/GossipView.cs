@@ -4,4 +4,8 @@ using Kcore.Gossip;
 namespace Kcore.Daemon.Cluster.Members;
 
 /// <summary>Members and live catalog entries at one moment.</summary>
-internal sealed record GossipView(MembershipView Members, ImmutableArray<CatalogEntry> Entries, ulong Digest, int HealthScore);
+internal sealed record GossipView(MembershipView Members, ImmutableArray<CatalogEntry> Entries, ulong Digest, int HealthScore)
+{
+    /// <summary>What the log committed up to here is among the entries, all of it.</summary>
+    public LogMark Log { get; init; }
+}

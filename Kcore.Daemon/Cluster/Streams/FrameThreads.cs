@@ -10,9 +10,9 @@ internal sealed class FrameThreads(string name, int max)
 {
     private int _count;
 
-    /// <summary>Hands over each frame of <paramref name="kind"/> until the stream ends, or another kind comes.</summary>
+    /// <summary>Hands over each frame of <paramref name="kinds"/> until the stream ends, or another kind comes.</summary>
     /// <param name="stream">Read by nobody else from now on.</param>
-    /// <param name="kind">What is read.</param>
+    /// <param name="kinds">What is read.</param>
     /// <param name="take">Takes a frame; nothing is read before it has.</param>
     /// <param name="idleLimit">How long nothing may come.</param>
     /// <param name="time">The clock, where no thread waits.</param>
@@ -20,7 +20,7 @@ internal sealed class FrameThreads(string name, int max)
     /// <exception cref="IOException">The stream broke, or nothing came in time.</exception>
     /// <exception cref="InvalidDataException">The peer does not speak this protocol.</exception>
     public async Task ReadAsync(
-        PeerStream stream, StreamKind kind, Func<StreamFrame, ValueTask> take, TimeSpan idleLimit, TimeProvider time, CancellationToken token)
+        PeerStream stream, StreamKind[] kinds, Func<StreamFrame, ValueTask> take, TimeSpan idleLimit, TimeProvider time, CancellationToken token)
     {
         await using CancellationTokenRegistration abort = token.Register(stream.Abort);
         try
@@ -28,11 +28,11 @@ internal sealed class FrameThreads(string name, int max)
             if (Interlocked.Increment(ref _count) <= max)
             {
                 stream.ReadTimeout = (int)idleLimit.TotalMilliseconds;
-                await OnThread(() => Read(stream, kind, take));
+                await OnThread(() => Read(stream, kinds, take));
             }
             else
             {
-                await ReadSlowlyAsync(stream, kind, take, idleLimit, time, token);
+                await ReadSlowlyAsync(stream, kinds, take, idleLimit, time, token);
             }
         }
         finally
@@ -62,9 +62,9 @@ internal sealed class FrameThreads(string name, int max)
         return ended.Task;
     }
 
-    private static void Read(PeerStream stream, StreamKind kind, Func<StreamFrame, ValueTask> take)
+    private static void Read(PeerStream stream, StreamKind[] kinds, Func<StreamFrame, ValueTask> take)
     {
-        while (StreamFrame.Read(stream) is { } frame && frame.Kind == kind)
+        while (StreamFrame.Read(stream) is { } frame && kinds.Contains(frame.Kind))
         {
             ValueTask taken = take(frame);
             if (!taken.IsCompletedSuccessfully)
@@ -76,11 +76,11 @@ internal sealed class FrameThreads(string name, int max)
     }
 
     private static async Task ReadSlowlyAsync(
-        PeerStream stream, StreamKind kind, Func<StreamFrame, ValueTask> take, TimeSpan idleLimit, TimeProvider time, CancellationToken token)
+        PeerStream stream, StreamKind[] kinds, Func<StreamFrame, ValueTask> take, TimeSpan idleLimit, TimeProvider time, CancellationToken token)
     {
         using var idle = new CancellationTokenSource(idleLimit, time);
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, idle.Token);
-        while (await StreamFrame.ReadAsync(stream, both.Token) is { } frame && frame.Kind == kind)
+        while (await StreamFrame.ReadAsync(stream, both.Token) is { } frame && kinds.Contains(frame.Kind))
         {
             await take(frame);
             idle.CancelAfter(idleLimit);

@@ -7,7 +7,7 @@ namespace Kcore.Daemon.Cluster.Streams;
 /// next write, all of it together, so that one frame waits for nobody and a hundred cost one system call. Callers are
 /// bounded by whoever owns the stream.
 /// </summary>
-internal sealed class FrameWriter(Stream stream, StreamKind kind)
+internal sealed class FrameWriter(Stream stream)
 {
     private readonly Lock _turn = new();
     private ArrayBufferWriter<byte> _waiting = new(4096);
@@ -16,7 +16,7 @@ internal sealed class FrameWriter(Stream stream, StreamKind kind)
 
     /// <summary>Returns when the frame is written, or left to another caller who is writing.</summary>
     /// <exception cref="IOException">The stream is broken; whoever reads from it hears that too.</exception>
-    public async ValueTask WriteAsync(ReadOnlyMemory<byte> body, CancellationToken token)
+    public async ValueTask WriteAsync(StreamKind kind, ReadOnlyMemory<byte> body, CancellationToken token)
     {
         lock (_turn)
         {

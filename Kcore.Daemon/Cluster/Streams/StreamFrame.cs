@@ -22,6 +22,9 @@ internal enum StreamKind : byte
     /// <summary>Asks the leader to hand its seat over.</summary>
     Transfer = 7,
 
+    /// <summary>Asks the leader up to where a quorum confirms the log; on the same stream as <see cref="Propose"/>.</summary>
+    Read = 8,
+
     Keys = 32,
 }
 

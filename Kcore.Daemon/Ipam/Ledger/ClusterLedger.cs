@@ -290,7 +290,7 @@ internal sealed partial class ClusterLedger(
             _open = new OpenLedger(
                 RaftStore.Open(files), cluster, (c, t) => _cluster!.PutClusterAsync(c, t), connector, AddressOf, events, time, new Random(random.Next()), logger);
         }
-        catch (Exception e) when (e is CorruptStoreException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is CorruptStoreException or NewerVersionException or IOException or UnauthorizedAccessException)
         {
             // The data plane and everything already allocated go on without the log.
             _damage = $"the log in {directory} cannot be used: {e.Message}";

@@ -21,6 +21,9 @@ internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, Cat
     // is tried long before the connection breaks.
     private static readonly TimeSpan TryLimit = TimeSpan.FromSeconds(2);
 
+    // A read writes nothing, and somebody looks at the screen.
+    private static readonly TimeSpan ReadTryLimit = TimeSpan.FromMilliseconds(700);
+
     private readonly ProposalLanes _lanes = new(connector);
     private readonly Lock _memory = new();
     private NodeId? _told;
@@ -55,7 +58,7 @@ internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, Cat
         : catalog.Current.Current.View.Voters;
 
     /// <summary>Asks the leader once, following hints. Null when nobody answered as leader, with the last reason.</summary>
-    /// <param name="kind">Commands (<see cref="StreamKind.Propose"/>) go over one stream that stays open; all else is rare and gets its own.</param>
+    /// <param name="kind">Commands (<see cref="StreamKind.Propose"/>) and reads go over one stream that stays open; all else is rare and gets its own.</param>
     /// <param name="body">The command, or what the kind asks for.</param>
     /// <param name="token">Ends the attempt.</param>
     public async Task<(LedgerReply? Reply, string Failure)> AskAsync(StreamKind kind, ReadOnlyMemory<byte> body, CancellationToken token)
@@ -107,13 +110,14 @@ internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, Cat
     private async Task<(LedgerReply? Reply, string? Trouble)> AskOneAsync(Member member, StreamKind kind, LedgerRequest request, CancellationToken token)
     {
         var endpoint = new IPEndPoint(member.Endpoint.Address, member.RaftPort);
-        using var limit = new CancellationTokenSource(TryLimit, time);
+        TimeSpan patience = kind == StreamKind.Read ? ReadTryLimit : TryLimit;
+        using var limit = new CancellationTokenSource(patience, time);
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
         try
         {
-            if (kind == StreamKind.Propose)
+            if (kind is StreamKind.Propose or StreamKind.Read)
             {
-                return (await _lanes.AskAsync(member.Id, endpoint, request, both.Token), null);
+                return (await _lanes.AskAsync(member.Id, endpoint, kind, request, both.Token), null);
             }
 
             (_, ReadOnlyMemory<byte> body) = await connector.CallAsync(endpoint, kind, request.Encode(), both.Token);
@@ -121,9 +125,14 @@ internal sealed class LeaderRoute(ClusterLedger ledger, ClusterLoop cluster, Cat
         }
         catch (OperationCanceledException) when (!token.IsCancellationRequested)
         {
-            // A stream on which nothing comes back may lead to a host that is gone.
-            _lanes.Close(member.Id);
-            return (null, $"no answer within {TryLimit.TotalSeconds:0} s");
+            // A stream on which nothing comes back may lead to a host that is gone. A leader may also have lost its quorum, and
+            // commands wait longer for that than reads.
+            if (kind != StreamKind.Read)
+            {
+                _lanes.Close(member.Id);
+            }
+
+            return (null, $"no answer within {patience.TotalSeconds:0.#} s");
         }
         catch (Exception e) when (e is IOException or WireFormatException)
         {

@@ -6,7 +6,7 @@ using Kcore.Gossip.Wire;
 
 namespace Kcore.Daemon.Ipam.Ledger;
 
-/// <summary>What a node asks of the leader: for <c>Propose</c> a command, for <c>Transfer</c> the uid of the node that shall lead (or nothing), for <c>LogReport</c> nothing.</summary>
+/// <summary>What a node asks of the leader: for <c>Propose</c> a command, for <c>Transfer</c> the uid of the node that shall lead (or nothing), for <c>LogReport</c> and <c>Read</c> nothing.</summary>
 /// <param name="Number">Tells the answers apart on a stream that carries many questions.</param>
 internal sealed record LedgerRequest(ClusterRef Cluster, ReadOnlyMemory<byte> Command, ulong Number = 0)
 {

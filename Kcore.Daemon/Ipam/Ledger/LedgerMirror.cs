@@ -34,6 +34,12 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
     private ulong _mirrored;
     private bool _isOpen;
     private volatile bool _leads;
+    private bool _isTooOld;
+
+    // Where somebody waits for the copy to get, and who is told; both threads use them.
+    private readonly Lock _hurrying = new();
+    private ulong _wanted;
+    private TaskCompletionSource? _hurry;
     private MemberId _leader = MemberId.None;
     private ImmutableArray<MemberId> _voters = [];
 
@@ -56,10 +62,43 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
             else if (isAll)
             {
                 TimeSpan longest = _leads ? RushPauseLeading : RushPauseFollowing;
-                await Task.Delay(pause < longest ? pause : longest, time, stoppingToken);
+                await RestAsync(pause < longest ? pause : longest, committed.ToIndex, stoppingToken);
                 pause = pause * 2 < longest ? pause * 2 : longest;
             }
         }
+    }
+
+    /// <summary>The index of the last command that is in the copy or on the way there. On the consensus loop.</summary>
+    public ulong Index => _mirrored;
+
+    /// <summary>Somebody waits until the copy has this index: no pause keeps it back. Any thread.</summary>
+    public void Hurry(ulong index)
+    {
+        lock (_hurrying)
+        {
+            _wanted = Math.Max(_wanted, index);
+            _hurry?.TrySetResult();
+        }
+    }
+
+    private async Task RestAsync(TimeSpan pause, ulong reached, CancellationToken token)
+    {
+        Task hurry;
+        lock (_hurrying)
+        {
+            if (_wanted > reached)
+            {
+                return;
+            }
+
+            _hurry = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            hurry = _hurry.Task;
+        }
+
+        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(token);
+        await Task.WhenAny(Task.Delay(pause, time, end.Token), hurry);
+        await end.CancelAsync();
+        token.ThrowIfCancellationRequested();
     }
 
     // What follows on from each other says the same in one piece: a fact counts as the last entry left it, under that
@@ -118,6 +157,12 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
         {
             NodeId leader = NodeOf(status.Leader);
             events.Add("LeaderChanged", $"node {leader.Short} leads in term {status.Term}", leader.ToString());
+        }
+
+        if (status.Fault == ConsensusFault.TooOld && !_isTooOld)
+        {
+            _isTooOld = true;
+            events.Add("UpgradeNeeded", status.FaultText ?? "", NodeOf(status.Self).ToString());
         }
 
         _leader = status.Leader;

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using Kcore.Daemon.Cluster;
 using Kcore.Daemon.Cluster.Consensus;
@@ -23,6 +24,9 @@ internal sealed class LedgerStreams(ClusterLedger ledger, TimeProvider time)
 
     private static readonly TimeSpan HandOverLimit = TimeSpan.FromSeconds(3);
 
+    // A leader that lost its quorum knows after one to two seconds; who asks has given up before.
+    private static readonly TimeSpan ReadLimit = TimeSpan.FromSeconds(2);
+
     private readonly FrameThreads _threads = new("proposals", ThreadsMax);
 
     /// <summary>Serves <see cref="StreamKind.Raft"/>.</summary>
@@ -32,16 +36,23 @@ internal sealed class LedgerStreams(ClusterLedger ledger, TimeProvider time)
             : throw new InvalidDataException("this node holds no log");
 
     /// <summary>
-    /// Serves <see cref="StreamKind.Propose"/>: any number of commands on one stream, each answered when it is
+    /// Serves <see cref="StreamKind.Propose"/>: any number of commands and reads on one stream, each answered when it is
     /// done, in whatever order that is.
     /// </summary>
-    public async Task HandleProposalsAsync(NodeId peer, ReadOnlyMemory<byte> first, PeerStream stream, CancellationToken token)
+    public Task HandleProposalsAsync(NodeId peer, ReadOnlyMemory<byte> first, PeerStream stream, CancellationToken token) =>
+        ServeAsync(new StreamFrame(StreamKind.Propose, false, first), stream, token);
+
+    /// <summary>Serves <see cref="StreamKind.Read"/>: the same, beginning with a read.</summary>
+    public Task HandleReadsAsync(NodeId peer, ReadOnlyMemory<byte> first, PeerStream stream, CancellationToken token) =>
+        ServeAsync(new StreamFrame(StreamKind.Read, false, first), stream, token);
+
+    private async Task ServeAsync(StreamFrame first, PeerStream stream, CancellationToken token)
     {
         var answers = new AnswerLane(stream, ProposalsMax);
         try
         {
             await TakeAsync(first);
-            await _threads.ReadAsync(stream, StreamKind.Propose, frame => TakeAsync(frame.Body), IdleLimit, time, token);
+            await _threads.ReadAsync(stream, [StreamKind.Propose, StreamKind.Read], TakeAsync, IdleLimit, time, token);
         }
         finally
         {
@@ -49,17 +60,49 @@ internal sealed class LedgerStreams(ClusterLedger ledger, TimeProvider time)
             answers.Close();
         }
 
-        async ValueTask TakeAsync(ReadOnlyMemory<byte> body)
+        async ValueTask TakeAsync(StreamFrame frame)
         {
-            LedgerRequest request = Read(body.Span);
+            LedgerRequest request = Read(frame.Body.Span);
             await answers.EnterAsync(token);
             if (stream.WaitingBytes > UntakenBytesMax)
             {
                 await stream.FlushAsync(token);
             }
 
-            Propose(request, answers);
+            if (frame.Kind == StreamKind.Read)
+            {
+                _ = ConfirmAsync(request, answers, token);
+            }
+            else
+            {
+                Propose(request, answers);
+            }
         }
+    }
+
+    // Not awaited: the stream goes on, and no failure of it is left.
+    private async Task ConfirmAsync(LedgerRequest request, AnswerLane answers, CancellationToken token)
+    {
+        using var limit = new CancellationTokenSource(ReadLimit, time);
+        using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(token, limit.Token);
+        LedgerReply reply;
+        try
+        {
+            reply = await AnswerAsync(request, async (open, _) =>
+            {
+                ulong index = await open.Loop.ReadCommittedAsync(() => open.Mirror.Index, both.Token);
+                byte[] bytes = new byte[sizeof(ulong)];
+                BinaryPrimitives.WriteUInt64BigEndian(bytes, index);
+                return bytes;
+            });
+        }
+        catch (OperationCanceledException)
+        {
+            reply = new LedgerReply(ProposeFailure.Unavailable, default, "no quorum confirmed that it still leads");
+        }
+
+        answers.Add(reply with { Number = request.Number });
+        answers.Send();
     }
 
     /// <summary>Serves <see cref="StreamKind.LogReport"/>.</summary>

@@ -19,15 +19,18 @@ internal sealed class ProposalLane : IAsyncDisposable
     public ProposalLane(Stream stream)
     {
         _stream = stream;
-        _questions = new FrameWriter(stream, StreamKind.Propose);
+        _questions = new FrameWriter(stream);
         _reading = ReadAsync();
     }
 
     /// <summary>Nothing comes back on it any more.</summary>
     public bool IsBroken => _isBroken;
 
+    /// <param name="request">The command, or nothing for a read.</param>
+    /// <param name="token">Nobody waits any more.</param>
+    /// <param name="kind"><see cref="StreamKind.Propose"/> or <see cref="StreamKind.Read"/>.</param>
     /// <exception cref="IOException">The stream broke: the command may or may not have been written.</exception>
-    public async Task<LedgerReply> AskAsync(LedgerRequest request, CancellationToken token)
+    public async Task<LedgerReply> AskAsync(LedgerRequest request, CancellationToken token, StreamKind kind = StreamKind.Propose)
     {
         ulong number = Interlocked.Increment(ref _number);
         var answer = new TaskCompletionSource<LedgerReply>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -40,7 +43,7 @@ internal sealed class ProposalLane : IAsyncDisposable
             }
 
             // Not the caller's token: half a frame would end the stream for everybody.
-            await _questions.WriteAsync((request with { Number = number }).Encode(), _end.Token);
+            await _questions.WriteAsync(kind, (request with { Number = number }).Encode(), _end.Token);
             return await answer.Task.WaitAsync(token);
         }
         catch (Exception e) when (e is ObjectDisposedException || (e is OperationCanceledException && !token.IsCancellationRequested))

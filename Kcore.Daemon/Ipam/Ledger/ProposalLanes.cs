@@ -20,13 +20,13 @@ internal sealed class ProposalLanes(PeerConnector connector) : IAsyncDisposable
     private readonly Dictionary<NodeId, (IPEndPoint Endpoint, Task<ProposalLane> Lane)> _lanes = [];
 
     /// <exception cref="IOException">The node was not reached, or the stream broke before the answer.</exception>
-    public async Task<LedgerReply> AskAsync(NodeId node, IPEndPoint endpoint, LedgerRequest request, CancellationToken token)
+    public async Task<LedgerReply> AskAsync(NodeId node, IPEndPoint endpoint, StreamKind kind, LedgerRequest request, CancellationToken token)
     {
         (Task<ProposalLane> opening, bool isNew) = Open(node, endpoint);
         try
         {
             ProposalLane lane = await opening.WaitAsync(token);
-            return await lane.AskAsync(request, token);
+            return await lane.AskAsync(request, token, kind);
         }
         catch (IOException) when (!isNew)
         {
@@ -34,7 +34,7 @@ internal sealed class ProposalLanes(PeerConnector connector) : IAsyncDisposable
             Close(node, opening);
             (opening, _) = Open(node, endpoint);
             ProposalLane lane = await opening.WaitAsync(token);
-            return await lane.AskAsync(request, token);
+            return await lane.AskAsync(request, token, kind);
         }
     }
 

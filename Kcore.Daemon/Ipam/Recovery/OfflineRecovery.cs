@@ -73,6 +73,10 @@ internal static class OfflineRecovery
         {
             throw new RecoveryRefusedException($"a daemon uses {raft}: stop kcored first (systemctl stop kcored)");
         }
+        catch (NewerVersionException newer)
+        {
+            throw new RecoveryRefusedException(newer.Message);
+        }
         catch (Exception e) when (e is CorruptStoreException or IOException or UnauthorizedAccessException or InvalidDataException)
         {
             throw new RecoveryRefusedException($"the log in {raft} cannot be used: {e.Message}");

@@ -25,6 +25,7 @@ internal static class IdentityFile
     }
 
     /// <exception cref="CorruptStoreException">There is one and it can't be read.</exception>
+    /// <exception cref="NewerVersionException">A newer version wrote it.</exception>
     public static StoreIdentity? Read(IFileLayer files)
     {
         if (!files.List().Contains(Name))
@@ -36,6 +37,11 @@ internal static class IdentityFile
         {
             var reader = new FieldReader(body);
             byte version = reader.U8();
+            if (version > Version)
+            {
+                throw new NewerVersionException($"The identity of the Raft store (format {version})");
+            }
+
             var identity = new StoreIdentity(
                 reader.Id(), reader.Id(), reader.Id(), reader.U32(), reader.Text(MachineIdBytesMax));
             if (reader.IsAtValidEnd && version == Version)

@@ -130,6 +130,7 @@ public sealed class RaftStore : IDisposable
     /// <param name="segmentBytes">Size of new segments.</param>
     /// <param name="owner">Who opens it, or null to leave that unchecked.</param>
     /// <exception cref="CorruptStoreException">It lost something that was acknowledged; never repaired silently.</exception>
+    /// <exception cref="NewerVersionException">A newer version wrote to it; nothing was changed.</exception>
     /// <exception cref="ForeignStoreException">It was copied here from another node or machine.</exception>
     /// <exception cref="StoreBusyException">Another process uses it.</exception>
     public static RaftStore Open(IFileLayer files, int segmentBytes = SegmentBytesDefault, StoreOwner? owner = null)

@@ -43,11 +43,24 @@ internal static class SnapshotFiles
             }
 
             var reader = new FieldReader(body);
-            bool isOurs = reader.U8() == Version && reader.Id() == storeId;
+            byte version = reader.U8();
+            if (version > Version)
+            {
+                // An older one would do only as long as the log behind it is still there.
+                throw new NewerVersionException($"The snapshot at {index} (format {version})");
+            }
+
+            bool isOurs = version == Version && reader.Id() == storeId;
             bool isInstalled = reader.Flag();
             if (RaftMessageCodec.ReadSnapshot(ref reader) is { } snapshot && isOurs && reader.IsAtValidEnd && snapshot.Index == index)
             {
                 return new StoredSnapshot(snapshot, isInstalled);
+            }
+
+            if (isOurs && !reader.IsAtValidEnd)
+            {
+                // Its checksum is right.
+                throw new NewerVersionException($"The snapshot at {index}");
             }
         }
 

@@ -75,6 +75,12 @@ internal sealed class StoreRecovery
 
     private void Add(RaftEntry entry)
     {
+        if (entry.Kind == RaftEntryKind.Configuration && !ConfigurationCodec.TryDecode(entry.Data.Span, out _))
+        {
+            // Its checksum is right. Whoever counted without it would count other voters than everybody else.
+            throw new NewerVersionException($"Entry {entry.Index} of the log (a change of the voters)");
+        }
+
         if (_entries.Count > 0)
         {
             ulong first = _entries[0].Index;

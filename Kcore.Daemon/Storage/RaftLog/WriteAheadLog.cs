@@ -144,6 +144,7 @@ internal sealed class WriteAheadLog : IDisposable
         _open = made;
     }
 
+    // Whatever else a newer version changes, its header begins alike and is sealed alike.
     private bool IsSegmentHeader(ReadOnlySpan<byte> segment, ulong number)
     {
         const int checkedBytes = 4 + 1 + 16 + 8;
@@ -153,11 +154,14 @@ internal sealed class WriteAheadLog : IDisposable
         }
 
         var reader = new FieldReader(segment[..(checkedBytes + 4)]);
-        return reader.U32() == SegmentMagic
-            && reader.U8() == Version
-            && reader.Id() == _storeId
-            && reader.U64() == number
-            && reader.U32() == Crc32C.Of(segment[..checkedBytes]);
+        bool isSegment = reader.U32() == SegmentMagic;
+        byte version = reader.U8();
+        isSegment &= reader.Id() == _storeId;
+        isSegment &= reader.U64() == number;
+        isSegment &= reader.U32() == Crc32C.Of(segment[..checkedBytes]);
+        return isSegment && version > Version
+            ? throw new NewerVersionException($"Segment {number} of the log (format {version})")
+            : isSegment && version == Version;
     }
 
     private void Recover(ulong number, bool isFirst, bool isLast, Action<LogBatch> replay)
@@ -166,7 +170,18 @@ internal sealed class WriteAheadLog : IDisposable
         var segment = new byte[file.Length];
         int read = file.Read(0, segment);
         Array.Clear(segment, read, segment.Length - read);
-        if (!IsSegmentHeader(segment, number))
+        bool isSegment;
+        try
+        {
+            isSegment = IsSegmentHeader(segment, number);
+        }
+        catch (NewerVersionException)
+        {
+            file.Dispose();
+            throw;
+        }
+
+        if (!isSegment)
         {
             file.Dispose();
             if (!isLast || isFirst || HoldsBatch(segment, 0))

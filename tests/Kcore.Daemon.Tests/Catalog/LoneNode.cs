@@ -29,7 +29,6 @@ internal sealed class LoneNode : IAsyncDisposable
     private readonly KeyRing _ring;
     private readonly ClusterTls _tls;
     private readonly EventLog _events;
-    private readonly ClusterLedger _ledger;
     private readonly LeaderRoute _route;
     private Task _running = Task.CompletedTask;
 
@@ -43,7 +42,7 @@ internal sealed class LoneNode : IAsyncDisposable
         _tls = new ClusterTls(_ring, identity.Id.Value, time);
         var connector = new PeerConnector(_tls, time);
         _events = new EventLog(_test.Database, time, "node-a", logger);
-        _ledger = new ClusterLedger(Path.Combine(_directory.FullName, "raft"), identity, connector, _events, time, new Random(1), logger);
+        Ledger = new ClusterLedger(Path.Combine(_directory.FullName, "raft"), identity, connector, _events, time, new Random(1), logger);
         var twins = new TwinWatch(identity, "node-a", _events, logger);
         Cluster = new ClusterLoop(new ClusterLoopParts
         {
@@ -57,15 +56,18 @@ internal sealed class LoneNode : IAsyncDisposable
             Discovery = null,
             Underlay = new Published<Underlay>(Underlay),
             Catalog = new CatalogStore(_test.Database),
-            Ledger = _ledger,
+            Ledger = Ledger,
             Observer = new GossipReports(_events, twins.Suspect, twins.Silenced, time, logger),
             Twins = twins,
             Time = time,
             Logger = logger,
         });
         Catalog = new CatalogHub(Cluster, time);
-        _route = new LeaderRoute(_ledger, Cluster, Catalog, connector, time);
-        _ledger.Connect(Cluster, Catalog, new ProposalClient(_ledger, _route, new QuorumSight(_ledger, Catalog, _route, time), time));
+        _route = new LeaderRoute(Ledger, Cluster, Catalog, connector, time);
+        var sight = new QuorumSight(Ledger, Catalog, _route, time);
+        Proposals = new ProposalClient(Ledger, _route, sight, time);
+        Ledger.Connect(Cluster, Catalog, Proposals);
+        Confirmed = new ConfirmedCatalog(Ledger, Cluster, _route, Catalog, sight, time);
         Self = new LocalNode(identity.Id, "node-a", false, "0.1.0");
     }
 
@@ -76,6 +78,12 @@ internal sealed class LoneNode : IAsyncDisposable
     public CatalogHub Catalog { get; }
 
     public LocalNode Self { get; }
+
+    public ClusterLedger Ledger { get; }
+
+    public ProposalClient Proposals { get; }
+
+    public ConfirmedCatalog Confirmed { get; }
 
     /// <summary>Returns when the node is a member of its cluster.</summary>
     public async Task StartAsync()
@@ -107,7 +115,7 @@ internal sealed class LoneNode : IAsyncDisposable
         await _stop.CancelAsync();
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _route.DisposeAsync();
-        await _ledger.DisposeAsync();
+        await Ledger.DisposeAsync();
         _tls.Dispose();
         _ring.Dispose();
         _test.Dispose();

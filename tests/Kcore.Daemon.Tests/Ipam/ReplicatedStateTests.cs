@@ -1,4 +1,5 @@
 using Kcore.Daemon.Ipam;
+using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Raft;
 
 namespace Kcore.Daemon.Tests.Ipam;
@@ -215,7 +216,7 @@ public sealed class ReplicatedStateTests
             {
                 new ReplicatedState().Restore(damaged);
             }
-            catch (InvalidDataException)
+            catch (Exception e) when (e is InvalidDataException or NewerVersionException)
             {
                 // A flip in a value is not noticed here: the snapshot file's checksum is for that.
             }
@@ -255,11 +256,16 @@ public sealed class ReplicatedStateTests
             new ReplicatedCommand.UseReserve(new AttachmentId(Commands.Id(1)), new NetworkUid(Commands.Id(1)), "nic-1", Commands.Mac(1), Commands.Id(9), System.Net.IPAddress.Parse("10.0.0.254"), ulong.MaxValue),
             new ReplicatedCommand.ReturnReserve(new NetworkUid(Commands.Id(1)), Commands.Id(9), System.Net.IPAddress.Parse("10.0.0.254"), 7, WasUsed: true),
             new ReplicatedCommand.ReturnReserve(new NetworkUid(Commands.Id(1)), Commands.Id(9), System.Net.IPAddress.Parse("10.0.0.254"), 7, WasUsed: false),
+            new ReplicatedCommand.JoinMesh(Commands.Id(9)),
+            new ReplicatedCommand.Recover(2),
+            new ReplicatedCommand.AdoptLost(new AttachmentId(Commands.Id(1)), new NetworkUid(Commands.Id(1)), "nic-1", Commands.Mac(1), Commands.Id(9), System.Net.IPAddress.Parse("10.0.0.9")),
+            new ReplicatedCommand.FinishRecovery(),
         ];
         foreach (ReplicatedCommand command in commands)
         {
-            Assert.True(CommandCodec.TryDecode(CommandCodec.Encode(command), out ReplicatedCommand? decoded));
+            Assert.True(CommandCodec.TryDecode(CommandCodec.Encode(command), out ReplicatedCommand? decoded, out bool isNewer));
             Assert.Equal(command, decoded);
+            Assert.False(isNewer);
         }
 
         ReplicatedResult[] results =
@@ -294,8 +300,56 @@ public sealed class ReplicatedStateTests
                 bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
             }
 
-            Assert.NotNull(state.Apply((ulong)i, bytes).Result);
+            // What a leader would not write to the log is in none.
+            Assert.NotNull(state.TryRefuse(bytes, out ReplicatedResult? refusal) ? refusal : state.Apply((ulong)i, bytes).Result);
             ResultCodec.TryDecode(bytes, out _);
         }
+    }
+
+    [Theory]
+    [InlineData(new byte[] { 1, 200 })]
+    [InlineData(new byte[] { 1, 51, 7, 7 })]
+    [InlineData(new byte[] { 2, 7, 1, 2, 3 })]
+    [InlineData(new byte[] { 255 })]
+    public void What_a_newer_version_wrote_is_neither_executed_nor_skipped(byte[] command)
+    {
+        ReplicatedState state = Commands.Founded();
+        state.Do(Commands.Pool(), 2);
+        byte[] before = state.TakeSnapshot();
+        NewerVersionException refused = Assert.Throws<NewerVersionException>(() => state.Apply(3, command));
+        Assert.Contains("Entry 3 of the log", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("upgrade kcored on this node", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(before, state.TakeSnapshot());
+
+        Assert.True(state.TryRefuse(command, out ReplicatedResult? answer));
+        Assert.Equal(RefusalCode.FailedPrecondition, Assert.IsType<ReplicatedResult.Refused>(answer).Code);
+        Assert.Equal(before, state.TakeSnapshot());
+    }
+
+    [Theory]
+    [InlineData(new byte[] { })]
+    [InlineData(new byte[] { 0 })]
+    [InlineData(new byte[] { 1 })]
+    [InlineData(new byte[] { 1, 0 })]
+    [InlineData(new byte[] { 1, 3, 1 })]
+    [InlineData(new byte[] { 1, 7, 1 })]
+    [InlineData(new byte[] { 1, 40, 1 })]
+    public void What_no_version_can_read_is_refused_alike_by_all(byte[] command)
+    {
+        ReplicatedState state = Commands.Founded();
+        Assert.False(state.TryRefuse(command, out _));
+        Assert.Equal(RefusalCode.InvalidArgument, state.Apply(3, command).Refusal().Code);
+        Assert.Equal(3UL, state.AppliedIndex);
+    }
+
+    [Fact]
+    public void A_snapshot_of_a_newer_version_is_told_from_a_damaged_one()
+    {
+        ReplicatedState state = Commands.Founded();
+        byte[] before = state.TakeSnapshot();
+        Assert.Throws<NewerVersionException>(() => state.Restore((byte[])[(byte)(before[0] + 1), .. before[1..], 7]));
+        Assert.Throws<InvalidDataException>(() => state.Restore((byte[])[.. before, 7]));
+        Assert.Throws<InvalidDataException>(() => state.Restore(Array.Empty<byte>()));
+        Assert.Equal(before, state.TakeSnapshot());
     }
 }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.NetworkInformation;
 using Kcore.Daemon.Catalog.Facts;
 using Kcore.Daemon.Ipam;
+using Kcore.Daemon.Storage.RaftLog;
 using Kcore.Fuzz.Mutators;
 
 namespace Kcore.Fuzz.Targets;
@@ -105,6 +106,7 @@ internal static class AllocatorTargets
             return answer;
         })
         {
+            IsRefusal = exception => exception is NewerVersionException,
             Prepare = () => (state, twin) = index++ % 300 == 0 ? (Fresh(), Fresh()) : (state, twin),
             AllocationBase = 256 * 1024,
             Cost = 2,
@@ -130,7 +132,7 @@ internal static class AllocatorTargets
                 return state;
             })
         {
-            IsRefusal = exception => exception is InvalidDataException,
+            IsRefusal = exception => exception is InvalidDataException or NewerVersionException,
             Write = value => ((ReplicatedState)value).TakeSnapshot(),
         };
     }

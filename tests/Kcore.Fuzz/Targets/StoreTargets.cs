@@ -51,7 +51,7 @@ internal static class StoreTargets
                     : throw new FuzzFailureException("Opened twice it holds two logs.", bytes);
             })
         {
-            IsRefusal = exception => exception is CorruptStoreException,
+            IsRefusal = exception => exception is CorruptStoreException or NewerVersionException,
             AllocationBase = 512 * 1024,
             AllocationPerByte = 32,
             Cost = 8,

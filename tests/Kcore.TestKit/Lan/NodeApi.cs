@@ -54,8 +54,8 @@ public sealed class NodeApi : IDisposable
     public async Task<ImmutableArray<NicInfo>> NicsAsync(string network) =>
         await _client.GetFromJsonAsync($"{Routes.Nics}?network={network}", ApiJson.Default.ImmutableArrayNicInfo);
 
-    public async Task<NetworkAddresses> AddressesAsync(string network) =>
-        (await _client.GetFromJsonAsync($"{Routes.Ips}?network={network}", ApiJson.Default.NetworkAddresses))!;
+    public async Task<NetworkAddresses> AddressesAsync(string network, bool local = false) =>
+        (await _client.GetFromJsonAsync($"{Routes.Ips}?network={network}{(local ? "&local=true" : "")}", ApiJson.Default.NetworkAddresses))!;
 
     public async Task<StatusReport> StatusAsync() => (await _client.GetFromJsonAsync(Routes.Status, ApiJson.Default.StatusReport))!;
 

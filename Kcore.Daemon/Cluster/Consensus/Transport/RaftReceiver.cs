@@ -36,7 +36,7 @@ internal sealed class RaftReceiver(ClusterRef cluster, MemberId self, Func<RaftM
         }
 
         MemberId from = greeting.Value.From;
-        return _threads.ReadAsync(stream, StreamKind.Raft, frame => Take(peer, from, frame), IdleLimit, time, token);
+        return _threads.ReadAsync(stream, [StreamKind.Raft], frame => Take(peer, from, frame), IdleLimit, time, token);
     }
 
     private ValueTask Take(NodeId peer, MemberId from, StreamFrame frame)

@@ -125,7 +125,7 @@ public sealed class AnswerLaneTests : IAsyncLifetime
         _lanes.Enqueue(lane);
         await _threads.ReadAsync(
             stream,
-            StreamKind.Propose,
+            [StreamKind.Propose],
             frame =>
             {
                 _read.Enqueue(frame.Body.Span[0]);

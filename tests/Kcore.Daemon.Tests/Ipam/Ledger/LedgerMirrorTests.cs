@@ -7,6 +7,7 @@ using Kcore.Daemon.Ipam.Ledger;
 using Kcore.Daemon.Storage.Events;
 using Kcore.Daemon.Tests.Storage;
 using Kcore.Gossip;
+using Kcore.Raft;
 using Kcore.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -104,6 +105,70 @@ public sealed class LedgerMirrorTests : IDisposable
         Assert.Equal(53UL, released.Version);
         Assert.Equal(53UL, Assert.Single(told[1].Writes, w => w.Kind == (ushort)FactKind.Pool).Version);
         Assert.Equal(49, told[1].Writes.Where(w => w.Kind == (ushort)FactKind.Lease && !w.Tombstone).Select(w => w.Version).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task Who_waits_for_the_copy_ends_its_pause()
+    {
+        var log = new Log(this);
+        log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
+        log.Do(Commands.Pool());
+        log.Do(Commands.Allocate(1));
+        using var stop = new CancellationTokenSource();
+        Task running = log.Mirror.RunAsync(stop.Token);
+        await log.ReachesAsync(1);
+
+        // The clock stands still, so whatever comes now was not waited for.
+        log.Mirror.Hurry(log.Mirror.Index);
+        await log.ReachesAsync(3);
+
+        // And who asked before there was a pause to end is not forgotten.
+        log.Mirror.Hurry(6);
+        log.Do(Commands.Allocate(2));
+        log.Do(Commands.Allocate(3));
+        log.Do(Commands.Allocate(4));
+        await log.ReachesAsync(6);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+
+    [Fact]
+    public async Task A_member_too_old_for_its_log_is_an_event_once()
+    {
+        var events = new EventLog(_test.Database, _time, "node-a", NullLogger.Instance);
+        var mirror = new LedgerMirror(new ReplicatedState(), 7, events, _time, (_, _) => Task.CompletedTask);
+        var status = new ConsensusStatus
+        {
+            Self = new MemberId(Commands.Id(1), Commands.Id(2)),
+            ClusterId = Commands.Cluster,
+            Epoch = 7,
+            Term = 1,
+            Role = RaftRole.Follower,
+            Leader = MemberId.None,
+            CommitIndex = 9,
+            AppliedIndex = 8,
+            LastIndex = 9,
+            Voters = [],
+            Learners = [],
+            IsJoint = false,
+            LeaderlessSince = null,
+            IsStorageStalled = false,
+            IsSpaceLow = false,
+            VotersSeen = [],
+            LastSync = TimeSpan.Zero,
+            Fault = ConsensusFault.TooOld,
+            FaultText = "upgrade kcored",
+        };
+        mirror.StatusChanged(status with { Fault = ConsensusFault.DiskFailed });
+        mirror.StatusChanged(status);
+        mirror.StatusChanged(status with { Term = 2 });
+        using var stop = new CancellationTokenSource();
+        Task writing = events.RunAsync(stop.Token);
+        await Until.SeenAsync(TimeSpan.FromSeconds(20), "it is written", () => Task.FromResult(events.Since(0, 10).Count > 0 ? null : "nothing"));
+        await stop.CancelAsync();
+        await Task.WhenAny(writing);
+        Kcore.Contracts.EventInfo told = Assert.Single(events.Since(0, 10));
+        Assert.Equal(("UpgradeNeeded", "upgrade kcored"), (told.Type, told.Message));
     }
 
     [Fact]
@@ -220,6 +285,9 @@ public sealed class LedgerMirrorTests : IDisposable
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
             return _told;
         }
+
+        public Task ReachesAsync(ulong index) => Until.SeenAsync(
+            TimeSpan.FromSeconds(20), $"the copy is at {index}", () => Task.FromResult(_told.Count > 0 && _told[^1].ToIndex >= index ? null : "not yet"));
 
         private Task PutAsync(GossipInput.PutCluster put, CancellationToken token)
         {

@@ -50,6 +50,20 @@ public sealed class ProposalLaneTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_read_goes_among_the_commands_and_is_told_apart()
+    {
+        Task<LedgerReply> command = AskAsync(1);
+        LedgerRequest first = await HearAsync();
+        Task<LedgerReply> read = _lane.AskAsync(new LedgerRequest(Cluster, default), default, StreamKind.Read);
+        LedgerRequest second = await HearAsync(StreamKind.Read);
+        Assert.True(second.Command.IsEmpty);
+        await AnswerAsync(second.Number, new byte[] { 9 });
+        Assert.Equal([9], (await read.WaitAsync(Patience)).Result.ToArray());
+        await AnswerAsync(first.Number, first.Command);
+        Assert.Equal([1], (await command.WaitAsync(Patience)).Result.ToArray());
+    }
+
+    [Fact]
     public async Task An_answer_nobody_waits_for_any_more_disturbs_nobody()
     {
         using var impatient = new CancellationTokenSource();
@@ -109,11 +123,11 @@ public sealed class ProposalLaneTests : IAsyncLifetime
 
     private Task<LedgerReply> AskAsync(byte command) => _lane.AskAsync(new LedgerRequest(Cluster, new[] { command }), default);
 
-    private async Task<LedgerRequest> HearAsync()
+    private async Task<LedgerRequest> HearAsync(StreamKind kind = StreamKind.Propose)
     {
         using var limit = new CancellationTokenSource(Patience);
         StreamFrame frame = (await StreamFrame.ReadAsync(_server, limit.Token))!.Value;
-        Assert.Equal(StreamKind.Propose, frame.Kind);
+        Assert.Equal(kind, frame.Kind);
         return LedgerRequest.Decode(frame.Body.Span);
     }
 
