@@ -193,6 +193,25 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
         return writes;
     }
 
+    private static MoveFact FactOf(ReplicatedChange.MovePut move) => new(
+        Uid.FromGuid(move.Move),
+        Uid.FromGuid(move.Nic.Attachment.Value),
+        Uid.FromGuid(move.Nic.Network.Value),
+        move.Nic.Name,
+        move.Nic.Mac,
+        move.Nic.Address,
+        new NodeId(Uid.FromGuid(move.Nic.From)),
+        new NodeId(Uid.FromGuid(move.Nic.To)),
+        move.Begun,
+        move.HandedOver,
+        move.SourceKnows,
+        move.TargetKnows)
+    {
+        AllowSpoofing = move.Nic.AllowSpoofing,
+        Netns = move.Nic.Netns,
+        Ifname = move.Nic.Ifname,
+    };
+
     private void Enqueue(ulong from, ulong index, Dictionary<string, LocalWrite> writes)
     {
         _queue.Writer.TryWrite(new GossipInput.PutCluster(from, index, epoch, [.. writes.Values]));
@@ -254,6 +273,12 @@ internal sealed class LedgerMirror(ReplicatedState state, uint epoch, EventLog e
             case ReplicatedChange.MeshPut mesh:
                 var inside = new NodeId(Uid.FromGuid(mesh.NodeUid));
                 Put(FactKeys.Mesh(inside), FactKind.Mesh, FactCodec.Encode(new MeshFact(inside, mesh.Address)), mesh.Index);
+                break;
+            case ReplicatedChange.MovePut move:
+                Put(FactKeys.Move(Uid.FromGuid(move.Move)), FactKind.Move, FactCodec.Encode(FactOf(move)), move.ChangedIndex);
+                break;
+            case ReplicatedChange.MoveRemoved move:
+                Remove(FactKeys.Move(Uid.FromGuid(move.Move)), FactKind.Move);
                 break;
             case ReplicatedChange.Dissolved dissolved:
                 Put(FactKeys.Dissolved, FactKind.Dissolved, FactCodec.Encode(new DissolvedFact(Uid.FromGuid(dissolved.Target))), dissolved.Index);
