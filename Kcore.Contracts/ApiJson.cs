@@ -18,6 +18,8 @@ namespace Kcore.Contracts;
 [JsonSerializable(typeof(ReleasedOrphans))]
 [JsonSerializable(typeof(AttachNicRequest))]
 [JsonSerializable(typeof(NicInfo))]
+[JsonSerializable(typeof(MoveNicRequest))]
+[JsonSerializable(typeof(MovedNic))]
 [JsonSerializable(typeof(ImmutableArray<NicInfo>))]
 [JsonSerializable(typeof(ImmutableArray<NodeSummary>))]
 [JsonSerializable(typeof(NodeDetail))]

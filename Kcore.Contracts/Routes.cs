@@ -23,6 +23,7 @@ namespace Kcore.Contracts;
 /// <item><c>GET /v1/nics[?network=N]</c> → array of <see cref="NicInfo"/></item>
 /// <item><c>POST /v1/nics</c> <see cref="AttachNicRequest"/> → <see cref="NicInfo"/> once ready, or a refusal</item>
 /// <item><c>DELETE /v1/nics/{network}/{name}</c> → <see cref="ChangeReceipt"/></item>
+/// <item><c>POST /v1/nics/{network}/{name}/move</c> <see cref="MoveNicRequest"/> → <see cref="MovedNic"/></item>
 /// <item><c>GET /v1/ips?network=N[&amp;local=true]</c> → <see cref="NetworkAddresses"/></item>
 /// <item><c>GET /v1/plan</c> → <see cref="PlanReport"/></item>
 /// <item><c>GET /v1/doctor</c> → <see cref="DoctorReport"/></item>
@@ -54,6 +55,9 @@ public static class Routes
     public const string Reset = "/v1/node/reset";
     public const string WireguardKey = "/v1/node/wireguard-key";
     public const string Nics = "/v1/nics";
+    /// <summary>Below the path of a NIC.</summary>
+    public const string Move = "/move";
+
     public const string Ips = "/v1/ips";
     public const string Plan = "/v1/plan";
     public const string Doctor = "/v1/doctor";

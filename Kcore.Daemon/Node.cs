@@ -129,6 +129,7 @@ internal static class Node
         var streams = new LedgerStreams(ledger, time);
 
         var leases = new LeaseLoop(self, attachments, reserve, proposals, quorum, ledger, catalog, events, time, logger);
+        var moving = new MoveLoop(self, identity, attachments, catalog, proposals, events, time, logger);
         var reserves = new ReserveLoop(self, identity, catalog, ledger, attachments, reserve, proposals, quorum, events, time, logger);
         var pools = new PoolLoop(ledger, catalog, proposals, time, logger);
         var upkeep = new UpkeepLoop(ledger, catalog, proposals, events, time, logger);
@@ -176,6 +177,7 @@ internal static class Node
         using var networks = new NetworkService(
             cluster, catalog, self, new HostDevices(underlay.Current, options.Dataplane.GatewayInterface, HostInterfaceReader.Read), events);
         var nics = new NicService(self, catalog, attachments, leases, quorum, reports, services, identity, events, time);
+        var moves = new MoveService(self, catalog, proposals, quorum, nics, ledger, events, time);
         var statuses = new StatusReports(self, cluster, catalog, ledger, quorum, attachments, reports, services, gossipReports, time);
         var plans = new PlanReports(kernel);
         var clusterReports = new ClusterReports(self, cluster, catalog, ledger, route, quorum);
@@ -184,6 +186,7 @@ internal static class Node
         var endpoints = new ApiEndpoints(
             networks,
             nics,
+            moves,
             new NetworkReports(self, catalog, underlay.Current, paths.Sights, reports, options.Dataplane.GatewayInterface),
             new AddressDecisions(self, catalog, confirmed, proposals, quorum, events),
             new AddressAnswers(catalog, confirmed, self),
@@ -226,6 +229,7 @@ internal static class Node
             keyLoop.RunAsync(token),
             catalog.RunAsync(token),
             leases.RunAsync(token),
+            moving.RunAsync(token),
             reserves.RunAsync(token),
             pools.RunAsync(token),
             upkeep.RunAsync(token),

@@ -75,6 +75,7 @@ internal static class CommandLine
         root.Add(new Command("delete", "Delete an object.") { DeleteNetwork.Build(Open) });
         root.Add(new Command("attach", "Connect something to a network.") { NicCommands.BuildAttach(Open) });
         root.Add(new Command("detach", "Disconnect something from a network.") { NicCommands.BuildDetach(Open) });
+        root.Add(new Command("move", "Move something to another node.") { NicCommands.BuildMove(Open) });
         root.Add(NetworkCommands.Build(Open));
         root.Add(NodeCommands.Build(Open));
         root.Add(ClusterCommands.Build(Open));

@@ -54,4 +54,46 @@ internal static class NicCommands
         });
         return command;
     }
+
+    public static Command BuildMove(Func<ParseResult, Session> open)
+    {
+        Argument<string?> name = NameArgument.Create("the NIC");
+        var network = new Option<string?>("--network") { Description = "its network (required)", HelpName = "NETWORK" };
+        var to = new Option<string?>("--to") { Description = "the node it goes to", HelpName = "NODE" };
+        var prepare = new Option<bool>("--prepare") { Description = "make its device there and stop: for a guest that runs while it moves" };
+        var complete = new Option<bool>("--complete") { Description = "hand a prepared NIC over" };
+        var abort = new Option<bool>("--abort") { Description = "take a preparation back; the NIC stays where it is" };
+        var netns = new Option<string?>("--netns") { Description = "namespace it leads into there: name, path or process id; without it a TAP is made", HelpName = "NETNS" };
+        var ifname = new Option<string?>("--ifname") { Description = "its name inside that namespace (default eth0)", HelpName = "NAME" };
+        var force = new Option<bool>("--force") { Description = "also when the node it is on is not heard: you know that the guest does not run there" };
+        var command = new Command(
+            "nic",
+            "Move a NIC to another node; it keeps MAC and address. Asked on any node. Without --prepare, --complete or --abort the whole move, for a guest that is stopped.")
+        {
+            name, network, to, prepare, complete, abort, netns, ifname, force,
+        };
+        command.Aliases.Add("nics");
+        command.SetAction(parsed =>
+        {
+            Session session = open(parsed);
+            string[] steps = [.. new[] { (prepare, "prepare"), (complete, "complete"), (abort, "abort") }.Where(s => parsed.GetValue(s.Item1)).Select(s => s.Item2)];
+            if (steps.Length > 1)
+            {
+                throw CommandFailure.Invalid($"--{steps[0]} and --{steps[1]} are two steps of a move", "kctl move nic --help");
+            }
+
+            string path = Paths.Nic(parsed.Required(network), parsed.Required(name)) + Routes.Move;
+            var request = new MoveNicRequest
+            {
+                To = steps is ["complete"] or ["abort"] ? parsed.GetValue(to) : parsed.Required(to),
+                Step = steps.FirstOrDefault(),
+                Netns = parsed.GetValue(netns),
+                Ifname = parsed.GetValue(ifname),
+                Force = parsed.GetValue(force) ? true : null,
+            };
+            session.Print(session.Client.Post(path, request, Replies.Json.MoveNicRequest), Replies.Json.MovedNic, NicText.WriteMoved, m => m.Nic?.Name ?? "");
+            return (int)ExitCode.Done;
+        });
+        return command;
+    }
 }

@@ -25,6 +25,25 @@ internal static class NicText
     public static void WriteAttached(TextWriter output, NicInfo nic)
     {
         output.WriteLine(Printable.Of($"attached NIC '{nic.Name}' to Network '{nic.Network}' on node {nic.Node}"));
+        WriteDevice(output, nic);
+    }
+
+    /// <summary>What moved, and what a hypervisor on the other node needs.</summary>
+    public static void WriteMoved(TextWriter output, MovedNic moved)
+    {
+        NicInfo nic = moved.Nic ?? throw CommandFailure.BadReply("kcored's answer names no NIC");
+        string where = moved.Verb switch
+        {
+            "unchanged" => $"on node {moved.To}",
+            "aborted" => $"to node {moved.To}; it stays on node {moved.From}",
+            _ => $"from node {moved.From} to node {moved.To}",
+        };
+        output.WriteLine(Printable.Of($"{moved.Verb} NIC '{nic.Name}' of Network '{nic.Network}' {where}"));
+        WriteDevice(output, nic);
+    }
+
+    private static void WriteDevice(TextWriter output, NicInfo nic)
+    {
         Labels labels = new Labels()
             .Add("Address", nic.Address ?? "-")
             .Add("Gateway", nic.Gateway)

@@ -17,6 +17,7 @@ namespace Kcore.Daemon.Api;
 internal sealed class ApiEndpoints(
     NetworkService networks,
     NicService nics,
+    MoveService moves,
     NetworkReports networkReports,
     AddressDecisions addresses,
     AddressAnswers ips,
@@ -129,6 +130,11 @@ internal sealed class ApiEndpoints(
             context,
             await nics.DetachAsync(Value(context, "network"), Value(context, "name"), context.RequestAborted),
             ApiJson.Default.ChangeReceipt));
+        routes.MapPost(Routes.Nics + "/{network}/{name}" + Routes.Move, async context =>
+        {
+            MoveNicRequest request = await Body(context, ApiJson.Default.MoveNicRequest);
+            await Reply(context, await moves.MoveAsync(Value(context, "network"), Value(context, "name"), request, context.RequestAborted), ApiJson.Default.MovedNic);
+        });
     }
 
     private static string Value(HttpContext context, string name) => (string?)context.Request.RouteValues[name] ?? "";

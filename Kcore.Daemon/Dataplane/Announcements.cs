@@ -19,7 +19,7 @@ internal sealed record Announcement(string Bridge, PhysicalAddress Mac, IPAddres
 internal static class Announcements
 {
     /// <summary>
-    /// A NIC that came to this node: physical switches behind the bridge, and guests that knew its address elsewhere, learn
+    /// A NIC that came to this node, its device or its hand-over: physical switches behind the bridge, and guests that knew its address elsewhere, learn
     /// at once. An address that moved to another MAC on another node: the guests here do. Neither crosses the tunnel: its
     /// port suppresses gratuitous ARP, and each node tells its own guests.
     /// </summary>
@@ -33,18 +33,26 @@ internal static class Announcements
             {
                 told.Add(new Announcement(moved.Neighbour.Device, moved.Neighbour.Mac, V4(moved.Neighbour.Address)));
             }
-            else if (step is DataplaneStep.CreateLink or DataplaneStep.ChangeLink { From: null } && step.Origin.Nic is not null)
+            else if (step is DataplaneStep.CreateLink or DataplaneStep.ChangeLink { From: null } or DataplaneStep.SetBridgeEntry && step.Origin.Nic is not null)
             {
                 arrived.Add(step.Device);
             }
         }
 
-        foreach ((string bridge, LocalNicIntent nic) in intent.Overlays.SelectMany(o => o.LocalNics.Select(n => (o.Bridge, n)))
-            .Concat(intent.Locals.SelectMany(l => l.LocalNics.Select(n => (l.Bridge, n)))))
+        foreach ((string bridge, LocalNicIntent nic, bool isPhysical) in intent.Overlays.SelectMany(o => o.LocalNics.Select(n => (o.Bridge, n, false)))
+            .Concat(intent.Locals.SelectMany(l => l.LocalNics.Select(n => (l.Bridge, n, l.Nat is null)))))
         {
-            if (arrived.Contains(nic.Device))
+            // What waits to be handed over is announced by the node that has it.
+            if (!arrived.Contains(nic.Device) || nic.Arriving)
             {
-                told.Add(new Announcement(bridge, nic.Mac, V4(nic.Address)));
+                continue;
+            }
+
+            told.Add(new Announcement(bridge, nic.Mac, V4(nic.Address)));
+            if (isPhysical)
+            {
+                // Some switches keep ARP from those they need not ask; RARP they flood, as hypervisors rely on.
+                told.Add(new Announcement(bridge, nic.Mac, null));
             }
         }
 

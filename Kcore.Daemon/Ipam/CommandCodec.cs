@@ -167,6 +167,25 @@ public static class CommandCodec
             case ReplicatedCommand.FinishRecovery:
                 writer.U8(50);
                 break;
+            case ReplicatedCommand.BeginMove begin:
+                writer.U8(64);
+                writer.Id(begin.Move);
+                MoveTable.WriteNic(writer, begin.Nic);
+                writer.U64(begin.ValidUntil);
+                break;
+            case ReplicatedCommand.HandOver over:
+                writer.U8(65);
+                writer.Id(over.Move);
+                break;
+            case ReplicatedCommand.AbortMove abort:
+                writer.U8(66);
+                writer.Id(abort.Move);
+                break;
+            case ReplicatedCommand.AcknowledgeMove known:
+                writer.U8(67);
+                writer.Id(known.Move);
+                writer.Id(known.NodeUid);
+                break;
             case ReplicatedCommand.JoinMesh join:
                 writer.U8(16);
                 writer.Id(join.NodeUid);
@@ -232,6 +251,10 @@ public static class CommandCodec
             49 => new ReplicatedCommand.AdoptLost(
                 new AttachmentId(reader.Id()), new NetworkUid(reader.Id()), reader.Text(NameBytesMax), ReadMac(ref reader), reader.Id(), ReadAddress(ref reader)),
             50 => new ReplicatedCommand.FinishRecovery(),
+            64 => ReadMove(ref reader),
+            65 => new ReplicatedCommand.HandOver(reader.Id()),
+            66 => new ReplicatedCommand.AbortMove(reader.Id()),
+            67 => new ReplicatedCommand.AcknowledgeMove(reader.Id(), reader.Id()),
             0 or 3 => null,
             _ => Unknown(out isKnown),
         };
@@ -258,6 +281,14 @@ public static class CommandCodec
         ReadMac(ref reader),
         reader.Id(),
         reader.Flag() ? ReadAddress(ref reader) : null);
+
+    // Flags that a command has no use for would be two spellings of one thing.
+    private static ReplicatedCommand.BeginMove? ReadMove(ref FieldReader reader)
+    {
+        Guid move = reader.Id();
+        MovingNic nic = MoveTable.ReadNic(ref reader, out byte flags);
+        return (flags & ~MoveTable.NicFlags) == 0 ? new ReplicatedCommand.BeginMove(move, nic, reader.U64()) : null;
+    }
 
     internal static void WritePool(FieldWriter writer, ReplicatedCommand.CreatePool pool)
     {

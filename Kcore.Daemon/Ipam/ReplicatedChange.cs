@@ -37,6 +37,20 @@ public abstract record ReplicatedChange
 
     public sealed record LeaseRemoved(AttachmentId Attachment, NetworkUid Network, IPAddress Address) : ReplicatedChange;
 
+    /// <summary>A move is under way.</summary>
+    /// <param name="Move">Names it.</param>
+    /// <param name="Nic">What moves, and where to.</param>
+    /// <param name="Begun">The log index at which it began.</param>
+    /// <param name="HandedOver">That at which the NIC changed hands; 0 before.</param>
+    /// <param name="SourceKnows">The node it came from has let go of it.</param>
+    /// <param name="TargetKnows">The node it went to has taken it up.</param>
+    /// <param name="ChangedIndex">The log index of what was last said about it.</param>
+    public sealed record MovePut(
+        Guid Move, MovingNic Nic, ulong Begun, ulong HandedOver, bool SourceKnows, bool TargetKnows, ulong ChangedIndex) : ReplicatedChange;
+
+    /// <summary>A move is over: done, or given up.</summary>
+    public sealed record MoveRemoved(Guid Move) : ReplicatedChange;
+
     public sealed record PoolPut(
         NetworkUid Network,
         string Name,

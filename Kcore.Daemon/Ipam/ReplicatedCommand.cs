@@ -201,6 +201,26 @@ public abstract record ReplicatedCommand
     /// </summary>
     public sealed record FinishRecovery : ReplicatedCommand;
 
+    /// <summary>
+    /// Begins the move of a NIC to another node, which makes its device there; until <see cref="HandOver"/> the NIC is where it was.
+    /// One NIC has one such move at a time. Repeating is success.
+    /// </summary>
+    /// <param name="Move">128 random bits, which name this attempt: a late duplicate of one that was given up begins nothing.</param>
+    /// <param name="Nic">What moves, and where to.</param>
+    /// <param name="ValidUntil">As in <see cref="Allocate"/>.</param>
+    public sealed record BeginMove(Guid Move, MovingNic Nic, ulong ValidUntil) : ReplicatedCommand;
+
+    /// <summary>
+    /// Makes the NIC of a move the other node's, with its lease if it has one: the one moment at which it changes hands. Repeating is success.
+    /// </summary>
+    public sealed record HandOver(Guid Move) : ReplicatedCommand;
+
+    /// <summary>Gives a move up that was not handed over; it does not begin again, also when its beginning arrives later. Repeating is success.</summary>
+    public sealed record AbortMove(Guid Move) : ReplicatedCommand;
+
+    /// <summary>A node knows that a NIC has changed hands, and has durably acted on it. When both do, the move is over. Repeating is success.</summary>
+    public sealed record AcknowledgeMove(Guid Move, Guid NodeUid) : ReplicatedCommand;
+
     /// <summary>Has every member compute a hash of its state as it is after this entry. Answered with <see cref="ReplicatedResult.Hashed"/>.</summary>
     public sealed record HashState : ReplicatedCommand;
 

@@ -92,7 +92,9 @@ public sealed partial class ReplicatedState
         _tables.ReserveHolders.Remove(remove.NodeUid);
         var removed = new RemovedNode(remove.NodeUid, node.Name, index);
         _tables.RemovedNodes.Add(remove.NodeUid, removed);
-        return new Outcome(ReplicatedResult.Done.Instance, [.. held.Select(lease => EndOrOrphan(lease, index)), .. retired, Announce(removed)]);
+        return new Outcome(
+            ReplicatedResult.Done.Instance,
+            [.. WithoutNode(remove.NodeUid, index), .. held.Select(lease => EndOrOrphan(lease, index)), .. retired, Announce(removed)]);
     }
 
     // Virginity is checked here and not by who proposes: a first allocation that got into the log earlier wins.

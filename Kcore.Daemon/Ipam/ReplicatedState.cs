@@ -100,6 +100,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         if (index > RequestLifetime)
         {
             _tables.Retired.ForgetBefore(index - RequestLifetime);
+            _tables.Moves.ForgetBefore(index - RequestLifetime);
         }
 
         if (!isCommand)
@@ -115,12 +116,12 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         // What ends things is still carried out after a dissolve; what begins them is not.
         if (DissolvedInto is { } target
             && decoded is ReplicatedCommand.CreatePool or ReplicatedCommand.Allocate or ReplicatedCommand.NodeAdd or ReplicatedCommand.JoinMesh
-                or ReplicatedCommand.GrantReserve or ReplicatedCommand.UseReserve or ReplicatedCommand.AdoptLost)
+                or ReplicatedCommand.GrantReserve or ReplicatedCommand.UseReserve or ReplicatedCommand.AdoptLost or ReplicatedCommand.BeginMove)
         {
             return Refuse(RefusalCode.FailedPrecondition, $"This cluster dissolved itself into cluster {target:N}.");
         }
 
-        return decoded switch
+        return WithoutMovesOf(index, decoded switch
         {
             ReplicatedCommand.Found found => Apply(found),
             ReplicatedCommand.NodeAdd add => Apply(index, add),
@@ -144,8 +145,12 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
             ReplicatedCommand.Recover recover => Apply(index, recover),
             ReplicatedCommand.AdoptLost adopt => Apply(index, adopt),
             ReplicatedCommand.FinishRecovery => FinishRecovery(index),
+            ReplicatedCommand.BeginMove begin => Apply(index, begin),
+            ReplicatedCommand.HandOver over => Apply(index, over),
+            ReplicatedCommand.AbortMove abort => Apply(index, abort),
+            ReplicatedCommand.AcknowledgeMove known => Apply(index, known),
             _ => Refuse(RefusalCode.InvalidArgument, "The command is of no known kind."),
-        };
+        });
     }
 
     public bool TryRefuse(ReadOnlyMemory<byte> command, [MaybeNullWhen(false)] out ReplicatedResult refusal)
@@ -180,6 +185,7 @@ public sealed partial class ReplicatedState : IReplicatedStateMachine<Replicated
         all.AddRange(_tables.Pools.Values.SelectMany(AnnounceParked));
         all.AddRange(_tables.Leases.Values.Select(Announce));
         all.AddRange(_tables.Mesh.Rows.Select(Announce));
+        all.AddRange(_tables.Moves.Rows.Select(Announce));
         if (DissolvedInto is { } target)
         {
             all.Add(new ReplicatedChange.Dissolved(target, _tables.DissolvedIndex));

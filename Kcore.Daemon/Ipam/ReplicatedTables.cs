@@ -6,7 +6,7 @@ using Kcore.Raft;
 namespace Kcore.Daemon.Ipam;
 
 /// <summary>One address held by one NIC.</summary>
-/// <param name="Index">The log index of the grant.</param>
+/// <param name="Index">The log index of the grant to its node: the first, or that of the move that brought it there.</param>
 /// <param name="ChangedIndex">That of what was last said about it.</param>
 /// <param name="Orphaned">Its NIC is known nowhere; the address stays held.</param>
 internal sealed record LeaseRecord(
@@ -46,9 +46,12 @@ internal sealed record RemovedNode(Guid NodeUid, string Name, ulong Index);
 /// </summary>
 internal sealed class ReplicatedTables
 {
-    private const byte Version = 7;
+    private const byte Version = 8;
 
-    // Without what recoveries hold back.
+    // Without moves.
+    private const byte MovelessVersion = 7;
+
+    // Also without what recoveries hold back.
     private const byte UnrecoveredVersion = 6;
 
     // Also without the emergency reserve.
@@ -101,6 +104,8 @@ internal sealed class ReplicatedTables
 
     /// <summary>By node: the name of the record in which it keeps what it has used of its emergency reserves.</summary>
     public SortedDictionary<Guid, Guid> ReserveHolders { get; } = [];
+
+    public MoveTable Moves { get; } = new();
 
     /// <summary>The index of the last recovery, until it is finished; else 0.</summary>
     public ulong RecoveredIndex { get; set; }
@@ -185,6 +190,7 @@ internal sealed class ReplicatedTables
         }
 
         WriteRecovery(writer);
+        Moves.Write(writer);
     }
 
     /// <exception cref="InvalidDataException">The bytes are no snapshot, or what they say can't be true.</exception>
@@ -262,8 +268,14 @@ internal sealed class ReplicatedTables
 
         return (version <= MeshlessVersion || Mesh.TryRead(ref reader, Nodes.ContainsKey))
             && (!isParking || TryReadHolders(ref reader))
-            && (version <= UnrecoveredVersion || TryReadRecovery(ref reader));
+            && (version <= UnrecoveredVersion || TryReadRecovery(ref reader))
+            && (version <= MovelessVersion || Moves.TryRead(ref reader, IsPossible));
     }
+
+    // What moves is held by the node it comes from, and goes to a node of the cluster.
+    private bool IsPossible(MoveRecord move) =>
+        !move.IsPending
+        || (Nodes.ContainsKey(move.Nic.To) && (!move.Nic.IsLeased || (Leases.TryGetValue(move.Nic.Attachment, out LeaseRecord? lease) && lease.NodeUid == move.Nic.From)));
 
     // Whoever has a reserve has a record of it.
     private bool TryReadHolders(ref FieldReader reader)

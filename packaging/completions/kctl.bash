@@ -14,17 +14,17 @@ _kctl() {
         --address-reuse) COMPREPLY=($(compgen -W 'never quarantine' -- "$cur")); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --network) COMPREPLY=($(compgen -W "$(kctl get networks -o name 2>/dev/null)" -- "$cur")); return ;;
-        --target-node) COMPREPLY=($(compgen -W "$(kctl get nodes -o name 2>/dev/null)" -- "$cur")); return ;;
+        --target-node|--to) COMPREPLY=($(compgen -W "$(kctl get nodes -o name 2>/dev/null)" -- "$cur")); return ;;
         --netns) COMPREPLY=($(compgen -W "$(ls /run/netns 2>/dev/null)" -- "$cur")); return ;;
     esac
     local words=''
     case $verb:$noun in
-        :) words='create get describe delete attach detach network node cluster discover status doctor plan events version completion --version' ;;
+        :) words='create get describe delete attach detach move network node cluster discover status doctor plan events version completion --version' ;;
         create:) words='network' ;;
         get:) words='networks nodes nics ips' ;;
         describe:) words='network node' ;;
         delete:) words='network' ;;
-        attach:|detach:) words='nic' ;;
+        attach:|detach:|move:) words='nic' ;;
         network:) words='reclaim release-orphans' ;;
         network:reclaim) words=$(kctl get networks -o name 2>/dev/null) ;;
         network:release-orphans) words="--ip $(kctl get networks -o name 2>/dev/null)" ;;
@@ -45,6 +45,7 @@ _kctl() {
         describe:node*) words=$(kctl get nodes -o name 2>/dev/null) ;;
         attach:nic*) words='--network --netns --ifname --ip --mac --allow-spoofing' ;;
         detach:nic*) words="--network $(kctl get nics -o name 2>/dev/null)" ;;
+        move:nic*) words="--network --to --prepare --complete --abort --netns --ifname --force $(kctl get nics -o name 2>/dev/null)" ;;
         events:*) words='--since --follow' ;;
     esac
     COMPREPLY=($(compgen -W "$words $global" -- "$cur"))

@@ -34,6 +34,7 @@ public sealed class ExitCodeTests
     [InlineData("describe", "network")]
     [InlineData("attach", "nic", "--network", "n")]
     [InlineData("detach", "nic", "--network", "n")]
+    [InlineData("move", "nic", "--network", "n", "--to", "b")]
     public void A_missing_name_is_an_invalid_argument_76(params string[] args)
     {
         (ExitCode code, _, string error) = Kctl.Run("/nowhere", args);
@@ -50,6 +51,11 @@ public sealed class ExitCodeTests
     [InlineData("create", "network", "n", "--vlan-id", "x")]
     [InlineData("create", "network", "n", "--wait", "--timeout", "soon")]
     [InlineData("attach", "nic", "n")]
+    [InlineData("move", "nic", "n", "--to", "b")]
+    [InlineData("move", "nic", "n", "--network", "m")]
+    [InlineData("move", "nic", "n", "--network", "m", "--prepare")]
+    [InlineData("move", "nic", "n", "--network", "m", "--to", "b", "--prepare", "--complete")]
+    [InlineData("move", "nic", "n", "--network", "m", "--complete", "--abort")]
     [InlineData("delete", "network", "..")]
     [InlineData("status", "-o", "name")]
     public void Bad_usage_is_2_with_a_reason(params string[] args)

@@ -113,6 +113,20 @@ public sealed class OutputTests
         Assert.StartsWith("attached NIC 'web' to Network 'private' on node node-a\nAddress: 10.250.0.2/24\n", output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("--to node-b", "", "moved", "moved NIC 'web' of Network 'private' from node node-a to node node-b\nAddress: 10.250.0.2/24\n")]
+    [InlineData("--to node-b --prepare --netns web --force", ",\"step\":\"prepare\",\"netns\":\"web\",\"force\":true", "prepared", "prepared NIC 'web' of Network 'private' from node node-a to node node-b\n")]
+    [InlineData("--to node-b --complete", ",\"step\":\"complete\"", "unchanged", "unchanged NIC 'web' of Network 'private' on node node-b\n")]
+    [InlineData("--to node-b --abort", ",\"step\":\"abort\"", "aborted", "aborted NIC 'web' of Network 'private' to node node-b; it stays on node node-a\n")]
+    public void Move_sends_the_step_and_says_where_the_NIC_is(string words, string sent, string verb, string expected)
+    {
+        using var daemon = new FakeDaemon(_ => Reply($$"""{"verb":"{{verb}}","from":"node-a","to":"node-b","nic":{{Samples.Nic}}}"""));
+        (ExitCode code, string output, _) = Kctl.Run(daemon.Path, ["move", "nic", "web", "--network", "private", .. words.Split(' ')]);
+        Assert.Equal(ExitCode.Done, code);
+        Assert.Equal($"{{\"to\":\"node-b\"{sent}}}", daemon.LastBody);
+        Assert.StartsWith(expected, output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Attach_as_json_is_the_contract_s_object()
     {
@@ -308,7 +322,7 @@ public sealed class OutputTests
     public void Completion_covers_every_command_and_flag(string shell)
     {
         string script = Kctl.Run("/nowhere", "completion", shell).Out;
-        foreach (string word in "create get describe delete attach detach ips status doctor plan events version completion external-ip gateway-ip internal-netmask type vlan-id enable-outbound-nat no-outbound-nat target-node uplink publish exclude address-reuse emergency-reserve reclaim release-orphans wait timeout all network netns ifname ip mac allow-spoofing since follow socket output".Split(' '))
+        foreach (string word in "create get describe delete attach detach move prepare complete abort force ips status doctor plan events version completion external-ip gateway-ip internal-netmask type vlan-id enable-outbound-nat no-outbound-nat target-node uplink publish exclude address-reuse emergency-reserve reclaim release-orphans wait timeout all network netns ifname ip mac allow-spoofing since follow socket output".Split(' '))
         {
             Assert.Contains(word, script, StringComparison.Ordinal);
         }

@@ -38,6 +38,7 @@ internal static partial class FactCodec
                 FactKind.Admission => DecodeAdmission(entry.Value.Span),
                 FactKind.Removal => DecodeRemoval(entry.Value.Span),
                 FactKind.Parked => DecodeParked(entry.Value.Span),
+                FactKind.Move => DecodeMove(entry.Value.Span),
                 FactKind.Mesh => DecodeMesh(entry.Value.Span),
                 FactKind.Dissolved => DecodeDissolved(entry.Value.Span),
                 _ => null,
@@ -120,6 +121,7 @@ internal static partial class FactCodec
         IPAddress? address = null;
         ulong index = 0;
         ObjectState state = ObjectState.Pending;
+        bool spoofing = false;
         var reader = new MessagePackReader(bytes);
         for (int left = reader.ReadMapHeader(FieldLimit); left > 0; left--)
         {
@@ -136,11 +138,12 @@ internal static partial class FactCodec
                 case 9: ifname = reader.ReadString(15); break;
                 case 10: state = (ObjectState)reader.ReadUInt64(255); break;
                 case 11: reason = reader.ReadString(TextBytes); break;
+                case 28: spoofing = reader.ReadBoolean(); break;
                 default: reader.Skip(); break;
             }
         }
 
-        return new NicFact(Need(attachment), Need(network), Need(name), Need(mac), address, index, Need(device), netns, ifname, state, reason);
+        return new NicFact(Need(attachment), Need(network), Need(name), Need(mac), address, index, Need(device), netns, ifname, state, reason) { AllowSpoofing = spoofing };
     }
 
     private static ClaimFact DecodeClaim(ReadOnlySpan<byte> bytes)

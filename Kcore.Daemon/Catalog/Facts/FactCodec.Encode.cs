@@ -57,7 +57,7 @@ internal static partial class FactCodec
 
     public static ReadOnlyMemory<byte> Encode(NicFact fact) => Write(fact, static (w, f) =>
     {
-        w.WriteMapHeader(7 + Present(f.Address) + Present(f.Netns) + Present(f.Ifname) + Present(f.Reason));
+        w.WriteMapHeader(7 + Present(f.Address) + Present(f.Netns) + Present(f.Ifname) + Present(f.Reason) + (f.AllowSpoofing ? 1 : 0));
         Uid(w, 1, f.AttachmentId);
         Uid(w, 2, f.Network);
         Text(w, 3, f.Name);
@@ -73,6 +73,10 @@ internal static partial class FactCodec
         OptionalText(w, 9, f.Ifname);
         Number(w, 10, (ulong)f.State);
         OptionalText(w, 11, f.Reason);
+        if (f.AllowSpoofing)
+        {
+            Flag(w, 28, true);
+        }
     });
 
     public static ReadOnlyMemory<byte> Encode(ClaimFact fact) => Write(fact, static (w, f) =>

@@ -29,5 +29,7 @@ internal static class FactKeys
 
     public static string Parked(UInt128 network, IPAddress address) => $"e{Hex(network)}{address}";
 
+    public static string Move(UInt128 move) => "v" + Hex(move);
+
     public static string Hex(UInt128 id) => id.ToString("x32", CultureInfo.InvariantCulture);
 }

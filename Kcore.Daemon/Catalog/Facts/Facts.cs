@@ -18,6 +18,7 @@ internal enum FactKind : ushort
     Removal = 21,
     Mesh = 24,
     Parked = 25,
+    Move = 28,
 
     /// <summary>Which cluster keys a node holds: <see cref="Cluster.Trust.KeyHolding"/>, no concern of the catalog's.</summary>
     Keys = Cluster.Trust.KeyHolding.Kind,
@@ -46,6 +47,9 @@ internal enum ObjectState
     Ready = 1,
     Failed = 2,
     PendingAddress = 3,
+
+    /// <summary>Its device is there and waits for the NIC to be handed over to this node.</summary>
+    Prepared = 4,
 }
 
 /// <summary>A node takes part in a network.</summary>
@@ -66,7 +70,11 @@ internal sealed record NicFact(
     string? Netns,
     string? Ifname,
     ObjectState State,
-    string? Reason);
+    string? Reason)
+{
+    /// <summary>The guest may send in other names than its own.</summary>
+    public bool AllowSpoofing { get; init; }
+}
 
 /// <summary>
 /// Orders claims on one name: the counter dominates everything its writer had read, so a later decision beats what it
@@ -107,6 +115,28 @@ internal sealed record ParkedFact(UInt128 Network, IPAddress Address, NodeId Nod
 /// <summary>One address held by one NIC, as Raft committed it.</summary>
 /// <param name="Orphaned">The NIC is known nowhere any more; the address stays held.</param>
 internal sealed record LeaseFact(UInt128 AttachmentId, UInt128 Network, IPAddress Address, PhysicalAddress Mac, NodeId Node, string NicName, ulong Index, bool Orphaned = false);
+
+/// <summary>A NIC that goes from one node to another, as Raft committed it.</summary>
+/// <param name="Move">Names this attempt.</param>
+/// <param name="Network">The network on the node it goes to.</param>
+/// <param name="Address">Null when others gave it one.</param>
+/// <param name="Begun">Raft index at which it began.</param>
+/// <param name="HandedOver">Raft index at which the NIC became the other node's; 0 before.</param>
+/// <param name="SourceKnows">The node it came from has let go of it.</param>
+/// <param name="TargetKnows">The node it went to has taken it up.</param>
+internal sealed record MoveFact(
+    UInt128 Move, UInt128 AttachmentId, UInt128 Network, string Name, PhysicalAddress Mac, IPAddress? Address, NodeId From, NodeId To, ulong Begun, ulong HandedOver,
+    bool SourceKnows = false, bool TargetKnows = false)
+{
+    public bool AllowSpoofing { get; init; }
+
+    /// <summary>Namespace it leads into on the node it goes to; null for a TAP.</summary>
+    public string? Netns { get; init; }
+
+    public string? Ifname { get; init; }
+
+    public bool IsPending => HandedOver == 0;
+}
 
 /// <summary>A node the cluster has admitted.</summary>
 internal sealed record AdmissionFact(NodeId Node, UInt128 Store, string Name);

@@ -107,7 +107,7 @@ internal sealed partial class NetworkService(ClusterLoop cluster, CatalogHub cat
 
     private static ImmutableArray<string> UsersOf(Network network, CatalogSnapshot now) =>
     [
-        .. now.View.NicsOf(network.Uid).Select(n => $"NIC {n.Fact.Name} on node {now.NameOf(n.Node)}")
+        .. now.View.NicsOf(network.Uid).Concat(now.View.Arriving.Values.Where(n => n.Fact.Network == network.Uid)).Select(n => $"NIC {n.Fact.Name} on node {now.NameOf(n.Node)}")
             .Concat(now.View.Leases.Values.Where(l => l.Network == network.Uid).Select(l => l.Orphaned
                 ? $"orphaned {l.Address} of NIC {l.NicName}: kctl network release-orphans {network.Name}"
                 : $"NIC {l.NicName} on node {now.NameOf(l.Node)}"))

@@ -19,14 +19,19 @@ internal sealed record NicRequest(string Name, string Network, string? Netns, st
     {
         string name = ObjectName.Check(request.Name, "NIC");
         string network = ObjectName.Check(request.Network, "network");
-        string? netns = string.IsNullOrWhiteSpace(request.Netns) ? null : NamespacePath(request.Netns.Trim());
-        string? ifname = string.IsNullOrWhiteSpace(request.Ifname) ? null : InterfaceName(request.Ifname.Trim());
-        if (netns is null && ifname is not null)
-        {
-            throw Invalid("--ifname names an interface inside a namespace; without --netns the NIC is a TAP", next: "add --netns NAME, or leave --ifname out");
-        }
+        (string? netns, string? ifname) = CheckPlace(request.Netns, request.Ifname);
+        return new NicRequest(name, network, netns, ifname, Ip(request.Ip), MacAddress(request.Mac), request.AllowSpoofing ?? false);
+    }
 
-        return new NicRequest(name, network, netns, netns is null ? null : ifname ?? DefaultIfname, Ip(request.Ip), MacAddress(request.Mac), request.AllowSpoofing ?? false);
+    /// <summary>Where a NIC leads: path of the namespace and name inside, or nulls for a TAP.</summary>
+    /// <exception cref="RefusedException">InvalidArgument, naming the field.</exception>
+    public static (string? Netns, string? Ifname) CheckPlace(string? wantedNetns, string? wantedIfname)
+    {
+        string? netns = string.IsNullOrWhiteSpace(wantedNetns) ? null : NamespacePath(wantedNetns.Trim());
+        string? ifname = string.IsNullOrWhiteSpace(wantedIfname) ? null : InterfaceName(wantedIfname.Trim());
+        return netns is null && ifname is not null
+            ? throw Invalid("--ifname names an interface inside a namespace; without --netns the NIC is a TAP", next: "add --netns NAME, or leave --ifname out")
+            : (netns, netns is null ? null : ifname ?? DefaultIfname);
     }
 
     private static string NamespacePath(string text)

@@ -58,6 +58,12 @@ internal sealed record CatalogView
     /// <summary>By attachment id. There may be very many, and each view has its own: they are not worth freezing.</summary>
     public required IReadOnlyDictionary<UInt128, LeaseFact> Leases { get; init; }
 
+    /// <summary>NICs that go from one node to another, ordered by when that began.</summary>
+    public required ImmutableArray<MoveFact> Moves { get; init; }
+
+    /// <summary>NICs stated by nodes that they are being moved to, and are not yet on; each attachment once.</summary>
+    public required FrozenDictionary<UInt128, HostedNic> Arriving { get; init; }
+
     /// <summary>Addresses in the emergency reserves of the nodes, ordered by network.</summary>
     public required ImmutableArray<ParkedFact> Parked { get; init; }
 

@@ -28,6 +28,7 @@ internal static class CatalogViewBuilder
         var pools = new Dictionary<UInt128, PoolFact>();
         var leases = new Dictionary<UInt128, LeaseFact>();
         var parked = new List<ParkedFact>();
+        var moves = new List<MoveFact>();
         var mesh = new Dictionary<NodeId, IPAddress>();
         var admissions = new List<AdmissionFact>();
         var removals = new Dictionary<NodeId, RemovalFact>();
@@ -63,6 +64,9 @@ internal static class CatalogViewBuilder
                 case ParkedFact fact:
                     parked.Add(fact);
                     break;
+                case MoveFact fact:
+                    moves.Add(fact);
+                    break;
                 case MeshFact fact:
                     mesh[fact.Node] = fact.Address;
                     break;
@@ -97,6 +101,12 @@ internal static class CatalogViewBuilder
         }
 
         ImmutableArray<Network> networks = ResolveNetworks(claims);
+
+        // Lease and move change with one entry of the log and may still come one after the other; the lease decides.
+        HashSet<(UInt128, NodeId)> expected =
+            [.. moves.Where(m => m.IsPending && leases.GetValueOrDefault(m.AttachmentId)?.Node != m.To).Select(m => (m.AttachmentId, m.To))];
+        HostedNic[] arriving = [.. nics.Where(n => expected.Contains((n.Fact.AttachmentId, n.Node)))];
+        nics.RemoveAll(n => expected.Contains((n.Fact.AttachmentId, n.Node)));
         return new CatalogView
         {
             Networks = networks.Where(n => n.Home is null).ToImmutableSortedDictionary(n => n.Name, n => n, StringComparer.Ordinal),
@@ -109,7 +119,9 @@ internal static class CatalogViewBuilder
             Nodes = nodes.ToFrozenDictionary(),
             Participants = participants.ToFrozenDictionary(
                 p => p.Key, p => p.Value.OrderBy(n => n.Item1).ToImmutableArray()),
-            Nics = ResolveNics(nics),
+            Nics = ResolveNics(nics, leases),
+            Moves = [.. moves.OrderBy(m => m.Begun).ThenBy(m => m.Move)],
+            Arriving = arriving.OrderBy(n => n.Node).DistinctBy(n => n.Fact.AttachmentId).ToFrozenDictionary(n => n.Fact.AttachmentId),
             Pools = pools.ToFrozenDictionary(),
             Leases = leases,
             Parked = [.. parked.OrderBy(p => p.Network).ThenBy(p => FactKeys.Parked(p.Network, p.Address), StringComparer.Ordinal)],
@@ -193,12 +205,17 @@ internal static class CatalogViewBuilder
         }
     }
 
-    /// <summary>Two nodes that state one MAC on one network: the later lease wins (a move), then the smaller node id.</summary>
-    private static ImmutableArray<HostedNic> ResolveNics(List<HostedNic> nics) =>
+    /// <summary>
+    /// Two nodes that state one MAC on one network: the one that holds its lease wins, so that a move is one step for everybody who
+    /// sees the lease change hands; then the later lease, then the smaller node id.
+    /// </summary>
+    private static ImmutableArray<HostedNic> ResolveNics(List<HostedNic> nics, Dictionary<UInt128, LeaseFact> leases) =>
     [
         .. nics
             .GroupBy(n => (n.Fact.Network, n.Fact.Mac))
-            .Select(g => g.OrderByDescending(n => n.Fact.LeaseIndex).ThenBy(n => n.Node).ThenBy(n => n.Fact.AttachmentId).First())
+            .Select(g => g
+                .OrderByDescending(n => leases.TryGetValue(n.Fact.AttachmentId, out LeaseFact? lease) && lease.Node == n.Node)
+                .ThenByDescending(n => n.Fact.LeaseIndex).ThenBy(n => n.Node).ThenBy(n => n.Fact.AttachmentId).First())
             .OrderBy(n => n.Fact.Network).ThenBy(n => n.Fact.Name, StringComparer.Ordinal).ThenBy(n => n.Fact.AttachmentId).ThenBy(n => n.Node),
     ];
 

@@ -21,6 +21,7 @@ internal static class FactReader
         (FactKind.Pool, true) when FactCodec.TryDecode(entry, out PoolFact? fact) && entry.Key == FactKeys.Pool(fact.Network) => fact,
         (FactKind.Lease, true) when FactCodec.TryDecode(entry, out LeaseFact? fact) && entry.Key == FactKeys.Lease(fact.AttachmentId) => fact,
         (FactKind.Parked, true) when FactCodec.TryDecode(entry, out ParkedFact? fact) && entry.Key == FactKeys.Parked(fact.Network, fact.Address) => fact,
+        (FactKind.Move, true) when FactCodec.TryDecode(entry, out MoveFact? fact) && entry.Key == FactKeys.Move(fact.Move) => fact,
         (FactKind.Mesh, true) when FactCodec.TryDecode(entry, out MeshFact? fact) && entry.Key == FactKeys.Mesh(fact.Node) => fact,
         (FactKind.Admission, true) when FactCodec.TryDecode(entry, out AdmissionFact? fact) && entry.Key == FactKeys.Admission(fact.Node) => fact,
         (FactKind.Removal, true) when FactCodec.TryDecode(entry, out RemovalFact? fact) && entry.Key == FactKeys.Removal(fact.Node) => fact,

@@ -123,6 +123,9 @@ internal sealed record LocalNicIntent
 
     /// <summary>The guest may send in other names than its own: it routes, or has guests itself.</summary>
     public bool AllowSpoofing { get; init; }
+
+    /// <summary>The NIC is another node's until it is handed over to this one: its device is here, and nothing comes from it or leads to it.</summary>
+    public bool Arriving { get; init; }
 }
 
 /// <summary>How a NIC reaches its guest.</summary>

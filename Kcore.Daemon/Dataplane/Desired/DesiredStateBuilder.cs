@@ -133,7 +133,7 @@ internal sealed partial class DesiredStateBuilder
         HashSet<IPAddress> addresses = [];
         foreach (LocalNicIntent nic in overlay.LocalNics.OrderBy(n => n.Device, StringComparer.Ordinal))
         {
-            if (AddLocalNic(overlay.Name, overlay.Bridge, gatewayMac, mtu, nic, macs) is { } made && !nic.AllowSpoofing && nic.Address is { } address)
+            if (AddLocalNic(overlay.Name, overlay.Bridge, gatewayMac, mtu, nic, macs) is { } made && !nic.AllowSpoofing && !nic.Arriving && nic.Address is { } address)
             {
                 // A guest here that is asked for answers itself, but without this the question would go to every peer as well.
                 AddNeighbour(overlay, address, nic.Mac, addresses, made);
@@ -278,7 +278,7 @@ internal sealed partial class DesiredStateBuilder
             : !KernelFacts.IsGuestMac(nic.Mac) || nic.Mac.Equals(gatewayMac) ? "the MAC cannot be a guest's"
             : nic.Attachment is NicAttachment.Netns netns && !DeviceName.IsUsable(netns.InterfaceName)
                 ? $"\"{netns.InterfaceName}\" cannot be a device name"
-            : !macs.Add(nic.Mac) ? "the MAC is used by another NIC of the network"
+            : !nic.Arriving && !macs.Add(nic.Mac) ? "the MAC is used by another NIC of the network"
             : !_devices.Add(nic.Device) ? $"device {nic.Device} is used twice on this node"
             : null;
         if (reason is not null)
@@ -304,8 +304,14 @@ internal sealed partial class DesiredStateBuilder
         }
 
         _ports.Add(new(
-            new PortFlags(nic.Device, Learning: false, Locked: !nic.AllowSpoofing, NeighSuppress: false), origin));
-        _bridgeEntries.Add(new(new BridgeEntry(nic.Device, nic.Mac, BridgeEntryKind.Static), origin));
+            new PortFlags(nic.Device, Learning: false, Locked: !nic.AllowSpoofing || nic.Arriving, NeighSuppress: false), origin));
+
+        // A locked port without an entry lets nothing in; frames for the MAC go on to the node that has the NIC.
+        if (!nic.Arriving)
+        {
+            _bridgeEntries.Add(new(new BridgeEntry(nic.Device, nic.Mac, BridgeEntryKind.Static), origin));
+        }
+
         SilenceIPv6(nic.Device, origin);
         return origin;
     }

@@ -22,7 +22,7 @@ internal static class IntentBuilder
         hosts ??= HostSights.None;
         CatalogView view = catalog.View;
         string egress = gatewayInterface ?? underlay.Advertised.Interface;
-        ILookup<UInt128, AttachmentRecord> local = attachments.Wanted.Where(a => a.Address is not null).ToLookup(a => a.Network);
+        ILookup<UInt128, AttachmentRecord> local = attachments.Wanted.Where(a => a.Address is not null && MoveRules.IsHere(a, view, self.Id)).ToLookup(a => a.Network);
         ImmutableArray<OverlayIntent> overlays = self.VxlanDisabled
             ? []
             : [.. view.Networks.Values.Where(IsMaterialised).Select(n => Overlay(n, self.Id, catalog, local[n.Uid], hosts))];
@@ -96,7 +96,7 @@ internal static class IntentBuilder
             WithoutKey = [.. WithoutKey(network, self, catalog)],
             Peers = [.. Peers(network, self, catalog, hosts)],
             RemoteNics = [.. RemoteNics(network, self, catalog, hosts)],
-            LocalNics = [.. local.Select(a => LocalNic(a, network))],
+            LocalNics = [.. local.Select(a => LocalNic(a, network, MoveRules.IsArriving(a, catalog.View, self)))],
         };
     }
 
@@ -128,7 +128,7 @@ internal static class IntentBuilder
         }
     }
 
-    public static LocalNicIntent LocalNic(AttachmentRecord record, Network network) => new()
+    public static LocalNicIntent LocalNic(AttachmentRecord record, Network network, bool isArriving) => new()
     {
         Name = record.Name,
         AttachmentId = record.Key,
@@ -139,6 +139,7 @@ internal static class IntentBuilder
         Device = record.Device,
         Attachment = record.Netns is null ? new NicAttachment.Tap() : new NicAttachment.Netns(record.Netns, record.Ifname!),
         AllowSpoofing = record.AllowSpoofing,
+        Arriving = isArriving,
     };
 
     public static bool IsEncrypted(Network network) => network.Spec.Encryption == Encryption.Wireguard;

@@ -45,7 +45,7 @@ internal sealed class LocalIntents(LocalNode self, Underlay underlay, string egr
         bool nat = spec.Type == NetworkType.Nat;
         string parent = spec.Uplink ?? egress;
         VlanIntent? vlan = spec.VlanId == 0 ? null : new VlanIntent(parent, spec.VlanId, DerivedNames.VlanDevice(parent, spec.VlanId));
-        AttachmentRecord[] records = [.. attachments.Wanted.Where(a => a.Network == network.Uid && (a.Address is not null || !nat))];
+        AttachmentRecord[] records = [.. attachments.Wanted.Where(a => a.Network == network.Uid && (a.Address is not null || !nat) && MoveRules.IsHere(a, view, self.Id))];
         return new LocalNetworkIntent
         {
             Name = network.Name,
@@ -57,7 +57,7 @@ internal sealed class LocalIntents(LocalNode self, Underlay underlay, string egr
                 : null,
             Uplink = nat || vlan is not null ? null : parent,
             Vlan = vlan,
-            LocalNics = [.. records.Select(r => IntentBuilder.LocalNic(r, network))],
+            LocalNics = [.. records.Select(r => IntentBuilder.LocalNic(r, network, MoveRules.IsArriving(r, view, self.Id)))],
         };
     }
 

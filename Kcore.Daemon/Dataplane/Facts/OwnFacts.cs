@@ -87,9 +87,14 @@ internal static class OwnFacts
         foreach (AttachmentRecord record in attachments.Wanted)
         {
             (ObjectState state, string? reason) = StateOf(record, catalog, kernel, refusalOf(record.Id));
-            ulong lease = catalog.View.Leases.TryGetValue(record.Id, out LeaseFact? fact) ? fact.Index : 0;
+
+            // What is only prepared here says nothing against the node that has the NIC.
+            ulong lease = record.PreparedFor is null && catalog.View.Leases.TryGetValue(record.Id, out LeaseFact? fact) ? fact.Index : 0;
             Add(FactKeys.Nic(record.Id), FactKind.Nic, FactCodec.Encode(new NicFact(
-                record.Id, record.Network, record.Name, record.Mac, record.Address, lease, record.Device, record.Netns, record.Ifname, state, reason)));
+                record.Id, record.Network, record.Name, record.Mac, record.Address, lease, record.Device, record.Netns, record.Ifname, state, reason)
+            {
+                AllowSpoofing = record.AllowSpoofing,
+            }));
         }
 
         return wanted;
@@ -180,6 +185,7 @@ internal static class OwnFacts
         }
 
         return nic.Failure is { } failure ? (ObjectState.Failed, Shortened(failure))
+            : MoveRules.IsArriving(record, catalog.View, catalog.Gossip.Members.Self) ? (ObjectState.Prepared, null)
             : (ObjectState.Ready, record.Grant is null ? null : "its address is from the emergency reserve; the cluster's log is told when there is a quorum");
     }
 

@@ -26,9 +26,6 @@ internal sealed class NicService(
 {
     private const int MaxNicsPerNode = 4096;
 
-    /// <summary>Kcore derives names and addresses from up to this many NICs of one name.</summary>
-    private const int MaxNicsPerName = 8;
-
     private static readonly TimeSpan AddressPatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan DevicePatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ReleasePatience = TimeSpan.FromSeconds(3);
@@ -58,7 +55,7 @@ internal sealed class NicService(
         string network = ObjectName.Check(networkName, "network");
         AttachmentRecord? released = table.Change(now =>
             now.Wanted.FirstOrDefault(r => r.Name == name && string.Equals(r.NetworkName, network, StringComparison.Ordinal)) is { } record
-                ? record with { Releasing = true }
+                ? record.PreparedFor is null ? record with { Releasing = true } : throw Arriving(name, network)
                 : null);
         if (released is null)
         {
@@ -99,7 +96,7 @@ internal sealed class NicService(
         CatalogSnapshot now = catalog.Current.Current;
         ReconcileStatus state = kernel.Status.Current;
         IEnumerable<NicInfo> own = table.Current.Current.Wanted.Select(r => Describe(r, now, state));
-        IEnumerable<NicInfo> others = now.View.Nics.Where(n => n.Node != self.Id).Select(n => Describe(n, now));
+        IEnumerable<NicInfo> others = now.View.Nics.Concat(now.View.Arriving.Values).Where(n => n.Node != self.Id).Select(n => Describe(n, now));
         return
         [
             .. own.Concat(others)
@@ -193,7 +190,8 @@ internal sealed class NicService(
             }
 
             IPAddress? given = network.Home is null ? null : LocalAddress(request, network, set);
-            string seed = FreeSeed(request.Name, set);
+            string seed = set.FreeSeed(request.Name) ?? throw new RefusedException(
+                ErrorCode.ResourceExhausted, $"'{request.Name}' has {AttachmentSet.MaxNicsPerName} NICs on this node, the most one name can have");
             PhysicalAddress mac = request.Mac ?? DerivedNames.Mac(seed);
             if (now.View.NicsOf(network.Uid).FirstOrDefault(n => n.Fact.Mac.Equals(mac)) is { } taken)
             {
@@ -258,13 +256,19 @@ internal sealed class NicService(
             "detach a NIC");
     }
 
+    private RefusedException Arriving(string nic, string network) => new(
+        ErrorCode.FailedPrecondition,
+        $"NIC '{nic}' of network '{network}' is being moved to node {self.Name} and is not its own yet",
+        next: $"kctl move nic {nic} --network {network} --complete, or --abort");
+
     private static RefusedException MacTaken(PhysicalAddress mac, string nic, string network) => new(
         ErrorCode.AlreadyExists,
         $"MAC {DerivedNames.MacText(mac)} belongs to NIC '{nic}' on network '{network}'",
         next: "choose another with --mac");
 
     private AttachmentRecord SameOrRefused(AttachmentRecord existing, NicRequest request) =>
-        existing.Netns == request.Netns
+        existing.PreparedFor is not null ? throw Arriving(existing.Name, existing.NetworkName)
+        : existing.Netns == request.Netns
         && existing.Ifname == request.Ifname
         && existing.AllowSpoofing == request.AllowSpoofing
         && (request.Mac is null || request.Mac.Equals(existing.Mac))
@@ -275,21 +279,6 @@ internal sealed class NicService(
                 $"NIC '{existing.Name}' exists on network '{existing.NetworkName}' of node {self.Name}, attached otherwise",
                 [$"device: {existing.Device}", $"netns: {existing.Netns ?? "(none)"}", $"mac: {DerivedNames.MacText(existing.Mac)}", $"allow-spoofing: {(existing.AllowSpoofing ? "yes" : "no")}"],
                 $"kctl detach nic {existing.Name} --network {existing.NetworkName}");
-
-    /// <summary>A name attached to several networks of this node gets a device and a MAC for each (behaviour 6).</summary>
-    private static string FreeSeed(string name, AttachmentSet set)
-    {
-        for (int i = 0; i < MaxNicsPerName; i++)
-        {
-            string seed = DerivedNames.NicSeed(name, i);
-            if (set.Records.Values.All(r => r.Device != DerivedNames.Tap(seed) && r.Device != DerivedNames.NamespacePort(seed)))
-            {
-                return seed;
-            }
-        }
-
-        throw new RefusedException(ErrorCode.ResourceExhausted, $"'{name}' has {MaxNicsPerName} NICs on this node, the most one name can have");
-    }
 
     private async Task<AttachmentRecord> WithAddressAsync(AttachmentRecord record, CancellationToken token)
     {
@@ -382,7 +371,8 @@ internal sealed class NicService(
         };
     }
 
-    private NicInfo Describe(HostedNic nic, CatalogSnapshot now)
+    /// <summary>A NIC as its node states it.</summary>
+    public NicInfo Describe(HostedNic nic, CatalogSnapshot now)
     {
         now.View.NetworksByUid.TryGetValue(nic.Fact.Network, out Network? network);
         return Info(

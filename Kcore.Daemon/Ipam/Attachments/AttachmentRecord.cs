@@ -55,6 +55,12 @@ internal sealed record AttachmentRecord
     /// <summary>The user lets the guest send in other names than its own.</summary>
     public bool AllowSpoofing { get; init; }
 
+    /// <summary>The move for which the device is here already while the NIC is still another node's; null for a NIC of this node.</summary>
+    public UInt128? PreparedFor { get; init; }
+
+    /// <summary>Raft index at which the NIC was handed over to this node; 0 for one that was attached here.</summary>
+    public ulong Since { get; init; }
+
     public string Key => FactKeys.Hex(Id);
 }
 
@@ -65,7 +71,8 @@ internal static class AttachmentJson
         new Row(
             FactKeys.Hex(r.Id), FactKeys.Hex(r.Network), r.NetworkName, r.Name, r.Mac.ToString(), r.Device, r.Netns, r.Ifname,
             r.Wanted?.ToString(), r.Address?.ToString(), r.Releasing, r.Local, r.AllowSpoofing,
-            r.Grant, r.Instead is { } instead ? FactKeys.Hex(instead) : null),
+            r.Grant, r.Instead is { } instead ? FactKeys.Hex(instead) : null,
+            r.PreparedFor is { } move ? FactKeys.Hex(move) : null, r.Since),
         RowContext.Default.Row);
 
     /// <summary>Null when the row is damaged.</summary>
@@ -95,6 +102,8 @@ internal static class AttachmentJson
                 AllowSpoofing = row.AllowSpoofing,
                 Grant = row.Grant,
                 Instead = row.Instead is null ? null : UInt128.Parse(row.Instead, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture),
+                PreparedFor = row.PreparedFor is null ? null : UInt128.Parse(row.PreparedFor, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture),
+                Since = row.Since,
             };
         }
         catch (Exception e) when (e is JsonException or FormatException or OverflowException)
@@ -106,7 +115,7 @@ internal static class AttachmentJson
     internal sealed record Row(
         string Id, string Network, string NetworkName, string Name, string Mac, string Device, string? Netns, string? Ifname,
         string? Wanted, string? Address, bool Releasing, bool Local = false, bool AllowSpoofing = false,
-        ulong? Grant = null, string? Instead = null);
+        ulong? Grant = null, string? Instead = null, string? PreparedFor = null, ulong Since = 0);
 }
 
 [JsonSourceGenerationOptions(RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
+using Kcore.Daemon.Catalog.Naming;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Daemon.Storage;
 using Microsoft.Data.Sqlite;
@@ -96,8 +97,26 @@ internal sealed class AttachmentTable
 
 internal sealed record AttachmentSet(ImmutableSortedDictionary<UInt128, AttachmentRecord> Records)
 {
+    /// <summary>Kcore derives names and addresses from up to this many NICs of one name.</summary>
+    public const int MaxNicsPerName = 8;
+
     /// <summary>Those that are wanted, not on their way out.</summary>
     public IEnumerable<AttachmentRecord> Wanted => Records.Values.Where(r => !r.Releasing);
+
+    /// <summary>A name attached to several networks of this node gets a device and a MAC for each (behaviour 6); null when it has as many as it can have.</summary>
+    public string? FreeSeed(string name)
+    {
+        for (int i = 0; i < MaxNicsPerName; i++)
+        {
+            string seed = DerivedNames.NicSeed(name, i);
+            if (Records.Values.All(r => r.Device != DerivedNames.Tap(seed) && r.Device != DerivedNames.NamespacePort(seed)))
+            {
+                return seed;
+            }
+        }
+
+        return null;
+    }
 
     public AttachmentRecord? Find(UInt128 network, string name) =>
         Wanted.FirstOrDefault(r => r.Network == network && string.Equals(r.Name, name, StringComparison.Ordinal));

@@ -23,7 +23,7 @@ internal sealed class LostLeases
             return new HashSet<UInt128>();
         }
 
-        HashSet<UInt128> missed = [.. set.Wanted.Where(r => r is { Local: false, Address: not null }).Select(r => r.Id).Except(leases)];
+        HashSet<UInt128> missed = [.. set.Wanted.Where(r => r is { Local: false, Address: not null, PreparedFor: null }).Select(r => r.Id).Except(leases)];
         foreach (UInt128 found in _missedSince.Keys.Where(id => !missed.Contains(id)).ToArray())
         {
             _missedSince.Remove(found);

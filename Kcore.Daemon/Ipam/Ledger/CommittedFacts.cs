@@ -104,6 +104,12 @@ internal sealed class CommittedFacts
                 var inside = new NodeId(Uid.FromGuid(mesh.NodeUid));
                 Put(FactKeys.Mesh(inside), FactKind.Mesh, FactCodec.Encode(new MeshFact(inside, mesh.Address)), mesh.Index, commit.Undated);
                 break;
+            case ReplicatedChange.MovePut move:
+                Put(FactKeys.Move(Uid.FromGuid(move.Move)), FactKind.Move, FactCodec.Encode(FactOf(move)), move.ChangedIndex, commit.Undated);
+                break;
+            case ReplicatedChange.MoveRemoved move:
+                Remove(FactKeys.Move(Uid.FromGuid(move.Move)), FactKind.Move, commit);
+                break;
             case ReplicatedChange.Dissolved dissolved:
                 Put(FactKeys.Dissolved, FactKind.Dissolved, FactCodec.Encode(new DissolvedFact(Uid.FromGuid(dissolved.Target))), dissolved.Index, commit.Undated);
                 break;
@@ -113,6 +119,25 @@ internal sealed class CommittedFacts
                 throw new ArgumentOutOfRangeException(nameof(change), change.GetType().Name, "a change without a fact");
         }
     }
+
+    private static MoveFact FactOf(ReplicatedChange.MovePut move) => new(
+        Uid.FromGuid(move.Move),
+        Uid.FromGuid(move.Nic.Attachment.Value),
+        Uid.FromGuid(move.Nic.Network.Value),
+        move.Nic.Name,
+        move.Nic.Mac,
+        move.Nic.Address,
+        new NodeId(Uid.FromGuid(move.Nic.From)),
+        new NodeId(Uid.FromGuid(move.Nic.To)),
+        move.Begun,
+        move.HandedOver,
+        move.SourceKnows,
+        move.TargetKnows)
+    {
+        AllowSpoofing = move.Nic.AllowSpoofing,
+        Netns = move.Nic.Netns,
+        Ifname = move.Nic.Ifname,
+    };
 
     private void Put(string key, FactKind kind, ReadOnlyMemory<byte> value, ulong changed, ulong undated) =>
         _writes[key] = new LocalWrite(key, (ushort)kind, value, Version: changed == 0 ? undated : changed);

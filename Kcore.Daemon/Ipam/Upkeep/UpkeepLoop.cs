@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace Kcore.Daemon.Ipam.Upkeep;
 
 /// <summary>
-/// What the leader does for the replicated state by itself: moves its clock, marks leases that lost their NIC, has the
-/// members compare their states.
+/// What the leader does for the replicated state by itself: moves its clock, marks leases that lost their NIC, gives up moves
+/// that nobody completes, has the members compare their states.
 /// </summary>
 internal sealed partial class UpkeepLoop(ClusterLedger ledger, CatalogHub catalog, ProposalClient proposals, EventLog events, TimeProvider time, ILogger logger)
 {
@@ -21,6 +21,7 @@ internal sealed partial class UpkeepLoop(ClusterLedger ledger, CatalogHub catalo
 
     private readonly ClockKeeper _clock = new();
     private readonly OrphanWatch _orphans = new();
+    private readonly MoveWatch _moves = new();
     private readonly StateChecks _checks = new();
     private readonly long _started = time.GetTimestamp();
 
@@ -42,6 +43,7 @@ internal sealed partial class UpkeepLoop(ClusterLedger ledger, CatalogHub catalo
             if (!ledger.Leads)
             {
                 _orphans.Forget();
+                _moves.Forget();
                 _checks.Forget();
                 continue;
             }
@@ -68,6 +70,15 @@ internal sealed partial class UpkeepLoop(ClusterLedger ledger, CatalogHub catalo
         foreach (ReplicatedCommand mark in _orphans.Due(facts, Now).Take(MarksMax))
         {
             await MarkAsync(mark, facts, token);
+        }
+
+        foreach (ReplicatedCommand.AbortMove abort in _moves.Due(facts.View, Now).Take(MarksMax))
+        {
+            if (await ProposeAsync(abort, token) && facts.View.Moves.FirstOrDefault(m => m.Move == Uid.FromGuid(abort.Move)) is { } move)
+            {
+                string? network = facts.View.NetworksByUid.TryGetValue(move.Network, out Catalog.View.Network? known) ? known.Name : null;
+                events.Add("MoveAborted", $"the move of NIC {move.Name} to node {facts.NameOf(move.To)} was not completed within {MoveWatch.Limit.TotalMinutes:0} minutes and is given up", move.From.ToString(), network);
+            }
         }
 
         if (_checks.IsDue(open.State.AppliedIndex, Now))

@@ -79,6 +79,13 @@ internal static class Said
         FactKind.Lease,
         FactCodec.Encode(new LeaseFact(attachment, network, IPAddress.Parse(address), Mac(1), node, "web-01", index)));
 
+    /// <summary>Of attachment 1, from A to B unless it is said otherwise.</summary>
+    public static CatalogEntry Move(UInt128 move, UInt128 network, ulong begun, ulong handedOver = 0, bool sourceKnows = false, bool targetKnows = false, NodeId? from = null, NodeId? to = null) => Entry(
+        NodeId.Raft,
+        FactKeys.Move(move),
+        FactKind.Move,
+        FactCodec.Encode(new MoveFact(move, 1, network, "web-01", Mac(1), IPAddress.Parse("10.88.0.2"), from ?? A, to ?? B, begun, handedOver, sourceKnows, targetKnows)));
+
     public static CatalogEntry Removed(NodeId node, NodeId? origin = null) => Entry(
         origin ?? NodeId.Raft, FactKeys.Removal(node), FactKind.Removal, FactCodec.Encode(new RemovalFact(node, $"node-{(ulong)node.Value:x}")));
 
@@ -115,6 +122,8 @@ internal static class Said
         .. view.Nics.Select(n => $"nic {n}"),
         .. view.Pools.Values.OrderBy(p => p.Network).Select(p => $"pool {p}"),
         .. view.Leases.Values.OrderBy(l => l.AttachmentId).Select(l => $"lease {l}"),
+        .. view.Moves.Select(m => $"move {m}"),
+        .. view.Arriving.OrderBy(a => a.Key).Select(a => $"arriving {a.Value}"),
         .. view.Removals.Values.OrderBy(r => r.Node).Select(r => $"removal {r}"),
         .. view.Admissions.Select(a => $"admission {a}"),
         $"voters {string.Join(';', view.Voters)} dissolved {view.Dissolved} counter {view.ClaimCounter}",

@@ -31,6 +31,33 @@ public sealed class AnnouncementTests
     }
 
     [Fact]
+    public void Behaviour_115_a_NIC_that_is_prepared_is_announced_when_it_is_handed_over_and_on_a_physical_network_by_RARP_too()
+    {
+        LocalNicIntent coming = Intents.Tap("web-02", 2) with { Arriving = true };
+        LocalNicIntent pc = Intents.Tap("pc", 8) with { Arriving = true };
+        DataplaneIntent before = Intents.With(Intents.Prod with { LocalNics = [coming] }) with { Locals = [Intents.Office with { LocalNics = [pc] }] };
+        ModelKernel kernel = new();
+        DataplanePlan prepared = Planner.Plan(DesiredStateBuilder.From(before), kernel.Observe(DesiredStateBuilder.From(before)));
+        Assert.Empty(Announcements.After(prepared.Steps, before));
+        foreach (DataplaneStep step in prepared.Steps)
+        {
+            kernel.Apply(step);
+        }
+
+        DataplaneIntent after = Intents.With(Intents.Prod with { LocalNics = [coming with { Arriving = false }], RemoteNics = [] }) with
+        {
+            Locals = [Intents.Office with { LocalNics = [pc with { Arriving = false }] }],
+        };
+        DesiredState desired = DesiredStateBuilder.From(after);
+        Assert.Equal(
+            [
+                new Announcement("kbr-prod", Intents.Mac(2), Intents.Guest(2)),
+                new Announcement("kbr-office", Intents.Mac(8), Intents.Guest(8)), new Announcement("kbr-office", Intents.Mac(8), null),
+            ],
+            Announcements.After(Planner.Plan(desired, kernel.Observe(desired)).Steps, after));
+    }
+
+    [Fact]
     public void Each_goes_out_twice_two_seconds_apart_however_often_it_is_asked_for()
     {
         AnnouncementQueue queue = new();

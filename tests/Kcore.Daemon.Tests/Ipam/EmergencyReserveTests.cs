@@ -251,9 +251,9 @@ public sealed class EmergencyReserveTests
     [Fact]
     public void A_snapshot_of_the_version_without_reserves_is_read()
     {
-        // From its end: nothing held back (4) since no recovery (8), no holders (4), no mesh (8), nothing retired, leased, deleted, parked, rested, resting (4 each), a cursor (8), the reserve (1).
+        // From its end: no moves (8), nothing held back (4) since no recovery (8), no holders (4), no mesh (8), nothing retired, leased, deleted, parked, rested, resting (4 each), a cursor (8), the reserve (1).
         byte[] now = Made(0).TakeSnapshot();
-        byte[] before = [5, .. now[1..^57], .. now[^56..^40], .. now[^36..^16]];
+        byte[] before = [5, .. now[1..^65], .. now[^64..^48], .. now[^44..^24]];
         var restored = new ReplicatedState();
         restored.Restore(before);
         Assert.Equal(now, restored.TakeSnapshot());
@@ -267,8 +267,8 @@ public sealed class EmergencyReserveTests
         byte[] whole = state.TakeSnapshot();
 
         // Without the one holder before what is held back, and then with one of a node that is not there.
-        Assert.Throws<InvalidDataException>(() => new ReplicatedState().Restore((byte[])[.. whole[..^48], 0, 0, 0, 0, .. whole[^12..]]));
-        Assert.Throws<InvalidDataException>(() => new ReplicatedState().Restore((byte[])[.. whole[..^44], .. Commands.Id(77).ToByteArray(bigEndian: true), .. whole[^28..]]));
+        Assert.Throws<InvalidDataException>(() => new ReplicatedState().Restore((byte[])[.. whole[..^56], 0, 0, 0, 0, .. whole[^20..]]));
+        Assert.Throws<InvalidDataException>(() => new ReplicatedState().Restore((byte[])[.. whole[..^52], .. Commands.Id(77).ToByteArray(bigEndian: true), .. whole[^36..]]));
     }
 
     [Theory]

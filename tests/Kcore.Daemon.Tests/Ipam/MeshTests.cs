@@ -92,8 +92,8 @@ public sealed class MeshTests
         byte[] snapshot = state.TakeSnapshot();
         snapshot[0] = 4;
 
-        // The mesh, and after it the holders of reserves and what recoveries hold back.
-        old.Restore(snapshot.AsMemory(0, snapshot.Length - 12 - 8));
+        // The mesh, and after it the holders of reserves, what recoveries hold back, and the moves.
+        old.Restore(snapshot.AsMemory(0, snapshot.Length - 12 - 8 - 8));
 
         Assert.Equal(state.StateHash().ToArray(), old.StateHash().ToArray());
         Assert.Null(old.MeshAddress(Commands.Id(1)));

@@ -8,9 +8,17 @@ internal sealed class NaiveAllocator
 {
     private const ulong TenMinutes = 600_000;
 
+    /// <summary>The node that asks for everything, unless it is said otherwise.</summary>
+    private const uint Asking = 9;
+
     private readonly Dictionary<uint, Pool> _pools = [];
     private readonly Dictionary<uint, (uint Pool, uint Address)> _held = [];
     private readonly HashSet<uint> _orphans = [];
+
+    // Where a NIC is, if it is not on the node everybody asks from.
+    private readonly Dictionary<uint, uint> _elsewhere = [];
+    private readonly Dictionary<uint, Move> _moves = [];
+    private readonly Dictionary<uint, bool> _endedMoves = [];
     private readonly Dictionary<uint, uint> _released = [];
     private readonly HashSet<uint> _deleted = [];
     private ulong _clock;
@@ -76,7 +84,7 @@ internal sealed class NaiveAllocator
     {
         if (_held.TryGetValue(attachment, out var held))
         {
-            bool isSame = held.Pool == pool && (wanted ?? held.Address) == held.Address;
+            bool isSame = held.Pool == pool && (wanted ?? held.Address) == held.Address && NodeOf(attachment) == Asking;
             _orphans.RemoveWhere(o => isSame && o == attachment);
             return isSame ? $"{held.Address}" : "FailedPrecondition";
         }
@@ -150,7 +158,7 @@ internal sealed class NaiveAllocator
     {
         if (_held.TryGetValue(attachment, out var held))
         {
-            bool isSame = held == (pool, address);
+            bool isSame = held == (pool, address) && NodeOf(attachment) == Asking;
             _orphans.RemoveWhere(o => isSame && o == attachment);
             return isSame ? $"{address}" : "FailedPrecondition";
         }
@@ -208,9 +216,21 @@ internal sealed class NaiveAllocator
         return Park(pool);
     }
 
-    public string Release(uint attachment, uint pool)
+    public string Release(uint attachment, uint pool, uint node = Asking)
     {
+        if (_held.ContainsKey(attachment) && NodeOf(attachment) != node)
+        {
+            return "FailedPrecondition";
+        }
+
         _orphans.Remove(attachment);
+        _elsewhere.Remove(attachment);
+        foreach (uint pending in _moves.Where(m => _held.ContainsKey(attachment) && m.Value is { IsOver: false } move && move.Attachment == attachment).Select(m => m.Key).ToArray())
+        {
+            _moves.Remove(pending);
+            _endedMoves[pending] = false;
+        }
+
         if (_held.Remove(attachment, out var held))
         {
             _released[attachment] = held.Pool;
@@ -229,7 +249,7 @@ internal sealed class NaiveAllocator
 
     public string Mark(uint attachment, bool isOrphan)
     {
-        if (!_held.ContainsKey(attachment))
+        if (!_held.ContainsKey(attachment) || NodeOf(attachment) != Asking)
         {
             return "NotFound";
         }
@@ -239,10 +259,90 @@ internal sealed class NaiveAllocator
     }
 
     public string ReleaseOrphan(uint attachment) =>
-        _orphans.Contains(attachment) ? Release(attachment, _held[attachment].Pool)
+        _orphans.Contains(attachment) ? Release(attachment, _held[attachment].Pool, NodeOf(attachment))
         : _held.ContainsKey(attachment) ? "FailedPrecondition"
         : _released.ContainsKey(attachment) ? "Done"
         : "NotFound";
+
+    /// <summary>The address of an attachment, if it holds one.</summary>
+    public uint? AddressOf(uint attachment) => _held.TryGetValue(attachment, out var held) ? held.Address : null;
+
+    public uint NodeOf(uint attachment) => _elsewhere.GetValueOrDefault(attachment, Asking);
+
+    public string Begin(uint move, uint attachment, uint pool, uint from, uint to, uint address)
+    {
+        var begun = new Move(attachment, pool, from, to, address);
+        if (_moves.TryGetValue(move, out Move? known))
+        {
+            return known with { IsOver = false, Knowing = 0 } == begun ? "Done" : "AlreadyExists";
+        }
+
+        bool isPossible = !_endedMoves.ContainsKey(move) && _moves.Values.All(m => m.IsOver || m.Attachment != attachment);
+        if (isPossible && !_held.ContainsKey(attachment))
+        {
+            return "NotFound";
+        }
+
+        if (!isPossible || NodeOf(attachment) != from || _orphans.Contains(attachment) || _held[attachment] != (pool, address))
+        {
+            return "FailedPrecondition";
+        }
+
+        _moves[move] = begun;
+        return "Done";
+    }
+
+    public string HandOver(uint move)
+    {
+        if (!_moves.TryGetValue(move, out Move? begun))
+        {
+            return !_endedMoves.TryGetValue(move, out bool isDone) ? "NotFound" : isDone ? "Done" : "FailedPrecondition";
+        }
+
+        if (!begun.IsOver)
+        {
+            _moves[move] = begun with { IsOver = true };
+            _elsewhere[begun.Attachment] = begun.To;
+            _orphans.Remove(begun.Attachment);
+        }
+
+        return "Done";
+    }
+
+    public string Abort(uint move)
+    {
+        if (_moves.TryGetValue(move, out Move? begun) ? begun.IsOver : _endedMoves.GetValueOrDefault(move))
+        {
+            return "FailedPrecondition";
+        }
+
+        _moves.Remove(move);
+        _endedMoves[move] = false;
+        return "Done";
+    }
+
+    public string Acknowledge(uint move, uint node)
+    {
+        if (!_moves.TryGetValue(move, out Move? begun))
+        {
+            return "Done";
+        }
+
+        if (!begun.IsOver)
+        {
+            return "FailedPrecondition";
+        }
+
+        int knowing = begun.Knowing | (node == begun.From ? 1 : 0) | (node == begun.To ? 2 : 0);
+        _moves[move] = begun with { Knowing = knowing };
+        if (knowing == 3)
+        {
+            _moves.Remove(move);
+            _endedMoves[move] = true;
+        }
+
+        return "Done";
+    }
 
     public string Reclaim(uint pool)
     {
@@ -281,6 +381,13 @@ internal sealed class NaiveAllocator
         // Around the circle from the one that was given again last.
         public uint? Next => Free.Count > 0 ? Free[0]
             : Order[(Last + 1)..].Concat(Order[..(Last + 1)]).Where(a => Back.Exists(b => b.Address == a && b.IsRested)).Select(a => (uint?)a).FirstOrDefault();
+    }
+
+    private sealed record Move(uint Attachment, uint Pool, uint From, uint To, uint Address)
+    {
+        public bool IsOver { get; init; }
+
+        public int Knowing { get; init; }
     }
 
     private sealed record Returned(uint Address)

@@ -28,6 +28,11 @@ public sealed class NaiveAllocatorTests
         ReturnUsed,
         ReturnUnused,
         Lose,
+        Begin,
+        HandOver,
+        Abort,
+        Acknowledge,
+        ReleaseThere,
     }
 
     [Theory]
@@ -46,7 +51,8 @@ public sealed class NaiveAllocatorTests
                 (6, Gen.Constant(Verb.Allocate)), (3, Gen.Constant(Verb.Want)), (5, Gen.Constant(Verb.Release)),
                 (1, Gen.Constant(Verb.Create)), (1, Gen.Constant(Verb.Delete)), (1, Gen.Constant(Verb.Restore)),
                 (3, Gen.Constant(Verb.Advance)), (1, Gen.Constant(Verb.Reclaim)), (1, Gen.Constant(Verb.Orphan)), (1, Gen.Constant(Verb.Adopt)), (1, Gen.Constant(Verb.ReleaseOrphan)),
-                (3, Gen.Constant(Verb.Park)), (4, Gen.Constant(Verb.Use)), (1, Gen.Constant(Verb.ReturnUsed)), (2, Gen.Constant(Verb.ReturnUnused)), (1, Gen.Constant(Verb.Lose)))
+                (3, Gen.Constant(Verb.Park)), (4, Gen.Constant(Verb.Use)), (1, Gen.Constant(Verb.ReturnUsed)), (2, Gen.Constant(Verb.ReturnUnused)), (1, Gen.Constant(Verb.Lose)),
+                (3, Gen.Constant(Verb.Begin)), (3, Gen.Constant(Verb.HandOver)), (1, Gen.Constant(Verb.Abort)), (2, Gen.Constant(Verb.Acknowledge)), (1, Gen.Constant(Verb.ReleaseThere)))
             from attachment in Gen.Choose(1, size + 4)
             from pool in Gen.Frequency((5, Gen.Constant(1)), (2, Gen.Constant(2)))
             from offset in Gen.Choose(-1, size)
@@ -188,6 +194,27 @@ public sealed class NaiveAllocatorTests
         while (Count(digits, alphabet.Length));
     }
 
+    /// <summary>
+    /// Every history of four commands of nine about one NIC that has begun to move: begun again, to and fro, handed over, given up, heard of, released here and
+    /// there, and late duplicates of all of it.
+    /// </summary>
+    [Fact]
+    public void Every_short_history_of_moves_gives_what_the_naive_allocator_gives()
+    {
+        Step[] alphabet =
+        [
+            new(Verb.Begin, 1, 1, 0), new(Verb.Begin, 1, 1, 1, 1), new(Verb.HandOver), new(Verb.HandOver, 1, 1, 0, 1), new(Verb.Abort),
+            new(Verb.Acknowledge, 1, 1, 0), new(Verb.Acknowledge, 1, 1, 1), new(Verb.Release, 1), new(Verb.ReleaseThere, 1),
+        ];
+        var shape = new Shape(29, 1, [[]]);
+        int[] digits = new int[4];
+        do
+        {
+            Compare([new(Verb.Allocate, 1), new(Verb.Begin, 1, 1, 0), .. digits.Select(d => alphabet[d]), new(Verb.Restore), new(Verb.Orphan, 1), new(Verb.Allocate, 1), new(Verb.Allocate, 2)], shape, statisticsEachStep: false);
+        }
+        while (Count(digits, alphabet.Length));
+    }
+
     private static bool Count(int[] digits, int radix)
     {
         for (int i = 0; i < digits.Length; i++)
@@ -208,6 +235,7 @@ public sealed class NaiveAllocatorTests
     {
         ReplicatedState state = Commands.Founded();
         state.Do(new ReplicatedCommand.NodeAdd(new Kcore.Raft.MemberId(Commands.Id(9), Commands.Id(90)), "node-a"));
+        state.Do(new ReplicatedCommand.NodeAdd(new Kcore.Raft.MemberId(Commands.Id(8), Commands.Id(80)), "node-b"));
         var naive = new NaiveAllocator();
         ulong index = 1;
         uint holder = 100;
@@ -218,6 +246,10 @@ public sealed class NaiveAllocatorTests
             string told = Tell(ref state, step, shape, ++index, ref holder);
             string expected = Tell(naive, step, shape);
             Assert.True(expected == told, $"{shape}: after {done}expected {expected}, got {told}");
+            Assert.True(
+                naive.AddressOf(step.Attachment) is null
+                || (state.TryGetLease(new AttachmentId(Commands.Id(step.Attachment)), out ReplicatedChange.LeasePut? lease) && lease.NodeUid == Commands.Id(naive.NodeOf(step.Attachment))),
+                $"{shape}: after {done}the NIC is not on node {naive.NodeOf(step.Attachment)}");
             if (statisticsEachStep)
             {
                 CompareStatistics(naive, state, done);
@@ -255,6 +287,11 @@ public sealed class NaiveAllocatorTests
         Verb.Adopt => naive.Mark(step.Attachment, isOrphan: false),
         Verb.ReleaseOrphan => naive.ReleaseOrphan(step.Attachment),
         Verb.Delete => naive.Delete(step.Pool),
+        Verb.Begin => naive.Begin(step.Move, step.Attachment, step.Pool, step.From, step.To, naive.AddressOf(step.Attachment) ?? Network + (uint)step.Offset),
+        Verb.HandOver => naive.HandOver(step.Move),
+        Verb.Abort => naive.Abort(step.Move),
+        Verb.Acknowledge => naive.Acknowledge(step.Move, step.From),
+        Verb.ReleaseThere => naive.Release(step.Attachment, step.Pool, 8),
         _ => "Done",
     };
 
@@ -289,6 +326,17 @@ public sealed class NaiveAllocatorTests
             Verb.Orphan => new ReplicatedCommand.MarkOrphaned(new AttachmentId(Commands.Id(step.Attachment)), Commands.Id(9)),
             Verb.Adopt => new ReplicatedCommand.Adopt(new AttachmentId(Commands.Id(step.Attachment)), Commands.Id(9)),
             Verb.ReleaseOrphan => new ReplicatedCommand.ReleaseOrphan(new AttachmentId(Commands.Id(step.Attachment))),
+            Verb.Begin => new ReplicatedCommand.BeginMove(
+                Commands.Id(step.Move),
+                new MovingNic(
+                    new AttachmentId(Commands.Id(step.Attachment)), pool, $"nic-{step.Attachment}", Commands.Mac(step.Attachment),
+                    state.TryGetLease(new AttachmentId(Commands.Id(step.Attachment)), out ReplicatedChange.LeasePut? held) ? held.Address : meant,
+                    Commands.Id(step.From), Commands.Id(step.To), IsLeased: true),
+                index),
+            Verb.HandOver => new ReplicatedCommand.HandOver(Commands.Id(step.Move)),
+            Verb.Abort => new ReplicatedCommand.AbortMove(Commands.Id(step.Move)),
+            Verb.Acknowledge => new ReplicatedCommand.AcknowledgeMove(Commands.Id(step.Move), Commands.Id(step.From)),
+            Verb.ReleaseThere => Commands.ReleaseOn(step.Attachment, step.Pool, node: 8),
             Verb.Delete => new ReplicatedCommand.DeletePool(new NetworkUid(Commands.Id(step.Pool))),
             _ => Commands.Pool(
                 step.Pool,
@@ -312,6 +360,13 @@ public sealed class NaiveAllocatorTests
     private sealed record Step(Verb Verb, uint Attachment = 1, uint Pool = 1, int Offset = 0, int Variant = 0)
     {
         public ulong Minutes => (ulong)Math.Max(0, Offset) % 12;
+
+        /// <summary>Two for each NIC, so that each is begun, and its duplicates come late, again and again.</summary>
+        public uint Move => 10_000 + (Attachment * 2) + (uint)Variant;
+
+        public uint From => Offset % 2 == 0 ? 9u : 8u;
+
+        public uint To => 17 - From;
     }
 
     /// <param name="Exclusions">As offsets from the subnet; a creation takes one of these.</param>

@@ -36,12 +36,16 @@ internal static class CatalogTargets
         () => Fact(FactKind.Participation, new ParticipationFact(UInt128.MaxValue, ObjectState.Failed, "no device"), FactCodec.Encode),
         () => Fact(
             FactKind.Nic,
-            new NicFact(1, 2, "web-01", Mac, new IPAddress([10, 88, 0, 2]), 99, "tap-0b9d9f06", "/run/netns/web", "eth0", ObjectState.Ready, "it waits"),
+            new NicFact(1, 2, "web-01", Mac, new IPAddress([10, 88, 0, 2]), 99, "tap-0b9d9f06", "/run/netns/web", "eth0", ObjectState.Ready, "it waits") { AllowSpoofing = true },
             FactCodec.Encode),
         () => Fact(FactKind.Claim, new ClaimFact("prod", 5, Stamp, Stamp with { Counter = 8 }, Spec), FactCodec.Encode),
         () => Fact(FactKind.Pool, new PoolFact(5, "prod", 14458, new IPAddress([10, 88, 0, 9]), 253, 7, 246, Resting: 3, Parked: 4), FactCodec.Encode),
         () => Fact(FactKind.Parked, new ParkedFact(5, new IPAddress([10, 88, 0, 254]), new NodeId(9), 77), FactCodec.Encode),
         () => Fact(FactKind.Lease, new LeaseFact(1, 2, new IPAddress([10, 88, 0, 2]), Mac, new NodeId(0xB), "web-01", ulong.MaxValue, Orphaned: true), FactCodec.Encode),
+        () => Fact(
+            FactKind.Move,
+            new MoveFact(9, 1, 5, "web-01", Mac, new IPAddress([10, 88, 0, 2]), new NodeId(0xA), new NodeId(0xB), 7, ulong.MaxValue, true, true) { AllowSpoofing = true, Netns = "/run/netns/web", Ifname = "eth0" },
+            FactCodec.Encode),
         () => Fact(FactKind.Admission, new AdmissionFact(new NodeId(0xC), 77, "node-c"), FactCodec.Encode),
         () => Fact(FactKind.Removal, new RemovalFact(new NodeId(0xC), "node-c"), FactCodec.Encode),
         () => Fact(FactKind.Mesh, new MeshFact(new NodeId(0xC), new IPAddress([100, 127, 192, 7])), FactCodec.Encode),

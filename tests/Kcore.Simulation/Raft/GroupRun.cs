@@ -6,7 +6,7 @@ using Kcore.TestKit.Histories;
 namespace Kcore.Simulation.Raft;
 
 /// <summary>What one run did, so that a test can tell that something was tested.</summary>
-internal sealed record RunSummary(ulong Committed, int Leaders, int Recoveries, int Faults, int Changes, int Transfers, int Answered, int Comparisons, int Reused, int Helped, int Lost, long Events);
+internal sealed record RunSummary(ulong Committed, int Leaders, int Recoveries, int Faults, int Changes, int Transfers, int Answered, int Comparisons, int Reused, int Helped, int Lost, int Moved, long Events);
 
 /// <summary>One life of a group from founding to calm.</summary>
 internal static class GroupRun
@@ -23,8 +23,9 @@ internal static class GroupRun
     /// <param name="faultMicros">How long things go wrong.</param>
     /// <param name="prepare">Does something to each member before it starts.</param>
     /// <param name="upkeep">Clients that do with a network whose addresses are given again all that can be done.</param>
+    /// <param name="moves">Clients that move NICs from host to host.</param>
     /// <param name="reserve">Clients that take addresses from the emergency reserves of their hosts without asking.</param>
-    public static RunSummary WithFaults(int seed, int size, long faultMicros, Action<SimulatedMember>? prepare = null, int upkeep = 0, int reserve = 0)
+    public static RunSummary WithFaults(int seed, int size, long faultMicros, Action<SimulatedMember>? prepare = null, int upkeep = 0, int reserve = 0, int moves = 0)
     {
         var profile = new GroupProfile { Size = size };
         var group = new SimulatedGroup(seed, profile with
@@ -50,6 +51,12 @@ internal static class GroupRun
             clients.StartReserve(reserve, seed % 2 == 0);
         }
 
+        if (moves > 0)
+        {
+            clients.MoveBudget = 400;
+            clients.StartMoves(moves);
+        }
+
         group.Clock.RunUntil(3 * Second);
         var faults = new FaultMenu(group);
         faults.Start();
@@ -60,9 +67,10 @@ internal static class GroupRun
         clients.Budget = 0;
         clients.UpkeepBudget = 0;
         clients.ReserveBudget = 0;
+        clients.MoveBudget = 0;
         CalmDown(group, clients);
         return new RunSummary(
-            group.Record.CommittedMax, group.Record.LeaderCount, group.Recoveries, faults.Count, operation.Changes, operation.Transfers, clients.Answered, clients.Comparisons, clients.ReusedCount, clients.Helped, clients.Lost, group.Clock.Events);
+            group.Record.CommittedMax, group.Record.LeaderCount, group.Recoveries, faults.Count, operation.Changes, operation.Transfers, clients.Answered, clients.Comparisons, clients.ReusedCount, clients.Helped, clients.Lost, clients.Moved, group.Clock.Events);
     }
 
     /// <summary>A short life in which nothing goes wrong except, if told, one power cut.</summary>
@@ -118,12 +126,21 @@ internal static class GroupRun
         // what the pools call used is what is held.
         NetworkUid[] networks =
         [
-            .. clients.History.Concat(clients.Reuses).Select(operation => new NetworkUid(Guid.ParseExact(operation.Network, "N"))).Append(ScriptedClients.Reserving).Distinct(),
+            .. clients.History.Concat(clients.Reuses).Select(operation => new NetworkUid(Guid.ParseExact(operation.Network, "N"))).Append(ScriptedClients.Reserving).Append(ScriptedClients.Moving).Distinct(),
         ];
         long used = networks.Sum(network => replayed.Statistics(network)?.Used ?? 0);
         if (used != group.Record.Held.Count)
         {
             throw new InvariantException($"A-6: {used} addresses are used and {group.Record.Held.Count} are held.");
+        }
+
+        // a NIC has one owner, and it is the node that it was handed over to last.
+        foreach (AttachmentId attachment in group.Record.Held)
+        {
+            if (!replayed.TryGetLease(attachment, out ReplicatedChange.LeasePut? lease) || lease.NodeUid != group.Record.NodeOf(attachment))
+            {
+                throw new InvariantException($"A-13: {attachment} is on {lease?.NodeUid}; it was handed over to {group.Record.NodeOf(attachment)}.");
+            }
         }
 
         foreach (NetworkUid network in networks)

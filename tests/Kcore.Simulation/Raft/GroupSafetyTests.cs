@@ -56,6 +56,13 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
     public void Lives_in_which_hosts_use_their_reserves_stay_safe_and_recover(int size, int seeds) =>
         Live(size, Enumerable.Range(1, seeds), 10_000_000, upkeep: 2, reserve: 4);
 
+    /// <summary>NICs that move from host to host, by clients that know nothing of each other and repeat themselves.</summary>
+    [Theory]
+    [InlineData(3, 20)]
+    [InlineData(5, 5)]
+    public void Lives_in_which_NICs_move_stay_safe_and_recover(int size, int seeds) =>
+        Live(size, Enumerable.Range(1, seeds), 10_000_000, moves: 5);
+
     [Fact]
     public void Seeds_that_once_failed_stay_repaired()
     {
@@ -87,7 +94,7 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
 
     internal static int? ReadNumber(string variable) => int.TryParse(Environment.GetEnvironmentVariable(variable), out int value) ? value : null;
 
-    private void Live(int size, IEnumerable<int> seeds, long faultMicros, int upkeep = 0, int reserve = 0)
+    private void Live(int size, IEnumerable<int> seeds, long faultMicros, int upkeep = 0, int reserve = 0, int moves = 0)
     {
         long start = Stopwatch.GetTimestamp();
         var runs = new List<RunSummary>();
@@ -95,7 +102,7 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
         {
             try
             {
-                runs.Add(GroupRun.WithFaults(seed, size, faultMicros, upkeep: upkeep, reserve: reserve));
+                runs.Add(GroupRun.WithFaults(seed, size, faultMicros, upkeep: upkeep, reserve: reserve, moves: moves));
             }
             catch (Exception failure)
             {
@@ -108,6 +115,12 @@ public sealed class GroupSafetyTests(ITestOutputHelper output)
 
         // Otherwise nothing was tested.
         Assert.True(runs.Sum(run => run.Answered) > runs.Count * 20, "The clients got hardly any answers.");
+        if (moves > 0)
+        {
+            output.WriteLine($"{runs.Sum(r => r.Moved)} hand-overs");
+            Assert.True(runs.Sum(run => run.Moved) > runs.Count * 5, "Hardly any NIC moved.");
+        }
+
         if (reserve > 0)
         {
             output.WriteLine($"{runs.Sum(r => r.Helped)} addresses taken from reserves, {runs.Sum(r => r.Lost)} records lost");

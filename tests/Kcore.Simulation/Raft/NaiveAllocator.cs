@@ -19,6 +19,8 @@ internal sealed class NaiveAllocator
     private readonly HashSet<AttachmentId> _orphans = [];
     private readonly HashSet<Guid> _nodes = [];
     private readonly Dictionary<Guid, Guid> _holders = [];
+    private readonly Dictionary<AttachmentId, Guid> _nodeOf = [];
+    private readonly Dictionary<Guid, (MovingNic Nic, string State)> _moves = [];
     private ulong _clock;
 
     public IReadOnlyCollection<AttachmentId> Held => _leases.Keys;
@@ -48,9 +50,13 @@ internal sealed class NaiveAllocator
         ReplicatedCommand.Release release => Apply(index, release),
         ReplicatedCommand.AdvanceClock advance => Apply(advance),
         ReplicatedCommand.Reclaim reclaim => Apply(index, reclaim),
-        ReplicatedCommand.MarkOrphaned mark => Mark(mark.Attachment, isOrphan: true),
-        ReplicatedCommand.Adopt adopt => Mark(adopt.Attachment, isOrphan: false),
+        ReplicatedCommand.MarkOrphaned mark => Mark(mark.Attachment, mark.NodeUid, isOrphan: true),
+        ReplicatedCommand.Adopt adopt => Mark(adopt.Attachment, adopt.NodeUid, isOrphan: false),
         ReplicatedCommand.ReleaseOrphan release => Apply(index, release),
+        ReplicatedCommand.BeginMove begin => Apply(begin),
+        ReplicatedCommand.HandOver over => HandOver(over.Move),
+        ReplicatedCommand.AbortMove abort => Abort(abort.Move),
+        ReplicatedCommand.AcknowledgeMove known => Acknowledge(known),
         _ => "done",
     };
 
@@ -66,6 +72,90 @@ internal sealed class NaiveAllocator
     public (long Free, long Parked) Count(NetworkUid network) => _pools.TryGetValue(network, out Pool? pool)
         ? (pool.Order.Count(pool.IsUnused) + pool.Back.Count(back => back.IsRested), pool.Parked.Count)
         : default;
+
+    /// <summary>Where the NIC is that holds a lease.</summary>
+    public Guid NodeOf(AttachmentId attachment) => _nodeOf.TryGetValue(attachment, out Guid node) ? node : _leases[attachment].Request.NodeUid;
+
+    // One word for how far a move is: begun, over, heard by one of the two, done, given up.
+    private string Apply(ReplicatedCommand.BeginMove begin)
+    {
+        if (_moves.TryGetValue(begin.Move, out var known))
+        {
+            return known.State is "done" or "given up" ? nameof(RefusalCode.FailedPrecondition) : known.Nic == begin.Nic ? "done" : nameof(RefusalCode.AlreadyExists);
+        }
+
+        if (begin.Nic.From == begin.Nic.To)
+        {
+            return nameof(RefusalCode.InvalidArgument);
+        }
+
+        if (!_nodes.Contains(begin.Nic.To))
+        {
+            return nameof(RefusalCode.NotFound);
+        }
+
+        if (_moves.Values.Any(m => m.State == "begun" && m.Nic.Attachment == begin.Nic.Attachment))
+        {
+            return nameof(RefusalCode.FailedPrecondition);
+        }
+
+        if (!_leases.ContainsKey(begin.Nic.Attachment))
+        {
+            return nameof(RefusalCode.NotFound);
+        }
+
+        if (NodeOf(begin.Nic.Attachment) != begin.Nic.From || _orphans.Contains(begin.Nic.Attachment))
+        {
+            return nameof(RefusalCode.FailedPrecondition);
+        }
+
+        _moves[begin.Move] = (begin.Nic, "begun");
+        return "done";
+    }
+
+    private string HandOver(Guid move)
+    {
+        if (!_moves.TryGetValue(move, out var known))
+        {
+            return nameof(RefusalCode.NotFound);
+        }
+
+        if (known.State == "begun")
+        {
+            _moves[move] = (known.Nic, "over");
+            _nodeOf[known.Nic.Attachment] = known.Nic.To;
+            _orphans.Remove(known.Nic.Attachment);
+        }
+
+        return known.State == "given up" ? nameof(RefusalCode.FailedPrecondition) : "done";
+    }
+
+    private string Abort(Guid move)
+    {
+        if (_moves.TryGetValue(move, out var known) && known.State is not ("begun" or "given up"))
+        {
+            return nameof(RefusalCode.FailedPrecondition);
+        }
+
+        _moves[move] = (known.Nic, "given up");
+        return "done";
+    }
+
+    private string Acknowledge(ReplicatedCommand.AcknowledgeMove known)
+    {
+        if (!_moves.TryGetValue(known.Move, out var move) || move.State is "done" or "given up")
+        {
+            return "done";
+        }
+
+        string who = known.NodeUid == move.Nic.From ? "source" : known.NodeUid == move.Nic.To ? "target" : move.State;
+        if (move.State != "begun")
+        {
+            _moves[known.Move] = (move.Nic, move.State == "over" || move.State == who ? who : "done");
+        }
+
+        return move.State == "begun" ? nameof(RefusalCode.FailedPrecondition) : "done";
+    }
 
     private string Admit(Guid node)
     {
@@ -193,6 +283,11 @@ internal sealed class NaiveAllocator
     {
         if (_leases.TryGetValue(allocate.Attachment, out var held))
         {
+            if (NodeOf(allocate.Attachment) != allocate.NodeUid)
+            {
+                return nameof(RefusalCode.FailedPrecondition);
+            }
+
             _orphans.Remove(allocate.Attachment);
             return held.Address;
         }
@@ -226,6 +321,11 @@ internal sealed class NaiveAllocator
     {
         if (_leases.ContainsKey(release.Attachment))
         {
+            if (NodeOf(release.Attachment) != release.NodeUid)
+            {
+                return nameof(RefusalCode.FailedPrecondition);
+            }
+
             End(index, release.Attachment);
             return "done";
         }
@@ -252,9 +352,9 @@ internal sealed class NaiveAllocator
             : nameof(RefusalCode.NotFound);
     }
 
-    private string Mark(AttachmentId attachment, bool isOrphan)
+    private string Mark(AttachmentId attachment, Guid node, bool isOrphan)
     {
-        if (!_leases.ContainsKey(attachment))
+        if (!_leases.ContainsKey(attachment) || NodeOf(attachment) != node)
         {
             return nameof(RefusalCode.NotFound);
         }
@@ -265,7 +365,13 @@ internal sealed class NaiveAllocator
 
     private void End(ulong index, AttachmentId attachment)
     {
+        foreach (Guid move in _moves.Where(m => m.Value is { State: "begun", Nic: { } nic } && nic.Attachment == attachment).Select(m => m.Key).ToArray())
+        {
+            _moves[move] = (_moves[move].Nic, "given up");
+        }
+
         _leases.Remove(attachment, out var held);
+        _nodeOf.Remove(attachment);
         _orphans.Remove(attachment);
         _released.Add(attachment);
         if (_pools[held.Network].Spec.Reuse == AddressReuse.Quarantine)

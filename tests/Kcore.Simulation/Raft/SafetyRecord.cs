@@ -190,6 +190,9 @@ internal sealed class SafetyRecord
         }
     }
 
+    /// <inheritdoc cref="NaiveAllocator.NodeOf"/>
+    public Guid NodeOf(AttachmentId attachment) => _naive.NodeOf(attachment);
+
     /// <inheritdoc cref="NaiveAllocator.Count"/>
     public (long Free, long Parked) Count(NetworkUid network) => _naive.Count(network);
 

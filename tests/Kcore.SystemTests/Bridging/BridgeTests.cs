@@ -64,6 +64,63 @@ public sealed class BridgeTests(ThreeNodes three, ITestOutputHelper output) : Sh
     }
 
     [SkippableFact]
+    public async Task B115_A_guest_of_a_bridge_network_moves_and_the_physical_switch_is_told_at_once()
+    {
+        await ReadyAsync();
+        foreach (LanNode node in (LanNode[])[A, B])
+        {
+            if (await Link.FindAsync(node.Namespace, "eth1") is null)
+            {
+                await Lan.AddCardAsync(node, "eth1");
+            }
+        }
+
+        Guest before = null!, after = null!;
+        try
+        {
+            foreach (LanNode node in (LanNode[])[A, B])
+            {
+                KctlResult early = await C.KctlAsync("move", "nic", "pc", "--network", "floor", "--to", B.Name);
+                Assert.Equal(3, early.ExitCode);
+                (await node.KctlAsync("create", "network", "floor", "--type", "bridge", "--gateway-ip", "10.77.0.254", "--uplink", "eth1", "--wait", "--timeout", "15s")).OrThrow();
+            }
+
+            before = await Lan.AttachAsync(A, "floor", "pc");
+            await Command.OutputAsync("ip", "-n", before.Namespace, "addr", "add", "10.77.0.78/24", "dev", "eth0");
+            await Until.SeenAsync(Patience, "every node knows the NIC", async () => (await C.NicsAsync("floor")).Length == 1 ? null : "not yet");
+            using PacketSocket heard = PacketSocket.Open(C.Namespace, "eth0", 0x8035);
+            byte[] mac = PacketSocket.ParseMac(before.Nic.Mac);
+            Task<IReadOnlyList<byte[]>> announced = heard.CollectAsync(TimeSpan.FromSeconds(8), f => f.AsSpan(6, 6).SequenceEqual(mac), most: 1);
+            await using ContinuousPing ping = await ContinuousPing.StartAsync(C.Namespace, "10.77.0.78", Path.Combine(Lan.Directory, "bridged.ping"));
+
+            after = await Lan.MoveAsync(C, before, B, "--prepare");
+            Assert.Equal("Prepared", after.Nic.State);
+            await Command.OutputAsync("ip", "-n", after.Namespace, "addr", "add", "10.77.0.78/24", "dev", "eth0");
+            (await A.KctlAsync("move", "nic", "pc", "--network", "floor", "--complete")).OrThrow();
+            await after.PingAsync(C.Address);
+            PingReport report = await ping.StopAsync();
+            Output.WriteLine(report.ToString());
+            Assert.True(report.Lost.Count < 100, report.ToString());
+            Assert.Single(await announced);
+            Assert.Null(await Link.FindAsync(A.Namespace, before.Nic.Device));
+            Assert.Equal(B.Name, Assert.Single(await C.NicsAsync("floor")).Node);
+        }
+        finally
+        {
+            foreach (LanNode node in (LanNode[])[A, B])
+            {
+                await node.KctlAsync("detach", "nic", "pc", "--network", "floor");
+                await node.KctlAsync("delete", "network", "floor", "--target-node", node.Name);
+            }
+
+            foreach (Guest guest in ((Guest?[])[before, after]).OfType<Guest>())
+            {
+                await Lan.RemoveGuestAsync(guest);
+            }
+        }
+    }
+
+    [SkippableFact]
     public async Task B008_B085_A_VLAN_network_works_or_says_that_the_kernel_has_no_VLANs()
     {
         await ReadyAsync();

@@ -82,6 +82,14 @@ internal sealed class TestNetwork : IAsyncDisposable
         return guest;
     }
 
+    /// <summary>The guest has moved: where it was, it is no more.</summary>
+    public async Task MovedAsync(Guest before, Guest after)
+    {
+        _guests.Remove(before);
+        _guests.Add(after);
+        await _lan.RemoveGuestAsync(before);
+    }
+
     public async Task DetachAsync(Guest guest)
     {
         await _lan.DetachAsync(guest);

@@ -92,6 +92,22 @@ public sealed class NodeLan : IAsyncDisposable
         return new Guest(name, netns, node, result.OrThrow().Read(ApiJson.Default.NicInfo));
     }
 
+    /// <summary>
+    /// Where a guest comes to when it moves: a new namespace. The guest is not there before its NIC is; the answer to the question, whatever
+    /// it is, comes with it.
+    /// </summary>
+    /// <param name="asked">Any node.</param>
+    /// <param name="guest">Which.</param>
+    /// <param name="to">The node it goes to.</param>
+    /// <param name="more">Further words for <c>kctl move nic</c>.</param>
+    public async Task<Guest> MoveAsync(LanNode asked, Guest guest, LanNode to, params IReadOnlyList<string> more)
+    {
+        string netns = await AddNamespaceAsync($"{guest.Name}-{to.Name}");
+        KctlResult result = await asked.KctlAsync(
+            ["move", "nic", guest.Name, "--network", guest.Nic.Network, "--to", to.Name, "--netns", netns, .. more, "-o", "json"]);
+        return new Guest(guest.Name, netns, to, result.OrThrow().Read(ApiJson.Default.MovedNic).Nic);
+    }
+
     /// <summary>Detaches the guest and removes its namespace.</summary>
     public async Task DetachAsync(Guest guest)
     {

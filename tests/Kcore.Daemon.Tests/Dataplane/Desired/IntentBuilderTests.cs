@@ -178,6 +178,39 @@ public sealed class IntentBuilderTests
         }
     }
 
+    [Fact]
+    public void Behaviour_115_a_NIC_that_is_coming_is_another_nodes_until_the_log_says_otherwise()
+    {
+        AttachmentRecord prepared = AttachmentTableTests.Record(1, address: "10.88.0.2") with { PreparedFor = 70 };
+        CatalogEntry[] here = [.. Prod.SkipLast(1), Nic(B, NicFact(1, 1, "web-01", 1, "10.88.0.2", 5)), Nic(A, NicFact(1, 1, "web-01", 1, "10.88.0.2"))];
+
+        OverlayIntent waiting = Moving(prepared, [.. here, Lease(1, 1, "10.88.0.2", B), Move(70, 1, 10, from: B, to: A)]);
+        Assert.True(Assert.Single(waiting.LocalNics).Arriving);
+        Assert.Equal("node-b", Assert.Single(waiting.RemoteNics).NodeName);
+
+        OverlayIntent taken = Moving(prepared, [.. here, Lease(1, 1, "10.88.0.2", A, 20), Move(70, 1, 10, 20, from: B, to: A)]);
+        Assert.False(Assert.Single(taken.LocalNics).Arriving);
+        Assert.Empty(taken.RemoteNics);
+    }
+
+    [Fact]
+    public void Behaviour_115_a_NIC_that_was_handed_over_is_behind_the_other_node_also_before_its_record_is_gone()
+    {
+        AttachmentRecord left = AttachmentTableTests.Record(1, address: "10.88.0.2");
+        CatalogEntry[] there = [.. Prod.SkipLast(1), Nic(A, NicFact(1, 1, "web-01", 1, "10.88.0.2", 5)), Nic(B, NicFact(1, 1, "web-01", 1, "10.88.0.2"))];
+
+        OverlayIntent before = Moving(left, [.. there, Lease(1, 1, "10.88.0.2", A), Move(70, 1, 10)]);
+        Assert.False(Assert.Single(before.LocalNics).Arriving);
+        Assert.Empty(before.RemoteNics);
+
+        OverlayIntent after = Moving(left, [.. there, Lease(1, 1, "10.88.0.2", B, 20), Move(70, 1, 10, 20)]);
+        Assert.Empty(after.LocalNics);
+        Assert.Equal("node-b", Assert.Single(after.RemoteNics).NodeName);
+    }
+
+    private static OverlayIntent Moving(AttachmentRecord record, CatalogEntry[] entries) =>
+        Assert.Single(IntentBuilder.Build(Self, Underlay, null, Snapshot(entries, Member(A), Member(B), Member(C)), Attachments(record), null).Overlays);
+
     private static CatalogEntry[] Prod =>
     [
         Node(A),

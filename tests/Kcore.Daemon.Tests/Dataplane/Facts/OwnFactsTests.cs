@@ -103,6 +103,16 @@ public sealed class OwnFactsTests
     }
 
     [Fact]
+    public void Behaviour_115_a_NIC_that_waits_for_its_hand_over_is_stated_as_prepared_and_claims_nothing()
+    {
+        CatalogEntry[] entries = [Claim(Prod), Lease(5, 1, "10.88.0.2", B, 7)];
+        AttachmentRecord prepared = Web with { PreparedFor = 70 };
+        LocalWrite write = Difference(entries, [prepared]).Single(w => w.Key == FactKeys.Nic(5));
+        Assert.True(FactCodec.TryDecode(Entry(A, write.Key, FactKind.Nic, write.Value), out NicFact? fact));
+        Assert.Equal((ObjectState.Prepared, 0ul), (fact.State, fact.LeaseIndex));
+    }
+
+    [Fact]
     public void A4_a_NIC_on_a_network_that_lost_its_VNI_fails_with_the_reason()
     {
         CatalogSnapshot snapshot = Snapshot([Claim(Created(B, "overlay0", 1, uid: 9)), Claim(Created(B, "overlay", 2, uid: 1))]);

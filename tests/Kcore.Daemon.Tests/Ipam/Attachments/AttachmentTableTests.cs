@@ -33,6 +33,8 @@ public sealed class AttachmentTableTests : IDisposable
             Local = true,
             Grant = ulong.MaxValue,
             Instead = 7,
+            PreparedFor = UInt128.MaxValue - 1,
+            Since = 77,
         };
         var table = new AttachmentTable(_test.Database);
         table.Change(_ => Record(1, "least"));

@@ -174,20 +174,29 @@ public sealed class LedgerMirrorTests : IDisposable
     [Fact]
     public void The_copy_of_any_history_is_what_the_log_holds()
     {
-        Gen<int[]> histories = Gen.ArrayOf(Gen.Choose(0, 63), 40);
+        Gen<int[]> histories = Gen.ArrayOf(Gen.Choose(0, 95), 40);
         Prop.ForAll(histories.ToArbitrary(), steps =>
         {
             var log = new Log(this);
             log.Do(new ReplicatedCommand.Found(Commands.Cluster, 1));
+            log.Do(new ReplicatedCommand.NodeAdd(new Kcore.Raft.MemberId(Commands.Id(8), Commands.Id(80)), "node-b"));
             foreach (int step in steps)
             {
-                uint network = (uint)(1 + (step % 2)), attachment = (uint)(1 + (step / 8));
-                switch (step % 8)
+                uint network = (uint)(1 + (step % 2)), attachment = (uint)(1 + (step / 12));
+                switch (step % 12)
                 {
                     case 0 or 1: log.Do(Commands.Pool(network, $"n{network}", 14000 + network, $"10.{network}.0.1", $"10.{network}.0.0/28")); break;
                     case 2 or 3 or 4: log.Do(Commands.Allocate(attachment, network)); break;
                     case 5: log.Do(Commands.Release(attachment)); break;
                     case 6: log.Do(new ReplicatedCommand.DeletePool(new NetworkUid(Commands.Id(network)))); break;
+                    case 7 or 8 when log.State.TryGetLease(new AttachmentId(Commands.Id(attachment)), out ReplicatedChange.LeasePut? lease):
+                        log.Do(new ReplicatedCommand.BeginMove(
+                            Commands.Id(100 + attachment),
+                            new MovingNic(lease.Attachment, lease.Network, lease.NicName, lease.Mac, lease.Address, lease.NodeUid, Commands.Id(8), IsLeased: true),
+                            1000));
+                        break;
+                    case 9: log.Do(new ReplicatedCommand.HandOver(Commands.Id(100 + attachment))); break;
+                    case 10: log.Do(new ReplicatedCommand.AcknowledgeMove(Commands.Id(100 + attachment), Commands.Id(8 + (uint)(step % 2)))); break;
                     default: log.Restore(); break;
                 }
             }
