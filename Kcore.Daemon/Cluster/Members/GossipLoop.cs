@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Threading.Channels;
 using Kcore.Daemon.Cluster.Streams;
 using Kcore.Daemon.Cluster.Trust;
@@ -39,6 +40,7 @@ internal sealed partial class GossipLoop : IDisposable
     private readonly Channel<Work> _inbox;
     private readonly Dictionary<long, OpenAnswer> _answers = [];
     private readonly List<GossipEffect> _effects = [];
+    private readonly ShownEntries _shown = new();
     private long _nextServerStream;
     private long _lastTurn;
     private long _lastDatagram;
@@ -59,7 +61,7 @@ internal sealed partial class GossipLoop : IDisposable
         _inbox = Channel.CreateBounded<Work>(new BoundedChannelOptions(InboxCapacity) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
         _lastTurn = _lastDatagram = parts.Time.GetTimestamp();
         _view = parts.View;
-        _writer = new GossipWriter(parts.Store, parts.Identity, _wake.Set);
+        _writer = new GossipWriter(parts.Store, parts.Identity, _wake.Set, parts.Logger);
         Publish();
     }
 
@@ -283,8 +285,14 @@ internal sealed partial class GossipLoop : IDisposable
             case GossipEffect.RememberMembers remember:
                 Keep(remember);
                 break;
-            case GossipEffect.CatalogChanged or GossipEffect.CatalogResync:
+            case GossipEffect.CatalogChanged changed:
                 _entriesChanged = true;
+                _shown.Void(changed.Changed.Select(e => e.Origin));
+                _observer.Observe(effect);
+                break;
+            case GossipEffect.CatalogResync resync:
+                _entriesChanged = true;
+                _shown.Void([resync.Origin]);
                 _observer.Observe(effect);
                 break;
             default:
@@ -337,19 +345,19 @@ internal sealed partial class GossipLoop : IDisposable
     private void Publish()
     {
         GossipView last = _view.Current;
-        bool same = !_entriesChanged && _core.CatalogDigest == last.Digest;
-        if (same && _core.Members.Revision == last.Members.Revision && _core.HealthScore == last.HealthScore)
+        if (!_entriesChanged && _core.CatalogDigest == last.Digest && _core.Members.Revision == last.Members.Revision && _core.HealthScore == last.HealthScore)
         {
             return;
         }
 
+        ImmutableArray<CatalogEntry> entries = _entriesChanged ? VisibleEntries() : last.Entries;
         _entriesChanged = false;
         if (_core.CatalogDigest != last.Digest)
         {
             Log.Learnt(_logger, _core.CatalogDigest);
         }
 
-        _view.Replace(new GossipView(_core.Members, same ? last.Entries : VisibleEntries(), _core.CatalogDigest, _core.HealthScore));
+        _view.Replace(new GossipView(_core.Members, entries, _core.CatalogDigest, _core.HealthScore));
     }
 
     private static TimeSpan Sooner(TimeSpan a, TimeSpan b) => a < b ? a : b;
