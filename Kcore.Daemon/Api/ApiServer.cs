@@ -24,14 +24,16 @@ internal static partial class ApiServer
 
     public static WebApplication Build(string socket, ApiEndpoints endpoints, ILoggerProvider logs)
     {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
-        builder.Logging.ClearProviders().AddProvider(logs).SetMinimumLevel(LogLevel.Warning);
-        builder.WebHost.ConfigureKestrel(kestrel =>
+        WebApplicationBuilder builder = NewBuilder();
+        builder.Logging.AddProvider(logs).SetMinimumLevel(LogLevel.Warning);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.Limits.MaxRequestBodySize = MaxRequestBody;
             kestrel.Limits.MaxConcurrentConnections = 256;
             kestrel.ListenUnixSocket(socket);
         });
+
+        builder.Services.AddRoutingCore();
 
         // The daemon stops by its own token, not by the web host's console handling.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
@@ -43,6 +45,12 @@ internal static partial class ApiServer
         app.MapFallback((HttpContext _) => throw new RefusedException(ErrorCode.NotFound, "there is no such resource", next: "see the routes in docs/api.md"));
         return app;
     }
+
+    /// <summary>
+    /// A web host that reads nothing by itself. The framework's usual ones look for appsettings.json in the working directory and
+    /// watch everything below it: that of a service is the root of the file system, with a watch for each directory of the host.
+    /// </summary>
+    internal static WebApplicationBuilder NewBuilder() => WebApplication.CreateEmptyBuilder(new WebApplicationOptions { Args = [] });
 
     /// <summary>Every refusal becomes a problem document; what is not a refusal is a bug, logged whole and told briefly.</summary>
     private static async Task AnswerAsync(HttpContext context, RequestDelegate next, ILogger logger)

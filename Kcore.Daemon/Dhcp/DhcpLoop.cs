@@ -54,10 +54,13 @@ internal sealed partial class DhcpLoop(
                 }
             }
 
+            // What did not happen must not stay registered. Without a server there is none to look after, only old ones to find.
+            using CancellationTokenSource woken = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
             await Task.WhenAny(
-                intended.ChangedSince(revision, stoppingToken),
-                kernel.ChangedSince(seenRevision, stoppingToken),
-                Task.Delay(_look, time, stoppingToken));
+                intended.ChangedSince(revision, woken.Token),
+                kernel.ChangedSince(seenRevision, woken.Token),
+                Task.Delay(_keepers.Count > 0 ? _look : _fullLook, time, woken.Token));
+            await woken.CancelAsync();
             stoppingToken.ThrowIfCancellationRequested();
         }
     }

@@ -33,7 +33,10 @@ internal sealed partial class NetworkService
                 await ChangeDefaultAsync(wanted, stoppingToken);
             }
 
-            await Task.WhenAny(catalog.Current.ChangedSince(revision, stoppingToken), Task.Delay(Recheck, time, stoppingToken));
+            // What did not happen must not stay registered.
+            using CancellationTokenSource woken = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+            await Task.WhenAny(catalog.Current.ChangedSince(revision, woken.Token), Task.Delay(Recheck, time, woken.Token));
+            await woken.CancelAsync();
             stoppingToken.ThrowIfCancellationRequested();
         }
     }

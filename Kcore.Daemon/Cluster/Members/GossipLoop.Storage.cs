@@ -18,7 +18,12 @@ namespace Kcore.Daemon.Cluster.Members;
 internal sealed partial class GossipLoop
 {
     private const int MostHeld = 1024;
-    private static readonly TimeSpan WriteBehind = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>
+    /// A transaction costs as much processor time as all else that an update sets off, and every node writes the same at the
+    /// same time: not while it is still on its way, and of a burst once.
+    /// </summary>
+    private static readonly TimeSpan WriteBehind = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
     private readonly Queue<(GossipEffect Effect, long Until)> _held = [];
     private readonly List<(TaskCompletionSource Waiting, long Until)> _callers = [];
@@ -48,6 +53,9 @@ internal sealed partial class GossipLoop
     private void Keep(GossipEffect.Persist changes)
     {
         _gathering.Add(changes);
+
+        // What floated may have settled: the same facts, in another order.
+        _shown.Void(changes.Heads.Select(h => h.Origin));
         _given++;
         _durable = changes.Durable ? _given : _durable;
         WriteAt(changes.Durable ? Now : Behind);
@@ -253,7 +261,8 @@ internal sealed partial class GossipLoop
         }
     }
 
-    private ImmutableArray<CatalogEntry> OwnEntries() => [.. (_core.Catalog.Find(_identity.Id)?.Entries ?? []).Where(e => !e.IsTombstone)];
+    private ImmutableArray<CatalogEntry> OwnEntries() =>
+        _core.Catalog.Find(_identity.Id) is { } own ? _shown.Of(own) : [];
 
     /// <summary>Live facts in the order of their origins. Own ones show when they are stored, so nobody acts on what a power cut would take back.</summary>
     private ImmutableArray<CatalogEntry> VisibleEntries()
@@ -263,12 +272,6 @@ internal sealed partial class GossipLoop
             _ownVisible = OwnEntries();
         }
 
-        ImmutableArray<CatalogEntry>.Builder entries = ImmutableArray.CreateBuilder<CatalogEntry>();
-        foreach (OriginState origin in _core.Catalog.Origins)
-        {
-            entries.AddRange(origin.Origin == _identity.Id ? _ownVisible : origin.Entries.Where(e => !e.IsTombstone));
-        }
-
-        return entries.DrainToImmutable();
+        return _shown.All(_core.Catalog.Origins, _identity.Id, _ownVisible);
     }
 }

@@ -46,6 +46,7 @@ internal sealed partial class GossipLoop : IDisposable
     private readonly Channel<Work> _inbox;
     private readonly Dictionary<long, OpenAnswer> _answers = [];
     private readonly List<GossipEffect> _effects = [];
+    private readonly ShownEntries _shown = new();
     private long _nextServerStream;
     private long _lastTurn;
     private long _lastDatagram;
@@ -68,7 +69,7 @@ internal sealed partial class GossipLoop : IDisposable
         _inbox = Channel.CreateBounded<Work>(new BoundedChannelOptions(InboxCapacity) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
         _lastTurn = _lastDatagram = parts.Time.GetTimestamp();
         _view = parts.View;
-        _writer = new GossipWriter(parts.Store, parts.Identity, _wake.Set);
+        _writer = new GossipWriter(parts.Store, parts.Identity, _wake.Set, parts.Logger);
         Publish();
     }
 
@@ -292,8 +293,14 @@ internal sealed partial class GossipLoop : IDisposable
             case GossipEffect.RememberMembers remember:
                 Keep(remember);
                 break;
-            case GossipEffect.CatalogChanged or GossipEffect.CatalogResync:
+            case GossipEffect.CatalogChanged changed:
                 _entriesChanged = true;
+                _shown.Void(changed.Changed.Select(e => e.Origin));
+                _observer.Observe(effect);
+                break;
+            case GossipEffect.CatalogResync resync:
+                _entriesChanged = true;
+                _shown.Void([resync.Origin]);
                 _observer.Observe(effect);
                 break;
             default:
@@ -349,7 +356,7 @@ internal sealed partial class GossipLoop : IDisposable
         bool same = !_entriesChanged && _core.CatalogDigest == last.Digest;
 
         // Whoever waits for what it wrote must find it.
-        _isBehind = !same && Now < _restUntil && _completed.Count == 0 && !_callers.Exists(c => c.Until <= _ended);
+        _isBehind = _entriesChanged && Now < _restUntil && _completed.Count == 0 && !_callers.Exists(c => c.Until <= _ended);
         bool shown = same || _isBehind;
         if (shown && _core.Members.Revision == last.Members.Revision && _core.HealthScore == last.HealthScore)
         {
@@ -362,16 +369,21 @@ internal sealed partial class GossipLoop : IDisposable
             return;
         }
 
+        ImmutableArray<CatalogEntry> entries = last.Entries;
+        if (_entriesChanged)
+        {
+            TimeSpan begun = Now;
+            entries = VisibleEntries();
+            TimeSpan rest = (Now - begun) * RestFactor;
+            _restUntil = rest < RestMin ? TimeSpan.Zero : Now + (rest < RestMax ? rest : RestMax);
+        }
+
         _entriesChanged = false;
         if (_core.CatalogDigest != last.Digest)
         {
             Log.Learnt(_logger, _core.CatalogDigest);
         }
 
-        TimeSpan begun = Now;
-        ImmutableArray<CatalogEntry> entries = VisibleEntries();
-        TimeSpan rest = (Now - begun) * RestFactor;
-        _restUntil = rest < RestMin ? TimeSpan.Zero : Now + (rest < RestMax ? rest : RestMax);
         _view.Replace(new GossipView(_core.Members, entries, _core.CatalogDigest, _core.HealthScore)
         {
             Log = _core.Catalog.Find(NodeId.Raft) is { Complete: true, IsHidden: false } log ? new LogMark(log.Epoch, log.Version) : default,

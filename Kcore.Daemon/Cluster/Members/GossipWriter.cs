@@ -1,5 +1,7 @@
-using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
+using Kcore.Daemon.Hosting;
 using Kcore.Daemon.Storage;
+using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Cluster.Members;
 
@@ -8,25 +10,28 @@ internal sealed record GossipJob(uint? BootEpoch, CatalogBatch Catalog, IReadOnl
 
 /// <summary>
 /// The thread that waits for the disk, so that the gossip loop does not: one job at a time, its end is reported by
-/// <see cref="TryTakeOutcome"/>. A job the disk refused leaves the store as it was, or with what came before the refusal.
+/// <see cref="TryTakeOutcome"/>. It comes before others as the loop does, for until an own fact is on the disk nobody is told
+/// of it. A job the disk refused leaves the store as it was, or with what came before the refusal.
 /// </summary>
 internal sealed class GossipWriter : IDisposable
 {
-    private readonly BlockingCollection<GossipJob> _jobs = new(1);
     private readonly CatalogStore _store;
     private readonly NodeIdentity _identity;
     private readonly Action _wake;
-    private readonly Thread _thread;
+    private readonly Wake _given = new();
+    private readonly Task _running;
+    private GossipJob? _job;
     private Outcome? _outcome;
+    private ExceptionDispatchInfo? _bug;
+    private volatile bool _isOver;
 
     /// <param name="wake">Called, on the writer's thread, when a job has ended.</param>
-    public GossipWriter(CatalogStore store, NodeIdentity identity, Action wake)
+    public GossipWriter(CatalogStore store, NodeIdentity identity, Action wake, ILogger logger)
     {
         _store = store;
         _identity = identity;
         _wake = wake;
-        _thread = new Thread(Run) { IsBackground = true, Name = "gossip-store" };
-        _thread.Start();
+        _running = UrgentThread.RunAsync("gossip-store", Run, logger);
     }
 
     /// <summary>A job is under way, or its outcome was not taken yet.</summary>
@@ -40,12 +45,14 @@ internal sealed class GossipWriter : IDisposable
         }
 
         IsBusy = true;
-        _jobs.Add(job);
+        Volatile.Write(ref _job, job);
+        _given.Set();
     }
 
     /// <summary>How the job ended; <paramref name="failure"/> is null when all of it is on disk.</summary>
     public bool TryTakeOutcome(out StorageException? failure)
     {
+        Volatile.Read(ref _bug)?.Throw();
         Outcome? outcome = Interlocked.Exchange(ref _outcome, null);
         failure = outcome?.Failure;
         IsBusy &= outcome is null;
@@ -55,17 +62,45 @@ internal sealed class GossipWriter : IDisposable
     /// <summary>Finishes what was begun and ends the thread.</summary>
     public void Dispose()
     {
-        _jobs.CompleteAdding();
-        _thread.Join();
-        _jobs.Dispose();
+        _isOver = true;
+        _given.Set();
+        _running.GetAwaiter().GetResult();
+        _given.Dispose();
     }
 
     private void Run()
     {
-        foreach (GossipJob job in _jobs.GetConsumingEnumerable())
+        try
         {
-            Volatile.Write(ref _outcome, new Outcome(Do(job)));
+            Serve();
+        }
+        catch (Exception e)
+        {
+            // Not of the disk, so not the loop's to get over: it ends with it.
+            Volatile.Write(ref _bug, ExceptionDispatchInfo.Capture(e));
             _wake();
+        }
+    }
+
+    private void Serve()
+    {
+        while (true)
+        {
+            bool wasOver = _isOver;
+            if (Interlocked.Exchange(ref _job, null) is { } job)
+            {
+                Volatile.Write(ref _outcome, new Outcome(Do(job)));
+                _wake();
+            }
+            else if (wasOver)
+            {
+                return;
+            }
+            else
+            {
+                // Asleep at once: the collections of the framework spin first, which takes a processor from whoever is to be told.
+                _given.Sleep(TimeSpan.MaxValue);
+            }
         }
     }
 

@@ -86,11 +86,14 @@ internal sealed partial class MeshLoop(
             await Task.WhenAny(
                 intended.ChangedSince(revision, woken.Token),
                 keys.Current.ChangedSince(keyRevision, woken.Token),
-                Task.Delay(_look, time, woken.Token));
+                Task.Delay(IsWithoutMesh(state.Intent) ? _fullLook : _look, time, woken.Token));
             await woken.CancelAsync();
             stoppingToken.ThrowIfCancellationRequested();
         }
     }
+
+    /// <summary>Nothing is wanted and nothing is left: most hosts, whose idle daemon has better not much to do.</summary>
+    private bool IsWithoutMesh(DataplaneIntent? intent) => intent is { Mesh: null } && _settled is null && _process is null;
 
     private async Task TurnAsync(DataplaneIntent intent, MeshKeys.Holding holding, CancellationToken token)
     {
