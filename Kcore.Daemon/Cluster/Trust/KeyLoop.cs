@@ -205,7 +205,7 @@ internal sealed partial class KeyLoop(KeyLoopParts parts)
         [
             .. OthersIn(view)
                 .Where(m => !parts.Peers.Stated.TryGetValue(m.Id, out KeyHolding? h) || h.Held.Length != 1 || h.Active.Id != Content.Active)
-                .Select(m => $"node {m.Name}"),
+                .Select(m => parts.Peers.Stated.ContainsKey(m.Id) ? $"node {m.Name}" : $"node {m.Name}: it has not said yet which keys it has"),
         ];
         return behind.IsEmpty ? null : new KeyRefusal("the rotation before is not over on every member", behind);
     }
