@@ -1,5 +1,6 @@
 using Kcore.Contracts;
 using Kcore.SystemTests.Lab;
+using Kcore.TestKit;
 using Kcore.TestKit.Lan;
 using Xunit.Abstractions;
 

@@ -88,7 +88,7 @@ public sealed class NatTests(ThreeNodes three, ITestOutputHelper output) : Share
 
         // The target decides: without it the port is the host's own again.
         await lan.DetachAsync(web);
-        Assert.NotNull(await Echo.AskAsync(Lan.Switch, $"TCP:{A.Address}:8080"));
+        await Until.SeenAsync(Patience, "8080/tcp is closed", async () => await Echo.AskAsync(Lan.Switch, $"TCP:{A.Address}:8080") is null ? "it answers" : null);
     }
 
     [SkippableFact]
@@ -199,9 +199,10 @@ public sealed class NatTests(ThreeNodes three, ITestOutputHelper output) : Share
             }
 
             await Until.SeenAsync(TimeSpan.FromSeconds(5), "the node is as it was", async () =>
-                before.DifferencesTo(await HostSnapshot.TakeAsync(B)) is { Count: > 0 } differences ? string.Join('\n', differences) : null);
-            Assert.False(Directory.Exists(Path.Combine(B.Directory, "dhcp")));
-            Assert.Equal("0", Netns.ReadSysctl(B.Namespace, "net/ipv4/ip_forward"));
+                before.DifferencesTo(await HostSnapshot.TakeAsync(B)) is { Count: > 0 } differences ? string.Join('\n', differences)
+                : Directory.Exists(Path.Combine(B.Directory, "dhcp")) ? "files of DHCP are there"
+                : Netns.ReadSysctl(B.Namespace, "net/ipv4/ip_forward") != "0" ? "it forwards"
+                : null);
         }
         finally
         {

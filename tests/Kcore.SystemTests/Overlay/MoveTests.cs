@@ -123,7 +123,7 @@ public sealed class MoveTests(ThreeNodes three, ITestOutputHelper output) : Shar
         await ReadyAsync();
         await using TestNetwork network = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "staying", Three.NextSubnet());
         Guest guest = await network.AttachAsync(A, "stayer");
-        string digest = (await A.StatusAsync()).Digest;
+        string digest = await NodeLan.SettledAsync(Lan.Nodes);
         await RefusedAsync(3, "node 'nowhere' does not exist", "--to", "nowhere");
         await RefusedAsync(2, "name the namespace", "--to", B.Name);
         await RefusedAsync(3, "does not exist on network", "--to", B.Name, "stranger");

@@ -86,7 +86,8 @@ public sealed partial class RestorationTests(ITestOutputHelper output)
 
         await Until.SeenAsync(Patience, "the daemon is the only process", async () =>
             (await Command.OutputAsync("ip", "netns", "pids", node.Namespace)).Trim() is var processes && processes == $"{node.Pid}" ? null : processes);
-        Assert.False(Directory.Exists(Path.Combine(node.Directory, "dhcp")));
+        await Until.SeenAsync(Patience, "no file of DHCP is left", () =>
+            Task.FromResult(Directory.Exists(Path.Combine(node.Directory, "dhcp")) ? "their directory is there" : null));
 
         // A daemon that runs is in a multicast group for discovery; what it leaves when it ends is what counts.
         await Until.SeenAsync(Patience, "nothing is left to do", async () => (await node.KctlAsync("plan")).ExitCode == 0 ? null : "something is");
