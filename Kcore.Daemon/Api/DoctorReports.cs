@@ -23,9 +23,10 @@ internal sealed class DoctorReports(
         ImmutableArray<DoctorCheck> checks =
         [
             Failed("cluster", status.Phase == "member" ? [] : [$"this node is {status.Phase}"], "kctl status"),
-            Failed("members", [.. status.Members.Where(m => m.Status is "suspect" or "dead").Select(m => $"{m.Name} ({m.Address}) is {m.Status}")], "look at kcored there; UDP and TCP 7946 both ways"),
+            Failed("members", [.. status.Members.Where(m => m.Status is "suspect" or "dead").Select(m => $"{m.Name} ({m.Address}) is {m.Status}"), .. statuses.Isolation()], "look at kcored there; UDP and TCP 7946 both ways"),
             Failed("quorum", status.Consensus.Quorum ? [] : [$"no quorum; missing: {string.Join(", ", status.Consensus.Missing)}"], "kctl cluster status"),
-            Failed("catalog", status.DigestDiffers, "kctl status on the nodes named"),
+            Failed("log", [.. statuses.LogFaults()], "df /var/lib/kcore and the kernel's log; a newer version's log needs kcored upgraded here; kctl cluster status shows who decides meanwhile"),
+            Failed("catalog", [.. status.DigestDiffers.Select(d => $"it differs from that of {d}"), .. statuses.CatalogFaults()], "kctl status on the nodes named; df /var/lib/kcore"),
             Failed("networks", status.Dataplane.Refusals, "kctl plan"),
             await DriftAsync(token),
             Failed("firewall", [.. pass.Blocks.Select(b => b.ToString())], "the command of each finding, made to last in the firewall's own configuration"),

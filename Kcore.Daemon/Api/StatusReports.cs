@@ -84,6 +84,48 @@ internal sealed class StatusReports(
         };
     }
 
+    /// <summary>What is wrong with this node's own copy of the log; nothing of it touches what exists.</summary>
+    public IEnumerable<string> LogFaults()
+    {
+        if (ledger.Damage is { } fault)
+        {
+            yield return $"this node's log has stopped: {fault}";
+        }
+
+        if (ledger.Status is { IsStorageStalled: true })
+        {
+            yield return "the disk of this node's log does not finish a write; it neither leads nor confirms";
+        }
+
+        if (ledger.Status is { IsSpaceLow: true })
+        {
+            yield return "the disk of this node's log is nearly full; this node does not lead";
+        }
+    }
+
+    /// <summary>What is wrong with this node's copy of the catalog, besides what it lacks.</summary>
+    public IEnumerable<string> CatalogFaults()
+    {
+        if (gossip.StorageFault is { } storage)
+        {
+            yield return storage;
+        }
+    }
+
+    /// <summary>Why this node may be alone although the cluster is not.</summary>
+    public IEnumerable<string> Isolation()
+    {
+        if (cluster.LockedOut is { } lockedOut)
+        {
+            yield return lockedOut;
+        }
+
+        if (gossip.IsIsolated)
+        {
+            yield return "no other member answers this node";
+        }
+    }
+
     private Contracts.ConsensusStatus Consensus(CatalogSnapshot now)
     {
         QuorumView view = quorum.Current;
@@ -163,19 +205,9 @@ internal sealed class StatusReports(
             yield return $"no quorum (voters: {(consensus.Voters.IsEmpty ? "unknown" : string.Join(", ", consensus.Voters))}; missing: {(consensus.Missing.IsEmpty ? "none" : string.Join(", ", consensus.Missing))}): no new addresses; what exists keeps working";
         }
 
-        if (ledger.Damage is { } fault)
+        foreach (string fault in LogFaults())
         {
-            yield return $"this node's log has stopped: {fault}";
-        }
-
-        if (ledger.Status is { IsStorageStalled: true })
-        {
-            yield return "the disk of this node's log does not finish a write; it neither leads nor confirms";
-        }
-
-        if (ledger.Status is { IsSpaceLow: true })
-        {
-            yield return "the disk of this node's log is nearly full; this node does not lead";
+            yield return fault;
         }
 
         foreach (string difference in differs)
@@ -183,19 +215,9 @@ internal sealed class StatusReports(
             yield return $"the catalog differs from that of {difference}";
         }
 
-        if (cluster.LockedOut is { } lockedOut)
+        foreach (string fault in Isolation().Concat(CatalogFaults()))
         {
-            yield return lockedOut;
-        }
-
-        if (gossip.IsIsolated)
-        {
-            yield return "no other member answers this node";
-        }
-
-        if (gossip.StorageFault is { } storage)
-        {
-            yield return storage;
+            yield return fault;
         }
 
         if (pass.Error is { } error)

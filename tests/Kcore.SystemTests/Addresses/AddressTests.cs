@@ -123,7 +123,7 @@ public sealed class AddressTests(ThreeNodes three, ITestOutputHelper output) : S
         (LanNode Node, string Nic, KctlResult Result)[] done = await Task.WhenAll(calls);
         Output.WriteLine("exit codes: " + string.Join(", ", done.GroupBy(d => d.Result.ExitCode).Select(g => $"{g.Key} × {g.Count()}")));
         Assert.All(done, d => Assert.True(d.Result.ExitCode is 0 or 6 or 11, $"Expected an answer (0) or a clear refusal (6, 11): {d.Result}"));
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
 
         foreach ((LanNode node, string nic, _) in done.Where(d => d.Result.ExitCode != 0))
         {

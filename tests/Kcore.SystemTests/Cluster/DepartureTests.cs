@@ -45,7 +45,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
             C.Resume();
         }
 
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(20));
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
         await network.ForwardingIsExactAsync(TimeSpan.FromSeconds(2));
         Assert.Equal(indexes, await network.IndexesAsync());
     }
@@ -71,7 +71,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
         Assert.Contains("left Node", (await leaver.KctlAsync("node", "leave")).OrThrow().Stdout, StringComparison.Ordinal);
         Assert.Contains("unchanged Node", (await leaver.KctlAsync("node", "leave")).OrThrow().Stdout, StringComparison.Ordinal);
         Assert.Equal("left", (await leaver.StatusAsync()).Phase);
-        await NodeLan.OneClusterAsync(others, TimeSpan.FromSeconds(10));
+        await NodeLan.OneClusterAsync(others, TimeSpan.FromSeconds(60));
         await EntriesToAsync(leaver, network, present: false, TimeSpan.FromSeconds(2), others);
         Assert.Equal(["eth0", "lo"], (await Link.AllAsync(leaver.Namespace)).Select(l => l.Name).Order(StringComparer.Ordinal));
         Assert.DoesNotContain("kcore", (await Netns.ExecAsync(leaver.Namespace, "nft", "list", "tables")).OrThrow().Stdout, StringComparison.Ordinal);
@@ -85,7 +85,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
         leaver.Start();
         await Until.SeenAsync(TimeSpan.FromSeconds(15), "it still knows that it left", async () => (await leaver.KctlAsync("status")).ExitCode == 6 ? "no answer" : (await leaver.StatusAsync()).Phase == "left" ? null : "not left");
         (await leaver.KctlAsync("node", "reset")).OrThrow();
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
         Assert.NotEqual(before, (await leaver.StatusAsync()).NodeId);
         await network.ReadyAsync(TimeSpan.FromSeconds(5));
     }
@@ -108,7 +108,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
         KctlResult[] twice = await Task.WhenAll(A.KctlAsync("node", "remove", C.Name, "--force"), B.KctlAsync("node", "remove", C.Name, "--force"));
         Assert.All(twice, r => Assert.Equal(0, r.ExitCode));
         Assert.Contains("unchanged Node", (await B.KctlAsync("node", "remove", C.Name)).OrThrow().Stdout, StringComparison.Ordinal);
-        await NodeLan.OneClusterAsync([A, B], TimeSpan.FromSeconds(10));
+        await NodeLan.OneClusterAsync([A, B], TimeSpan.FromSeconds(60));
         await EntriesToAsync(C, network, present: false, TimeSpan.FromSeconds(2), A, B);
         Assert.Contains(await A.EventsAsync(), e => e.Type == "MemberRemoved" && e.Node == before);
 
@@ -121,7 +121,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
             (await C.KctlAsync("status")).ExitCode == 6 ? "no answer" : (await C.StatusAsync()).Phase is "removed" ? null : (await C.StatusAsync()).Phase);
         Assert.Equal(2, (await A.StatusAsync()).Members.Length);
         (await C.KctlAsync("node", "reset", "--force")).OrThrow();
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
         Assert.NotEqual(before, (await C.StatusAsync()).NodeId);
         await Lan.RemoveGuestAsync(guest);
     }
@@ -135,7 +135,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
         await Until.SeenAsync(TimeSpan.FromSeconds(15), "it knows that it is cut off", async () => (await C.StatusAsync()).Consensus.Quorum ? "it sees a quorum" : null);
         await RefusedAsync(C, 11, "no quorum", "node", "leave");
         await Lan.HealAsync();
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
         Assert.False((await A.KctlAsync("describe", "node", C.Name, "-o", "json")).OrThrow().Read(ApiJson.Default.NodeDetail).Summary.Drained);
 
         // Killed later each time; whatever came of it, repeating ends it.
@@ -156,9 +156,9 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
             }
         }
 
-        await NodeLan.OneClusterAsync([A, B], TimeSpan.FromSeconds(10));
+        await NodeLan.OneClusterAsync([A, B], TimeSpan.FromSeconds(60));
         (await C.KctlAsync("node", "reset")).OrThrow();
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
     }
 
     [SkippableFact]
@@ -181,7 +181,7 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
             : await leaver.ClusterAsync() is { Source: "leader", Quorum: true } && (await leaver.StatusAsync()).Consensus.Quorum ? null : "no leader");
         Assert.Contains("left Node", (await leaver.KctlAsync("node", "leave")).OrThrow().Stdout, StringComparison.Ordinal);
         (await leaver.KctlAsync("node", "reset")).OrThrow();
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
     }
 
     private static async Task RefusedAsync(LanNode node, int exitCode, string text, params string[] words)

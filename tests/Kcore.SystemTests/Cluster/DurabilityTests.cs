@@ -1,5 +1,6 @@
 using Kcore.Contracts;
 using Kcore.SystemTests.Lab;
+using Kcore.TestKit;
 using Kcore.TestKit.Lan;
 using Xunit.Abstractions;
 
@@ -32,8 +33,13 @@ public sealed class DurabilityTests(ThreeNodes three, ITestOutputHelper output) 
 
             // What was on its way has arrived, and nobody says anything new of B's.
             await Task.Delay(TimeSpan.FromSeconds(1));
-            string[] seen = await NamesAsync(A);
-            Assert.Equal(seen, await NamesAsync(C));
+            string[] seen = [];
+            await Until.SeenAsync(TimeSpan.FromSeconds(5), "the others know the same", async () =>
+            {
+                seen = await NamesAsync(A);
+                string[] others = await NamesAsync(C);
+                return seen.SequenceEqual(others) ? null : $"[{string.Join(' ', seen)}] and [{string.Join(' ', others)}]";
+            });
             known += names.Count(seen.Contains);
             B.Start();
             await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
@@ -48,7 +54,7 @@ public sealed class DurabilityTests(ThreeNodes three, ITestOutputHelper output) 
                 (await A.KctlAsync("delete", "network", name)).OrThrow();
             }
 
-            await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(20));
+            await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
         }
 
         Output.WriteLine($"{known} of {Rounds * AtOnce} networks were known to others when their node was killed");

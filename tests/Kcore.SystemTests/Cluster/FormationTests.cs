@@ -17,7 +17,7 @@ public sealed class FormationTests(ITestOutputHelper output)
             node.Start(new DaemonSettings { Mdns = false, Join = [lan.Nodes[0].Address] });
         }
 
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(20));
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
     });
 
     [SkippableFact]
@@ -25,7 +25,7 @@ public sealed class FormationTests(ITestOutputHelper output)
     {
         LanNode node = lan.Nodes[0];
         node.Start(new DaemonSettings { SharedKey = false });
-        TimeSpan ready = await node.AnswersAsync(TimeSpan.FromSeconds(8));
+        TimeSpan ready = await node.AnswersAsync(TimeSpan.FromSeconds(30));
         await using TestNetwork network = await TestNetwork.CreateAsync(lan, [node], "alone", "10.61.0");
         Guest guest = await network.AttachAsync(node, "only");
         output.WriteLine($"member after {ready.TotalSeconds:0.0} s");
@@ -38,13 +38,13 @@ public sealed class FormationTests(ITestOutputHelper output)
     {
         LanNode node = lan.Nodes[0];
         node.Start(new DaemonSettings { SharedKey = false });
-        await node.AnswersAsync(TimeSpan.FromSeconds(8));
+        await node.AnswersAsync(TimeSpan.FromSeconds(30));
         await using TestNetwork network = await TestNetwork.CreateAsync(lan, [node], "inuse", "10.64.0");
         Guest guest = await network.AttachAsync(node, "only");
         await node.TerminateAsync();
 
         node.Start(new DaemonSettings { SharedKey = false, Extra = ["--disable-vxlan"] });
-        await node.AnswersAsync(TimeSpan.FromSeconds(8));
+        await node.AnswersAsync(TimeSpan.FromSeconds(30));
 
         await guest.PingAsync(network.Gateway);
         NodeSummary self = (await node.KctlAsync("get", "nodes", "-o", "json")).OrThrow()
@@ -60,7 +60,7 @@ public sealed class FormationTests(ITestOutputHelper output)
         LanNode disabled = lan.Nodes[1];
         able.Start(new DaemonSettings { Mdns = true });
         disabled.Start(new DaemonSettings { Mdns = true, Extra = ["--disable-vxlan"] });
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(20));
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
         string digest = await NodeLan.SettledAsync(lan.Nodes);
         await RefusedAsync(disabled, disabled, "create", "network", "nope", "--type", "vxlan", "--gateway-ip", "10.62.0.1");
         await RefusedAsync(able, disabled, "create", "network", "nope", "--type", "vxlan", "--gateway-ip", "10.62.0.1", "--target-node", disabled.Name);

@@ -36,7 +36,7 @@ public sealed class ThreeNodes : IAsyncLifetime
             }
         }
 
-        await NodeLan.OneClusterAsync(_lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(_lan.Nodes, TimeSpan.FromSeconds(60));
 
         // What the test before has deleted may still be on its way out of a kernel, and this one compares with what it finds.
         foreach (LanNode node in _lan.Nodes)

@@ -17,7 +17,7 @@ public sealed class DefaultNetworkTests
         await using NodeLan lan = await NodeLan.CreateAsync(2);
         lan.Nodes[0].Start(new DaemonSettings { DefaultNetwork = true });
         lan.Nodes[1].Start(new DaemonSettings { DefaultNetwork = true, Extra = ["--disable-vxlan"] });
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(40));
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
         foreach (LanNode node in lan.Nodes)
         {
             await Until.SeenAsync(Patience, $"default is ready on {node.Name}", async () =>

@@ -130,7 +130,7 @@ public sealed class NatTests(ThreeNodes three, ITestOutputHelper output) : Share
         Assert.Equal(web.Address, (await lan.AskAsync(web)).Address.ToString());
         A.Start();
         await A.AnswersAsync();
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
 
         // A NIC attached after the restart is told to the same server.
         Guest late = await lan.AttachAsync("late");

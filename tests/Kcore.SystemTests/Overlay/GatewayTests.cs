@@ -31,7 +31,7 @@ public sealed class GatewayTests(ITestOutputHelper output)
                 node.Start(new DaemonSettings { Mdns = true });
             }
 
-            await NodeLan.OneClusterAsync(members, TimeSpan.FromSeconds(40));
+            await NodeLan.OneClusterAsync(members, TimeSpan.FromSeconds(60));
             TestNetwork all = first.On(members);
             await all.ReadyAsync(TimeSpan.FromSeconds(5));
             foreach (LanNode node in members.Where(m => guests.TrueForAll(g => g.Node != m)))

@@ -95,7 +95,7 @@ public sealed class OverlayShapeTests(ThreeNodes three, ITestOutputHelper output
         }
 
         await network.ForwardingIsExactAsync(TimeSpan.FromSeconds(5));
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(20));
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
     }
 
     [SkippableFact]

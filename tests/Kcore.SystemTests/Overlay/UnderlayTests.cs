@@ -19,7 +19,7 @@ public sealed class UnderlayTests(ITestOutputHelper output)
             node.Start(new DaemonSettings { Mdns = true });
         }
 
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
         await using TestNetwork network = await TestNetwork.CreateAsync(lan, lan.Nodes, "jumbo", "10.67.0");
         Guest a = await network.AttachAsync(lan.Nodes[0], "ja");
         Guest b = await network.AttachAsync(lan.Nodes[1], "jb");

@@ -70,7 +70,7 @@ public sealed class RestartTests(ThreeNodes three, ITestOutputHelper output) : S
             B.Resume();
         }
 
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(20));
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
         PingReport report = await ping.StopAsync();
         Output.WriteLine(report.ToString());
         Assert.True(report is { Lost.Count: 0, Duplicates: 0 }, report.ToString());
@@ -97,7 +97,7 @@ public sealed class RestartTests(ThreeNodes three, ITestOutputHelper output) : S
             node.Start();
         }
 
-        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
         foreach (LanNode node in Lan.Nodes)
         {
             StatusReport after = await node.StatusAsync();

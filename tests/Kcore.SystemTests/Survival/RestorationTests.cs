@@ -53,7 +53,7 @@ public sealed partial class RestorationTests(ITestOutputHelper output)
             each.Start(new DaemonSettings { Mdns = true });
         }
 
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(30));
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
         List<string[]> networks =
         [
             ["overlay", "--type", "vxlan", "--gateway-ip", "10.81.0.1"],

@@ -64,8 +64,8 @@ public sealed class TunnelGuardTests(ThreeNodes three, ITestOutputHelper output)
         Guest a = await network.AttachAsync(A, "sa");
         Guest b = await network.AttachAsync(B, "sb");
         await network.ForwardingIsExactAsync(TimeSpan.FromSeconds(2));
-        // Only this network's: the daemons' own path probes go to the same port.
-        string filter = $"udp port 4789 and udp[12:4] = {network.Vni << 8}";
+        // Only this network's IPv4: the daemons' own path probes go to the same port, and a guest's kernel speaks IPv6 unasked.
+        string filter = $"udp port 4789 and udp[12:4] = {network.Vni << 8} and udp[28:2] = 0x0800";
         Task<CommandResult> listening = Netns.ExecAsync(A.Namespace, "timeout", "10", "tcpdump", "-l", "-n", "-c", "2", "-i", "eth0", filter);
         for (int i = 0; i < 50 && !listening.IsCompleted; i++)
         {

@@ -46,7 +46,7 @@ public sealed class ForeignClusterTests(ITestOutputHelper output)
             LanNode first = clusters[i][0];
             await Until.SeenAsync(TimeSpan.FromSeconds(30), $"{name} has addresses", async () =>
                 (await first.DescribeNetworkAsync(name)).Addresses is null ? "no pool" : null);
-            await NodeLan.OneClusterAsync(clusters[i], TimeSpan.FromSeconds(20));
+            await NodeLan.OneClusterAsync(clusters[i], TimeSpan.FromSeconds(60));
         }
 
         string[] ids = [.. await Task.WhenAll(clusters.Select(async c => (await c[0].StatusAsync()).ClusterId!))];

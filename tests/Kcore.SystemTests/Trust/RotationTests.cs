@@ -17,7 +17,7 @@ public sealed class RotationTests(ITestOutputHelper output)
             node.Start();
         }
 
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(40));
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
         string before = File.ReadAllText(lan.Nodes[0].KeyPath);
         ClusterKeys first = await lan.Nodes[0].KeysAsync();
         Assert.Equal("active", Assert.Single(first.Keys).State);
@@ -44,7 +44,7 @@ public sealed class RotationTests(ITestOutputHelper output)
         TimeSpan retired = await Until.SeenAsync(TimeSpan.FromSeconds(60), "no node accepts the old key", () => AllUseAsync(lan.Nodes, 1));
         output.WriteLine($"old key gone {retired.TotalSeconds:0.0} s later");
         await lan.HealAsync();
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(20));
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
 
         foreach (LanNode node in lan.Nodes)
         {
@@ -69,7 +69,7 @@ public sealed class RotationTests(ITestOutputHelper output)
 
         LanNode away = lan.Nodes[2];
         LanNode[] others = [.. lan.Nodes.Take(2)];
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(40));
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
         await away.TerminateAsync();
         await DeadAsync(others, away);
         await AllSaidAsync(others[0], others);
@@ -78,7 +78,7 @@ public sealed class RotationTests(ITestOutputHelper output)
         Assert.Contains((await others[0].KeysAsync()).Notes, n => n.Contains(away.Name, StringComparison.Ordinal) && n.Contains("dead", StringComparison.Ordinal));
 
         away.Start();
-        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(40));
+        await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromSeconds(60));
         await Until.SeenAsync(TimeSpan.FromSeconds(90), "all three hold nothing but the new key", () => AllUseAsync(lan.Nodes, 1));
 
         await away.TerminateAsync();

@@ -23,7 +23,7 @@ public sealed class TwinTests(ITestOutputHelper output)
             node.Start(settings);
         }
 
-        await NodeLan.OneClusterAsync(three, TimeSpan.FromSeconds(40));
+        await NodeLan.OneClusterAsync(three, TimeSpan.FromSeconds(60));
         string id = (await original.StatusAsync()).NodeId;
         await original.TerminateAsync();
         (await Command.RunAsync("cp", ["-a", original.DataDirectory, copy.Directory])).OrThrow();
@@ -37,7 +37,7 @@ public sealed class TwinTests(ITestOutputHelper output)
             }
 
             original.Start(settings);
-            await NodeLan.OneClusterAsync(three, TimeSpan.FromSeconds(40));
+            await NodeLan.OneClusterAsync(three, TimeSpan.FromSeconds(60));
         }
 
         copy.Start(settings);
