@@ -22,6 +22,9 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
     private ForeignRuleset _foreign = ForeignRuleset.Empty;
     private string? _foreignError;
 
+    // How the last pass ended, and what for, if it left nothing to do and nothing undone.
+    private (DesiredState For, PassResult Result)? _clean;
+
     /// <param name="readNft">Our tables may have changed since the last pass.</param>
     /// <param name="readForeign">Other people's tables may have changed.</param>
     /// <param name="allowedAt">When a step may be made; what is not allowed yet is left for later.</param>
@@ -37,6 +40,12 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
         CancellationToken cancellationToken,
         IReadOnlyCollection<int>? only = null)
     {
+        if (only is not null && !readNft && !readForeign && await MendAsync(desired, only, allowedAt, made, now, cancellationToken) is { } mended)
+        {
+            return mended;
+        }
+
+        _clean = null;
         string? nftError = await RefreshNftAsync(readNft, cancellationToken);
         if (readForeign)
         {
@@ -61,11 +70,13 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
             DataplanePlan allowed = plan with { Steps = [.. steps[true]] };
             if (allowed.IsEmpty || round > RoundsMax)
             {
-                return new PassResult(plan, [.. failures], nftError, nextAllowed, Filter(desired, observed, plan), nftError is null ? _nft : null)
+                PassResult result = new(plan, [.. failures], nftError, nextAllowed, Filter(desired, observed, plan), nftError is null ? _nft : null)
                 {
                     Blocks = ForeignFirewall.Blocks(_foreign, nftError is null ? _nft : null, observed.BridgedFramesPassFirewall),
                     ForeignError = _foreignError,
                 };
+                _clean = plan is { IsEmpty: true, HeldBack.IsEmpty: true, Refusals.IsEmpty: true } && failures.Count == 0 && nftError is null ? (desired, result) : null;
+                return result;
             }
 
             List<StepResult> results = await executor.ApplyAsync(allowed, observed, cancellationToken);
@@ -89,6 +100,41 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
         }
     }
 
+    /// <summary>
+    /// For when everything was right and nothing but entries of these devices can have changed: reads, compares and repairs these alone.
+    /// Null when that does not make it right; what it made until then shows to the look at everything that has to follow.
+    /// </summary>
+    private async Task<PassResult?> MendAsync(
+        DesiredState desired, IReadOnlyCollection<int> links, Func<DataplaneStep, TimeSpan> allowedAt, Action<StepResult> made, TimeSpan now, CancellationToken cancellationToken)
+    {
+        for (int round = 1; round <= RoundsMax && _clean is { } clean && ReferenceEquals(clean.For, desired); round++)
+        {
+            if (reader.Look(desired, links) is not { } look || ForwardingSlice.Plan(desired, look.Last, look.Looked) is not { } plan || !plan.HeldBack.IsEmpty)
+            {
+                return null;
+            }
+
+            if (plan.IsEmpty)
+            {
+                return clean.Result;
+            }
+
+            if (plan.Steps.Any(s => allowedAt(s) > now || !IsForwarding(s)))
+            {
+                return null;
+            }
+
+            List<StepResult> results = await executor.ApplyAsync(plan, look.Last, cancellationToken);
+            results.ForEach(made);
+            if (results.Exists(r => r.Error is not null))
+            {
+                return null;
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>A fresh look, and what would be done.</summary>
     /// <exception cref="DataplaneException">Our tables cannot be read.</exception>
     public async Task<DataplanePlan> PlanAsync(DesiredState desired, CancellationToken cancellationToken) =>
@@ -98,8 +144,11 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
 
     /// <summary>What the step does shows where the next round looks.</summary>
     private static bool IsForwarding(DataplaneStep step, IReadOnlyCollection<int> looked, ObservedState observed) =>
-        step is DataplaneStep.AddFlood or DataplaneStep.SetRemoteMac or DataplaneStep.DeleteTunnelEntry or DataplaneStep.SetBridgeEntry or DataplaneStep.DeleteBridgeEntry
+        IsForwarding(step)
         && observed.Indexes.TryGetValue(step.Device, out int index) && looked.Contains(index);
+
+    private static bool IsForwarding(DataplaneStep step) =>
+        step is DataplaneStep.AddFlood or DataplaneStep.SetRemoteMac or DataplaneStep.DeleteTunnelEntry or DataplaneStep.SetBridgeEntry or DataplaneStep.DeleteBridgeEntry;
 
     /// <summary>Returns why our tables cannot be read; devices and entries are kept right all the same.</summary>
     private async Task<string?> RefreshNftAsync(bool read, CancellationToken cancellationToken)
@@ -146,6 +195,7 @@ internal sealed class DataplanePass(KernelReader reader, StepExecutor executor, 
             .ToFrozenSet(StringComparer.Ordinal),
         !plan.Refusals.IsEmpty)
     {
+        Networks = AddressRoutes.Destinations(observed.Owned.Addresses).ToFrozenSet(),
         Learning = [.. desired.Ports.Where(p => p.Value.Learning && observed.Indexes.ContainsKey(p.Value.Device)).Select(p => observed.Indexes[p.Value.Device])],
     };
 }

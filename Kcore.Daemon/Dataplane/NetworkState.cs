@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.NetworkInformation;
+using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Netlink.Route;
 
 namespace Kcore.Daemon.Dataplane;
 
@@ -88,6 +90,13 @@ internal sealed record PortFlags(
 internal sealed record UplinkPort(string Device, string Bridge, bool Up);
 
 internal sealed record InterfaceAddress(string Device, IPAddress Local, int PrefixLength);
+
+/// <summary>A route that an address brings along.</summary>
+/// <param name="Kind">Local to the address itself, unicast to its network.</param>
+internal sealed record AddressRoute(InterfaceAddress Address, RouteKind Kind)
+{
+    public IPNetwork Destination => Kind == RouteKind.Local ? new IPNetwork(Address.Local, 32) : Subnets.Of(Address.Local, Address.PrefixLength);
+}
 
 /// <summary>A MAC behind a VTEP; the all-zero MAC is the list of peers that get what is flooded.</summary>
 internal sealed record TunnelEntry(string Device, PhysicalAddress Mac, IPAddress Destination)

@@ -48,6 +48,10 @@ internal static class ChangeDecoder
                 return AddressDecoder.Decode(message) is { } address
                     ? new KernelChange.Address(address, message.Type == Nlm.DelAddress)
                     : null;
+            case Nlm.NewRoute or Nlm.DelRoute:
+                return RouteDecoder.Decode(message) is { } route
+                    ? new KernelChange.Route(route, message.Type == Nlm.DelRoute)
+                    : null;
             case Nlm.NewNeighbour or Nlm.DelNeighbour:
                 return NeighbourDecoder.Decode(message) is { } neighbour
                     ? new KernelChange.Neighbour(neighbour, message.Type == Nlm.DelNeighbour)

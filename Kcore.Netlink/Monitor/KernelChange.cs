@@ -21,6 +21,9 @@ public abstract record KernelChange
     /// <summary>An address was set or went.</summary>
     public sealed record Address(AddressInfo Info, bool Removed) : KernelChange;
 
+    /// <summary>An IPv4 route was set or went. Those that go because their device goes down are not told.</summary>
+    public sealed record Route(RouteInfo Info, bool Removed) : KernelChange;
+
     /// <summary>A neighbour or forwarding entry was set, learned, aged or went.</summary>
     public sealed record Neighbour(NeighbourInfo Info, bool Removed) : KernelChange;
 

@@ -6,13 +6,13 @@ using Kcore.Netlink.Namespaces;
 namespace Kcore.Netlink.Monitor;
 
 /// <summary>
-/// Listens to what the kernel says about links, neighbours, forwarding entries, IPv4 addresses and settings and, if asked, nftables.
+/// Listens to what the kernel says about links, neighbours, forwarding entries, IPv4 addresses, routes and settings and, if asked, nftables.
 /// It hears from the moment it is opened: open it, read the state, then follow the changes.
 /// </summary>
 public sealed class KernelMonitor : IDisposable
 {
-    /// <summary>RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_NETCONF (linux/rtnetlink.h).</summary>
-    private static readonly int[] RouteGroups = [1, 3, 5, 24];
+    /// <summary>RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF (linux/rtnetlink.h).</summary>
+    private static readonly int[] RouteGroups = [1, 3, 5, 7, 24];
 
     /// <summary>NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h).</summary>
     private static readonly int[] NetfilterGroups = [7];

@@ -9,6 +9,7 @@ public sealed partial class RouteBatch
 {
     private const byte ScopeUniverse = 0;
     private const byte ScopeLink = 253;
+    private const byte ScopeHost = 254;
     private const byte ScopeNowhere = 255;
 
     /// <summary>Puts an address on a link. EEXIST when it is there, so a foreign address is never adopted by accident.</summary>
@@ -45,6 +46,9 @@ public sealed partial class RouteBatch
     /// <summary>Adds a route or replaces the one to the same destination with the same metric, whoever made it.</summary>
     public int ReplaceRoute(RouteSpec route) => PutRoute("replace", Nlm.NewRoute, Nlm.Create | Nlm.Replace, route);
 
+    /// <summary>Adds a route before others to the same destination with the same metric, which stay. EEXIST when the very same is there.</summary>
+    public int PrependRoute(RouteSpec route) => PutRoute("prepend", Nlm.NewRoute, Nlm.Create, route);
+
     /// <summary>Deletes a route that matches everything given, its protocol included. ESRCH when there is none.</summary>
     public int DeleteRoute(RouteSpec route) => PutRoute("delete", Nlm.DelRoute, 0, route);
 
@@ -63,8 +67,11 @@ public sealed partial class RouteBatch
             body[1] = (byte)route.Destination.PrefixLength;
             body[4] = route.Table <= byte.MaxValue ? (byte)route.Table : (byte)0;
             body[5] = route.Protocol;
-            body[6] = type == Nlm.DelRoute ? ScopeNowhere : route.Gateway is null && body[0] == Family.Inet ? ScopeLink : ScopeUniverse;
-            body[7] = (byte)RouteKind.Unicast;
+            body[6] = type == Nlm.DelRoute ? ScopeNowhere
+                : route.Kind == RouteKind.Local ? ScopeHost
+                : route.Gateway is null && body[0] == Family.Inet ? ScopeLink
+                : ScopeUniverse;
+            body[7] = (byte)route.Kind;
             if (route.Destination.PrefixLength > 0)
             {
                 writer.PutAddress(Rta.Destination, route.Destination.BaseAddress);

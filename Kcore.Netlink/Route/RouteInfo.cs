@@ -3,10 +3,16 @@ using System.Net;
 
 namespace Kcore.Netlink.Route;
 
-/// <summary>A unicast route to be made or removed.</summary>
+/// <summary>A route to be made or removed.</summary>
 public sealed record RouteSpec
 {
     public const uint MainTable = 254;
+
+    /// <summary>Where the kernel keeps which addresses are the host's own.</summary>
+    public const uint LocalTable = 255;
+
+    /// <summary>Who made a route that follows from an address (RTPROT_KERNEL); it goes with the address.</summary>
+    public const byte KernelProtocol = 2;
 
     /// <summary>Where to; 0.0.0.0/0 or ::/0 for the default route.</summary>
     public required IPNetwork Destination { get; init; }
@@ -24,6 +30,9 @@ public sealed record RouteSpec
     public byte Protocol { get; init; } = KcoreMark.Protocol;
 
     public uint Table { get; init; } = MainTable;
+
+    /// <summary>Unicast, or local for an address of the host.</summary>
+    public RouteKind Kind { get; init; } = RouteKind.Unicast;
 }
 
 /// <summary>A route as the kernel described it.</summary>

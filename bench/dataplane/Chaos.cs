@@ -10,7 +10,8 @@ namespace Kcore.Bench.Dataplane;
 
 /// <summary>
 /// A hand that deletes, corrupts and doubles kernel objects of three nodes at random while guests ping each other, on a plain and on an
-/// encrypted network, and waits for each to be as it was. Not a byte of the encrypted one may be seen in clear. What belongs to others stands beside them and must not change. It keeps below what the data plane takes for a fight
+/// encrypted network, and waits for each to be as it was. Not a byte of the encrypted one may be seen in clear, and no forwarding entry may lead
+/// to a wrong host but those the hand itself makes. What belongs to others stands beside them and must not change. It keeps below what the data plane takes for a fight
 /// (three repairs of one object within ten seconds), which is slowed down on purpose.
 /// </summary>
 internal static partial class Chaos
@@ -26,7 +27,7 @@ internal static partial class Chaos
         foreach (LanNode node in lan.Nodes)
         {
             await StrangerAsync(node);
-            node.Start();
+            node.Start(new DaemonSettings { DefaultNetwork = true });
         }
 
         await NodeLan.OneClusterAsync(lan.Nodes, TimeSpan.FromMinutes(2));
@@ -56,6 +57,7 @@ internal static partial class Chaos
             nodes.Add(await DamagedNode.OpenAsync(node));
         }
 
+        List<PlacementWatch> places = [.. nodes.Select((n, i) => PlacementWatch.Start(lan.Nodes[i], n.ByHand))];
         SortedSet<string>[] before = [.. await Task.WhenAll(lan.Nodes.Select(SnapshotAsync))];
         ContinuousPing[] pings =
         [
@@ -120,6 +122,13 @@ internal static partial class Chaos
             await talk.DisposeAsync();
         }
 
+        string[] wrong = [.. places.SelectMany(p => p.Wrong)];
+        int placed = places.Sum(p => p.Heard);
+        foreach (PlacementWatch place in places)
+        {
+            await place.DisposeAsync();
+        }
+
         SortedSet<string>[] after = [.. await Task.WhenAll(lan.Nodes.Select(SnapshotAsync))];
         string[] changed = [.. before.Zip(after, (b, a) => b.Except(a).Select(l => "- " + l).Concat(a.Except(b).Select(l => "+ " + l))).SelectMany(l => l)];
         foreach (DamagedNode node in nodes)
@@ -136,10 +145,11 @@ internal static partial class Chaos
         Console.WriteLine($"  guests: {string.Join("; ", reports.Select(r => $"{r.Sent} echo requests 10 ms apart, {r.Lost.Count} lost, {r.Duplicates} twice"))}");
         Console.WriteLine($"  encrypted guests: {string.Join("; ", talked)}");
         Console.WriteLine($"  on the LAN: {canary.Frames} frames, {canary.Secret} of WireGuard, with bytes of the encrypted network in clear: {canary.Leak ?? "none"}");
+        Console.WriteLine($"  of {placed} forwarding entries that were made, to a wrong host and not by the hand: {(wrong.Length == 0 ? "none" : string.Join("; ", wrong))}");
         Console.WriteLine($"  load of the machine at the end: {File.ReadAllText("/proc/loadavg").Trim()}");
         Console.WriteLine($"  later than a second: {(late.Count == 0 ? "none" : string.Join("; ", late))}");
         Console.WriteLine($"  objects, ours and foreign, that differ from before: {(changed.Length == 0 ? "none" : string.Join("\n    ", changed.Prepend("")))}");
-        return late.Count == 0 && changed.Length == 0 && canary is { Leak: null, Secret: > 0 } ? 0 : 1;
+        return late.Count == 0 && changed.Length == 0 && wrong.Length == 0 && canary is { Leak: null, Secret: > 0 } ? 0 : 1;
     }
 
     /// <summary>Null, or why it could not be done: what an earlier blow took away and is not back cannot be broken again.</summary>

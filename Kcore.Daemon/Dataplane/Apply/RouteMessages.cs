@@ -1,3 +1,4 @@
+using Kcore.Daemon.Dataplane.Observed;
 using Kcore.Daemon.Dataplane.Plan;
 using Kcore.Netlink;
 using Kcore.Netlink.Route;
@@ -96,6 +97,8 @@ internal sealed class RouteMessages
     {
         DataplaneStep.DeleteLink => errno == Errno.ENODEV,
         DataplaneStep.DeleteAddress => errno is Errno.EADDRNOTAVAIL or Errno.ENODEV,
+        // With an address that went the route has no source (EINVAL), and the next round adds both.
+        DataplaneStep.AddRoute => errno is Errno.EEXIST or Errno.EINVAL or Errno.ENODEV,
         DataplaneStep.DeleteTunnelEntry or DataplaneStep.DeleteBridgeEntry or DataplaneStep.DeleteNeighbour =>
             errno is Errno.ENOENT or Errno.ENODEV or Errno.ESRCH,
         _ => false,
@@ -153,6 +156,9 @@ internal sealed class RouteMessages
                 break;
             case DataplaneStep.AddAddress s:
                 Batch.ReplaceAddress(IndexOf(s.Address.Device), s.Address.Local, s.Address.PrefixLength);
+                break;
+            case DataplaneStep.AddRoute s:
+                Batch.PrependRoute(AddressRoutes.Spec(s.Route, IndexOf(s.Device)));
                 break;
             case DataplaneStep.DeleteAddress s:
                 Batch.DeleteAddress(IndexOf(s.Address.Device), s.Address.Local, s.Address.PrefixLength);

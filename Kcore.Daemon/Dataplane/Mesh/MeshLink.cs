@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Kcore.Daemon.Dataplane.Desired;
+using Kcore.Daemon.Dataplane.Observed;
 using Kcore.Netlink;
 using Kcore.Netlink.Route;
 
@@ -50,6 +51,17 @@ internal sealed class MeshLink(RouteSocket socket)
         {
             batch.ReplaceAddress(seen.Index, desired.Address, Catalog.Facts.MeshPool.PrefixLength);
             done.Add($"+{desired.Address}");
+        }
+        else if (seen.IsUp)
+        {
+            InterfaceAddress own = new(seen.Name, desired.Address, Catalog.Facts.MeshPool.PrefixLength);
+            IReadOnlyList<RouteInfo> routes =
+                [.. socket.DumpRoutes(AddressFamily.InterNetwork, RouteSpec.MainTable), .. socket.DumpRoutes(AddressFamily.InterNetwork, RouteSpec.LocalTable)];
+            foreach (AddressRoute route in AddressRoutes.Missing([(own, seen.Index)], routes))
+            {
+                batch.PrependRoute(AddressRoutes.Spec(route, seen.Index));
+                done.Add($"+route {route.Destination}");
+            }
         }
 
         if (!seen.IsUp)

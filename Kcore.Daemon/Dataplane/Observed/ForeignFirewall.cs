@@ -133,6 +133,7 @@ internal sealed class ForeignFirewall(ForeignRuleset ruleset)
             return _none;
         }
 
+        bool left = false;
         foreach (ForeignRule rule in chain.Rules)
         {
             if (--_budget <= 0)
@@ -140,7 +141,7 @@ internal sealed class ForeignFirewall(ForeignRuleset ruleset)
                 return _accept;
             }
 
-            if (Ask(chain, rule, packet, depth) is { } verdict)
+            if (Ask(chain, rule, packet, depth, ref left) is { } verdict && !(left && verdict is Verdict.Drop))
             {
                 return verdict;
             }
@@ -150,7 +151,8 @@ internal sealed class ForeignFirewall(ForeignRuleset ruleset)
     }
 
     /// <summary>What one rule decides; null when the next one is asked.</summary>
-    private Verdict? Ask(ForeignChain chain, ForeignRule rule, ProbePacket packet, int depth)
+    /// <param name="left">Set when the packet may have left the chain here: what the chain drops further down is not certain any more.</param>
+    private Verdict? Ask(ForeignChain chain, ForeignRule rule, ProbePacket packet, int depth, ref bool left)
     {
         bool? applies = true;
         bool specific = false;
@@ -174,6 +176,7 @@ internal sealed class ForeignFirewall(ForeignRuleset ruleset)
 
                     break;
                 case ("accept" or "drop" or "reject" or "jump" or "goto" or "return", _) and var verdict:
+                    left |= applies is null && verdict.Name == "return";
                     if (Decide(chain, rule, verdict, applies, specific, packet, depth) is { } decided)
                     {
                         return decided;
@@ -181,6 +184,11 @@ internal sealed class ForeignFirewall(ForeignRuleset ruleset)
 
                     break;
                 case ("counter" or "log" or "comment" or "notrack" or "mangle", _):
+                    break;
+                case ("xt", { ValueKind: JsonValueKind.Object } extension) when packet.State == "established" && extension.TryGetProperty("name", out JsonElement name) && name.ValueEquals("conntrack"):
+                    // iptables' own question about the connection, of which the listing shows no more than that: one that accepts is about packets like this one.
+                    specific = true;
+                    applies = And(applies, null);
                     break;
                 default:
                     // A limit, an extension of iptables, something newer than this: it may or may not apply.
@@ -256,12 +264,12 @@ internal sealed class ForeignFirewall(ForeignRuleset ruleset)
         if (Array.Exists(names, n => n.StartsWith("ufw", StringComparison.Ordinal)))
         {
             return ("ufw", packet.DestinationPort is { } port ? $"ufw allow {port}/udp"
-                : chain.Hook == "forward" ? $"ufw route allow in on {device}; ufw route allow out on {packet.Out ?? device}" : $"ufw allow in on {device}");
+                : chain.Hook == "forward" ? $"ufw route allow in on {device} out on {packet.Out ?? device}" : $"ufw allow in on {device}");
         }
 
         if (chain.Hook == "forward" && Array.Exists(names, n => n.StartsWith("DOCKER", StringComparison.Ordinal)))
         {
-            return ("Docker", $"iptables -I DOCKER-USER -i {device} -j ACCEPT; iptables -I DOCKER-USER -o {packet.Out ?? device} -j ACCEPT");
+            return ("Docker", $"iptables -I DOCKER-USER -i {device} -o {packet.Out ?? device} -j ACCEPT");
         }
 
         string what = packet.DestinationPort is { } p ? $"udp dport {p}" : packet.Out is not null && packet.In is not null ? $"iifname \"{packet.In}\" oifname \"{packet.Out}\"" : $"iifname \"{device}\"";

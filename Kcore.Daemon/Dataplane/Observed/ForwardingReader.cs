@@ -50,7 +50,10 @@ internal sealed class ForwardingReader(RouteSocket socket)
     /// Some devices with all that share a bridge with them, for an entry that moves is told of where it goes to only; null when these
     /// are too many, or one is not what it was at the last look at everything: a device that goes takes its entries along first.
     /// </summary>
-    public ForwardingState? ReadAgain(IReadOnlyCollection<int> links)
+    public ForwardingState? ReadAgain(IReadOnlyCollection<int> links) => Look(links) is null ? null : State();
+
+    /// <summary>As <see cref="ReadAgain"/>, with nothing but the devices that were looked at.</summary>
+    public IReadOnlyCollection<(Link Link, DeviceForwarding Entries)>? Look(IReadOnlyCollection<int> links)
     {
         HashSet<int> looked = [];
         foreach (int index in links)
@@ -81,7 +84,7 @@ internal sealed class ForwardingReader(RouteSocket socket)
             Learn(index, known.Link, known.Info, known.Master, socket.DumpForwarding(last, index).GetValueOrDefault(index, LinkForwarding.None));
         }
 
-        return State();
+        return [.. looked.Select(i => (_known[i].Link, _known[i].Meaning))];
     }
 
     private static bool IsSame(LinkInfo now, LinkInfo then) =>

@@ -43,6 +43,8 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
         ForwardingState forwarding = _forwarding.Read(byIndex, owned);
         Dictionary<string, LinkInfo> byName = links.ToDictionary(l => l.Name, StringComparer.Ordinal);
         Dictionary<string, string> values = ReadSettings(desired, byName);
+        ImmutableArray<(InterfaceAddress Address, int LinkIndex)> addresses = ReadAddresses(owned);
+        IReadOnlyList<RouteInfo> routes = addresses.IsEmpty && desired.Uplinks.IsEmpty ? [] : ReadRoutes();
         ObservedState seen = new()
         {
             Owned = new NetworkState
@@ -51,7 +53,7 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
                 AltNames = [.. ownedInfos.SelectMany(l => l.AltNames.Select(a => new AltName(l.Name, a)))],
                 Ports = [.. links.Where(l => l.Port is not null && (owned.ContainsKey(l.Index) || owned.ContainsKey(l.Master ?? 0))).Select(l => Flags(l.Name, l.Port!))],
                 Uplinks = [.. ports],
-                Addresses = ReadAddresses(owned),
+                Addresses = [.. addresses.Select(a => a.Address)],
                 TunnelEntries = forwarding.Tunnel,
                 BridgeEntries = forwarding.Bridge,
                 Neighbours = ReadNeighbours(owned),
@@ -66,8 +68,10 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
             },
             Foreign = [.. links.Where(l => !owned.ContainsKey(l.Index)).Select(l => AsForeign(l, byIndex))],
             RememberedUplinks = uplinks.Before,
-            DefaultRouteDevices = desired.Uplinks.IsEmpty ? FrozenSet<string>.Empty : ReadDefaultRoutes(byIndex),
+            DefaultRouteDevices = desired.Uplinks.IsEmpty ? FrozenSet<string>.Empty : DefaultRoutes(routes, byIndex),
             Indexes = byName.ToFrozenDictionary(l => l.Key, l => l.Value.Index, StringComparer.Ordinal),
+            // A device that is down has none, and one in a VRF has them elsewhere.
+            LostRoutes = [.. AddressRoutes.Missing(addresses.Where(a => byIndex[a.LinkIndex] is { IsUp: true, Master: null }), routes)],
             Guests = desired.Guests.ToFrozenDictionary(
                 g => g.Value.HostDevice,
                 g => GuestReader.Read(g.Value, byName.GetValueOrDefault(g.Value.HostDevice)),
@@ -102,6 +106,14 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
         _last = (desired, seen);
         return seen;
     }
+
+    /// <summary>
+    /// The entries of some devices and of those that share a bridge with them, and the last look at everything; null when only another look
+    /// at everything can tell.
+    /// </summary>
+    /// <exception cref="NetlinkException">The kernel could not be read.</exception>
+    public (ObservedState Last, IReadOnlyCollection<(Link Link, DeviceForwarding Entries)> Looked)? Look(DesiredState desired, IReadOnlyCollection<int> links) =>
+        _last is { } last && ReferenceEquals(last.For, desired) && _forwarding.Look(links) is { } looked ? (last.Seen, looked) : null;
 
     /// <summary>Those of devices came with the links; opening a file for each would take longer than everything else.</summary>
     private Dictionary<string, string> ReadSettings(DesiredState desired, Dictionary<string, LinkInfo> byName)
@@ -163,8 +175,11 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
         };
     }
 
-    private FrozenSet<string> ReadDefaultRoutes(Dictionary<int, LinkInfo> byIndex) => socket.DumpRoutes(AddressFamily.InterNetwork, RouteSpec.MainTable)
-        .Where(r => r.IsDefault)
+    private IReadOnlyList<RouteInfo> ReadRoutes() =>
+        [.. socket.DumpRoutes(AddressFamily.InterNetwork, RouteSpec.MainTable), .. socket.DumpRoutes(AddressFamily.InterNetwork, RouteSpec.LocalTable)];
+
+    private static FrozenSet<string> DefaultRoutes(IReadOnlyList<RouteInfo> routes, Dictionary<int, LinkInfo> byIndex) => routes
+        .Where(r => r is { IsDefault: true, Table: RouteSpec.MainTable })
         .SelectMany(r => r.NextHops.Select(h => (int?)h.LinkIndex).Append(r.LinkIndex))
         .Where(i => i is not null && byIndex.ContainsKey(i.Value))
         .Select(i => byIndex[i!.Value].Name)
@@ -186,11 +201,11 @@ internal sealed class KernelReader(RouteSocket socket, SysctlFiles sysctls, Upli
         device, port.Learning, port.Locked, port.NeighbourSuppress, port.Isolated,
         port is { UnicastFlood: true, MulticastFlood: true, BroadcastFlood: true });
 
-    private ImmutableArray<InterfaceAddress> ReadAddresses(Dictionary<int, Link> owned) =>
+    private ImmutableArray<(InterfaceAddress Address, int LinkIndex)> ReadAddresses(Dictionary<int, Link> owned) =>
     [
         .. socket.DumpAddresses()
             .Where(a => a.Protocol == KcoreMark.Protocol && owned.ContainsKey(a.LinkIndex))
-            .Select(a => new InterfaceAddress(owned[a.LinkIndex].Name, a.Address, a.PrefixLength)),
+            .Select(a => (new InterfaceAddress(owned[a.LinkIndex].Name, a.Address, a.PrefixLength), a.LinkIndex)),
     ];
 
     private ImmutableArray<Neighbour> ReadNeighbours(Dictionary<int, Link> owned) =>

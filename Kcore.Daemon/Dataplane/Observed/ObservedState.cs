@@ -28,6 +28,9 @@ internal sealed record ObservedState
     /// </summary>
     public IReadOnlySet<string> Settled { get; init; } = FrozenSet<string>.Empty;
 
+    /// <summary>Routes that addresses of ours brought along, and that somebody took away.</summary>
+    public ImmutableArray<AddressRoute> LostRoutes { get; init; } = [];
+
     /// <summary>What the guests' namespaces look like, by our end of the pair; only for the NICs asked about.</summary>
     public FrozenDictionary<string, GuestView> Guests { get; init; } = FrozenDictionary<string, GuestView>.Empty;
 

@@ -84,6 +84,12 @@ internal abstract record DataplaneStep(Origin Origin)
         public override string Device => Address.Device;
     }
 
+    /// <summary>Puts back what came with an address that is still there; whoever has another way to the same network keeps it.</summary>
+    public sealed record AddRoute(AddressRoute Route, Origin Origin) : DataplaneStep(Origin)
+    {
+        public override string Device => Route.Address.Device;
+    }
+
     public sealed record DeleteAddress(InterfaceAddress Address, Origin Origin) : DataplaneStep(Origin)
     {
         public override string Device => Address.Device;

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.NetworkInformation;
 using Kcore.Daemon.Dataplane.Desired;
@@ -10,6 +11,7 @@ internal sealed class EntryComparison
 {
     private readonly DesiredState _desired;
     private readonly NetworkState _seen;
+    private readonly ImmutableArray<AddressRoute> _lostRoutes;
     private readonly LinkComparison _links;
     private readonly IReadOnlySet<string> _settled;
 
@@ -17,6 +19,7 @@ internal sealed class EntryComparison
     {
         _desired = desired;
         _seen = observed.Owned;
+        _lostRoutes = observed.LostRoutes;
         _settled = observed.Settled;
         _links = links;
         ComparePorts();
@@ -30,6 +33,8 @@ internal sealed class EntryComparison
     public List<DataplaneStep> NicPorts { get; } = [];
 
     public List<DataplaneStep> Addresses { get; } = [];
+
+    public List<DataplaneStep> Routes { get; } = [];
 
     public List<DataplaneStep> Flood { get; } = [];
 
@@ -70,6 +75,14 @@ internal sealed class EntryComparison
         Addresses.AddRange(_desired.Addresses
             .Where(w => _links.IsWorkedOn(w.Origin) && !seen.Contains(w.Value))
             .Select(w => new DataplaneStep.AddAddress(w.Value, w.Origin)));
+        if (!_lostRoutes.IsEmpty)
+        {
+            Dictionary<InterfaceAddress, Origin> origins = _desired.Addresses.DistinctBy(w => w.Value).ToDictionary(w => w.Value, w => w.Origin);
+            Routes.AddRange(_lostRoutes
+                .Where(r => seen.Contains(r.Address) && origins.TryGetValue(r.Address, out Origin? origin) && _links.IsWorkedOn(origin))
+                .Select(r => new DataplaneStep.AddRoute(r, origins[r.Address])));
+        }
+
         GoneAddresses.AddRange(seen
             .Where(a => !wanted.Contains(a) && !_links.IsGoing(a.Device))
             .OrderBy(a => a.Device, StringComparer.Ordinal).ThenBy(a => a.Local.ToString(), StringComparer.Ordinal)

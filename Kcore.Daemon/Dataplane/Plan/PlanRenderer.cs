@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using Kcore.Daemon.Catalog.Naming;
+using Kcore.Netlink.Route;
 
 namespace Kcore.Daemon.Dataplane.Plan;
 
@@ -66,6 +67,8 @@ internal static class PlanRenderer
         DataplaneStep.AddAltName s => ('+', "name", s.AltName.Name),
         DataplaneStep.SetPort s => (s.From is null ? '+' : '~', "port", Flags(s.To)),
         DataplaneStep.AddAddress s => ('+', "addr", $"{s.Address.Local}/{s.Address.PrefixLength}"),
+        DataplaneStep.AddRoute { Route.Kind: RouteKind.Local } s => ('+', "route", $"local {s.Route.Address.Local}"),
+        DataplaneStep.AddRoute s => ('+', "route", $"{s.Route.Destination} src {s.Route.Address.Local}"),
         DataplaneStep.DeleteAddress s => ('-', "addr", $"{s.Address.Local}/{s.Address.PrefixLength}"),
         DataplaneStep.AddFlood s => ('+', "fdb", Describe(s.Entry)),
         DataplaneStep.SetRemoteMac { OldDestination: { } old } s => ('~', "fdb", $"{DerivedNames.MacText(s.Entry.Mac)} {old} -> {s.Entry.Destination}"),

@@ -28,6 +28,7 @@ internal static class Planner
             .. DeviceSysctls(desired, observed, links, ofNics: false),
             .. entries.TunnelPorts,
             .. entries.Addresses,
+            .. entries.Routes,
             .. entries.Flood,
             .. entries.RemoteMacs,
             .. entries.Neighbours,

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Apply;
@@ -69,8 +70,8 @@ public sealed class ForeignFirewallTests
     [InlineData(Firewalld, "firewalld", "tunnel packets from other nodes (UDP 4789): dropped by rule N of chain filter_INPUT in table inet firewalld (hook input, firewalld); firewall-cmd --permanent --add-port=4789/udp && firewall-cmd --reload")]
     [InlineData(Firewalld, "firewalld", "guests of kbr-prod to the outside: dropped by rule N of chain filter_FORWARD in table inet firewalld (hook forward, firewalld); firewall-cmd --permanent --zone=trusted --add-interface=kbr-prod && firewall-cmd --reload")]
     [InlineData(Ufw, "ufw", "tunnel packets from other nodes (UDP 4789): dropped by policy drop of chain INPUT in table ip filter (hook input, ufw); ufw allow 4789/udp")]
-    [InlineData(Ufw, "ufw", "guests of kbr-prod to the outside: dropped by policy drop of chain FORWARD in table ip filter (hook forward, ufw); ufw route allow in on kbr-prod; ufw route allow out on eth0")]
-    [InlineData(Docker, "Docker", "guests of kbr-prod to the outside: dropped by policy drop of chain FORWARD in table ip filter (hook forward, Docker); iptables -I DOCKER-USER -i kbr-prod -j ACCEPT; iptables -I DOCKER-USER -o eth0 -j ACCEPT")]
+    [InlineData(Ufw, "ufw", "guests of kbr-prod to the outside: dropped by policy drop of chain FORWARD in table ip filter (hook forward, ufw); ufw route allow in on kbr-prod out on eth0")]
+    [InlineData(Docker, "Docker", "guests of kbr-prod to the outside: dropped by policy drop of chain FORWARD in table ip filter (hook forward, Docker); iptables -I DOCKER-USER -i kbr-prod -o eth0 -j ACCEPT")]
     [InlineData("table inet mine { chain guard { type filter hook input priority 0; udp dport { 53, 4789 } drop; } }", "owner unknown", "tunnel packets from other nodes (UDP 4789): dropped by rule N of chain guard in table inet mine (hook input, owner unknown); nft insert rule inet mine guard udp dport 4789 accept")]
     [InlineData("table bridge mine { chain f { type filter hook forward priority 0; policy drop; } }", "owner unknown", "frames of all our bridges: dropped by policy drop of chain f in table bridge mine (hook forward, owner unknown); accept there what our bridges carry")]
     public async Task What_drops_is_named_with_its_owner_and_what_helps_049(string rules, string owner, string expected)
@@ -97,6 +98,38 @@ public sealed class ForeignFirewallTests
 
         Assert.Empty(await BlocksAsync(Rules));
         Assert.Equal("guests of kbr-prod among themselves", Assert.Single(await BlocksAsync(Rules, bridged: true)).Traffic);
+    }
+
+    /// <summary>As nft lists what ufw 0.36 has made with iptables-nft: of the extensions of iptables it tells the name and nothing else.</summary>
+    [Theory]
+    [InlineData("", "tunnel packets from other nodes (UDP 4789), guests of kbr-prod to the outside, guests of kbr-prod to their gateway")]
+    [InlineData("""{"match":{"op":"==","left":{"payload":{"protocol":"udp","field":"dport"}},"right":4789}},{"accept":null}""", "guests of kbr-prod to the outside, guests of kbr-prod to their gateway")]
+    [InlineData("""{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"kbr-prod"}},{"accept":null}""", "tunnel packets from other nodes (UDP 4789), guests of kbr-prod to the outside")]
+    public void What_ufw_asks_in_a_way_that_is_not_listed_is_not_said_to_drop(string allowed, string dropped)
+    {
+        const string Rules = """
+            {"chain":{"family":"ip","table":"filter","name":"INPUT","handle":1,"type":"filter","hook":"input","prio":0,"policy":"drop"}},
+            {"chain":{"family":"ip","table":"filter","name":"FORWARD","handle":2,"type":"filter","hook":"forward","prio":0,"policy":"drop"}},
+            {"chain":{"family":"ip","table":"filter","name":"ufw-before-input","handle":3}},
+            {"chain":{"family":"ip","table":"filter","name":"ufw-before-forward","handle":4}},
+            {"chain":{"family":"ip","table":"filter","name":"ufw-not-local","handle":5}},
+            {"chain":{"family":"ip","table":"filter","name":"ufw-user-input","handle":6}},
+            {"rule":{"family":"ip","table":"filter","chain":"INPUT","handle":11,"expr":[{"counter":{"packets":0,"bytes":0}},{"jump":{"target":"ufw-before-input"}}]}},
+            {"rule":{"family":"ip","table":"filter","chain":"FORWARD","handle":12,"expr":[{"counter":{"packets":0,"bytes":0}},{"jump":{"target":"ufw-before-forward"}}]}},
+            {"rule":{"family":"ip","table":"filter","chain":"ufw-before-forward","handle":13,"expr":[{"xt":{"type":"match","name":"conntrack"}},{"counter":{"packets":0,"bytes":0}},{"accept":null}]}},
+            {"rule":{"family":"ip","table":"filter","chain":"ufw-before-input","handle":14,"expr":[{"xt":{"type":"match","name":"conntrack"}},{"counter":{"packets":0,"bytes":0}},{"accept":null}]}},
+            {"rule":{"family":"ip","table":"filter","chain":"ufw-before-input","handle":15,"expr":[{"xt":{"type":"match","name":"conntrack"}},{"counter":{"packets":0,"bytes":0}},{"drop":null}]}},
+            {"rule":{"family":"ip","table":"filter","chain":"ufw-before-input","handle":16,"expr":[{"counter":{"packets":0,"bytes":0}},{"jump":{"target":"ufw-not-local"}}]}},
+            {"rule":{"family":"ip","table":"filter","chain":"ufw-before-input","handle":17,"expr":[{"counter":{"packets":0,"bytes":0}},{"jump":{"target":"ufw-user-input"}}]}},
+            {"rule":{"family":"ip","table":"filter","chain":"ufw-not-local","handle":18,"expr":[{"xt":{"type":"match","name":"addrtype"}},{"counter":{"packets":0,"bytes":0}},{"return":null}]}},
+            {"rule":{"family":"ip","table":"filter","chain":"ufw-not-local","handle":19,"expr":[{"counter":{"packets":0,"bytes":0}},{"drop":null}]}},
+            {"rule":{"family":"ip","table":"filter","chain":"ufw-user-input","handle":20,"expr":[ALLOWED]}}
+            """;
+        ForeignRuleset ruleset = ForeignRuleset.Read($$"""{"nftables":[{{Rules.Replace("ALLOWED", allowed, StringComparison.Ordinal)}}]}""");
+
+        ImmutableArray<FirewallBlock> blocks = ForeignFirewall.Blocks(ruleset, Tables, bridgedPasses: false);
+        Assert.Equal(dropped, string.Join(", ", blocks.Select(b => b.Traffic)));
+        Assert.All(blocks, b => Assert.Equal(("policy drop", "ufw"), (b.Rule, b.Owner)));
     }
 
     [Fact]

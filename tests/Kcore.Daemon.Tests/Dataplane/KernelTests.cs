@@ -57,6 +57,8 @@ public sealed class KernelTests
         await DamageAsync(a, good, "link", n => KernelLab.Ip(n, "link set tap-00000005 nomaster"));
         await DamageAsync(a, good, "port", n => KernelLab.Run("bridge", $"-n {n} link set dev tap-00000005 learning on locked off"));
         await DamageAsync(a, good, "addr", n => KernelLab.Ip(n, "addr del 10.88.0.1/24 dev kbr-prod"));
+        await DamageAsync(a, good, "route", n => KernelLab.Ip(n, "route del 10.88.0.0/24 dev kbr-prod"));
+        await DamageAsync(a, good, "route", n => KernelLab.Ip(n, "route del local 10.88.0.1 dev kbr-prod table local"));
         await DamageAsync(a, good, "neigh", n => KernelLab.Ip(n, "neigh del 10.88.0.12 dev kbr-prod"));
         await DamageAsync(a, good, "neigh", n => KernelLab.Ip(n, "neigh del 10.88.0.11 dev kbr-prod"));
         await DamageAsync(a, good, "nft", n => KernelLab.In(n, "nft delete table inet kcore"));
@@ -71,6 +73,29 @@ public sealed class KernelTests
         await a.ConvergeAsync();
         Assert.Equal(before, Snapshot(a));
         Assert.Equal("0", KernelLab.In(a.Namespace, "sysctl -n net.ipv4.ip_forward").Trim());
+    }
+
+    [SkippableFact]
+    public async Task A_strangers_way_to_our_subnet_stays_and_ours_comes_before_it()
+    {
+        await using KernelLab lab = new();
+        LabNode node = lab.AddNode(1);
+        KernelLab.Ip(node.Namespace, "link add foreign0 type bridge");
+        KernelLab.Ip(node.Namespace, "link set foreign0 up");
+        node.Start();
+        await node.ConvergeAsync(LabNode.Overlay(Intents.Tap("vm", 5)));
+
+        node.Repairs.Clear();
+        KernelLab.Ip(node.Namespace, "route replace 10.88.0.0/24 dev foreign0");
+        await KernelLab.UntilAsync(() => !node.Repairs.IsEmpty, "the route is repaired", 1);
+        Assert.Equal(["dev kbr-prod", "dev foreign0"], KernelLab.Ip(node.Namespace, "route show 10.88.0.0/24")
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => string.Join(' ', l.Split(' ').SkipWhile(w => w != "dev").Take(2))));
+        Assert.Equal("route kbr-prod 10.88.0.0/24 src 10.88.0.1", Assert.Single(node.Repairs).Object);
+        await QuietAsync(node);
+
+        // Ours goes with its address, as the kernel's own does.
+        await node.ConvergeAsync();
+        Assert.StartsWith("10.88.0.0/24 dev foreign0", KernelLab.Ip(node.Namespace, "route show 10.88.0.0/24"), StringComparison.Ordinal);
     }
 
     [SkippableFact]
@@ -286,6 +311,7 @@ public sealed class KernelTests
         KernelLab.Ip(node.Namespace, "-4 -o addr"),
         .. Fdb(node, "vxlan14458"),
         .. Fdb(node, "tap-00000005"),
+        KernelLab.Ip(node.Namespace, "-4 route show table all").Replace(" linkdown", "", StringComparison.Ordinal),
         KernelLab.Ip(node.Namespace, "neigh show nud permanent"),
         KernelLab.In(node.Namespace, "nft list ruleset"),
     ]);

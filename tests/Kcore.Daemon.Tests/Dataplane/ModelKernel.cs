@@ -5,6 +5,7 @@ using Kcore.Daemon.Dataplane;
 using Kcore.Daemon.Dataplane.Desired;
 using Kcore.Daemon.Dataplane.Observed;
 using Kcore.Daemon.Dataplane.Plan;
+using Kcore.Netlink.Route;
 
 namespace Kcore.Daemon.Tests.Dataplane;
 
@@ -20,6 +21,7 @@ internal sealed class ModelKernel
     private readonly HashSet<AltName> _altNames = [];
     private readonly Dictionary<string, PortFlags> _ports = [];
     private readonly HashSet<InterfaceAddress> _addresses = [];
+    private readonly HashSet<AddressRoute> _lostRoutes = [];
     private readonly HashSet<TunnelEntry> _tunnel = [];
     private readonly Dictionary<(string Bridge, PhysicalAddress Mac), BridgeEntry> _bridge = [];
     private readonly Dictionary<(string, IPAddress), Neighbour> _neighbours = [];
@@ -73,6 +75,7 @@ internal sealed class ModelKernel
             Owned = State,
             Foreign = [.. Foreign],
             Indexes = indexes.ToFrozenDictionary(),
+            LostRoutes = [.. _lostRoutes],
             RememberedSysctls = _remembered.ToFrozenDictionary(),
             RememberedUplinks = _uplinks.ToFrozenDictionary(),
             DefaultRouteDevices = DefaultRouteDevices.ToFrozenSet(),
@@ -167,8 +170,14 @@ internal sealed class ModelKernel
                 Require(s.Address.Device);
                 _addresses.Add(s.Address);
                 break;
+            case DataplaneStep.AddRoute s:
+                Require(s.Device);
+                Assert.Contains(s.Route.Address, _addresses);
+                Assert.True(_lostRoutes.Remove(s.Route), "EEXIST");
+                break;
             case DataplaneStep.DeleteAddress s:
                 Assert.True(_addresses.Remove(s.Address));
+                _lostRoutes.RemoveWhere(r => r.Address == s.Address);
                 break;
             case DataplaneStep.AddFlood s:
                 Require(s.Entry.Device);
@@ -217,9 +226,14 @@ internal sealed class ModelKernel
     public void Learn(string port, PhysicalAddress mac) => SetOnBridge(new BridgeEntry(port, mac, BridgeEntryKind.Dynamic));
 
     /// <summary>A stranger takes something away or changes it.</summary>
-    public void Damage(Random random)
+    public void Damage(Random random) => Damage(random, random.Next(10));
+
+    /// <summary>As <see cref="Damage(Random)"/>, of forwarding entries alone.</summary>
+    public void DamageForwarding(Random random) => Damage(random, random.Next(3) switch { 0 => 1, 1 => 2, _ => 7 });
+
+    private void Damage(Random random, int kind)
     {
-        switch (random.Next(9))
+        switch (kind)
         {
             case 0 when _links.Count > 0:
                 Remove(Pick(_links.Keys, random));
@@ -231,7 +245,9 @@ internal sealed class ModelKernel
                 _bridge.Remove(Pick(_bridge.Keys, random));
                 break;
             case 3 when _addresses.Count > 0:
-                _addresses.Remove(Pick(_addresses, random));
+                InterfaceAddress gone = Pick(_addresses, random);
+                _addresses.Remove(gone);
+                _lostRoutes.RemoveWhere(r => r.Address == gone);
                 break;
             case 4:
                 _nft = null;
@@ -249,6 +265,9 @@ internal sealed class ModelKernel
                 break;
             case 8 when _neighbours.Count > 0:
                 _neighbours.Remove(Pick(_neighbours.Keys, random));
+                break;
+            case 9 when _addresses.Count > 0:
+                _lostRoutes.Add(new AddressRoute(Pick(_addresses, random), random.Next(2) == 0 ? RouteKind.Local : RouteKind.Unicast));
                 break;
         }
     }
@@ -351,6 +370,7 @@ internal sealed class ModelKernel
         _guests.Remove(device);
         _altNames.RemoveWhere(a => a.Device == device);
         _addresses.RemoveWhere(a => a.Device == device);
+        _lostRoutes.RemoveWhere(r => r.Address.Device == device);
         _tunnel.RemoveWhere(e => e.Device == device);
         foreach ((string, IPAddress) key in _neighbours.Keys.Where(k => k.Item1 == device).ToList())
         {

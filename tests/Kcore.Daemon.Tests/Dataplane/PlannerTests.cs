@@ -235,6 +235,56 @@ public sealed class PlannerTests
     }
 
     [Fact]
+    public void Bridge_by_bridge_the_steps_for_damaged_entries_are_those_of_the_whole_plan()
+    {
+        int repaired = 0;
+        for (int seed = 0; seed < 400; seed++)
+        {
+            Random random = new(seed);
+            DataplaneIntent intent = RandomIntent(random);
+            ModelKernel kernel = Converged(intent);
+            DesiredState desired = DesiredStateBuilder.From(intent);
+            ObservedState last = kernel.Observe(desired);
+            if (!Planner.Plan(desired, last).Refusals.IsEmpty)
+            {
+                continue;
+            }
+
+            for (int i = random.Next(4); i >= 0; i--)
+            {
+                kernel.DamageForwarding(random);
+            }
+
+            NetworkState seen = kernel.State;
+            string[] parts =
+            [
+                .. seen.Links.GroupBy(l => l.MasterName ?? l.Name).SelectMany(bridge =>
+                    ForwardingSlice.Plan(desired, last, [.. bridge.Select(l => (l, Entries(seen, l.Name)))])!.Steps).Select(s => $"{PlanRenderer.Line(s)}"),
+            ];
+            Assert.Equal(Planner.Plan(desired, kernel.Observe(desired)).Steps.Select(s => $"{PlanRenderer.Line(s)}").Order(StringComparer.Ordinal), parts.Order(StringComparer.Ordinal));
+            repaired += parts.Length;
+        }
+
+        Assert.InRange(repaired, 200, int.MaxValue);
+
+        static DeviceForwarding Entries(NetworkState seen, string device) =>
+            new([.. seen.TunnelEntries.Where(e => e.Device == device)], [.. seen.BridgeEntries.Where(e => e.Port == device)]);
+    }
+
+    [Fact]
+    public void A_device_that_is_not_what_it_should_be_is_more_than_its_entries()
+    {
+        DataplaneIntent intent = Intents.With(Intents.Prod);
+        DesiredState desired = DesiredStateBuilder.From(intent);
+        ObservedState last = Converged(intent).Observe(desired);
+        Link.Vxlan tunnel = last.Owned.Links.OfType<Link.Vxlan>().Single();
+
+        Assert.NotNull(ForwardingSlice.Plan(desired, last, [(tunnel, new DeviceForwarding([], []))]));
+        Assert.Null(ForwardingSlice.Plan(desired, last, [(tunnel with { Mtu = 1400 }, new DeviceForwarding([], []))]));
+        Assert.Null(ForwardingSlice.Plan(desired, last, [(tunnel with { Name = "vxlan1" }, new DeviceForwarding([], []))]));
+    }
+
+    [Fact]
     public void Stopping_after_any_step_and_planning_again_reaches_the_desired_state()
     {
         for (int seed = 0; seed < 60; seed++)

@@ -1,3 +1,4 @@
+using System.Net;
 using Kcore.Contracts;
 using Kcore.SystemTests.Lab;
 using Kcore.TestKit;
@@ -13,7 +14,7 @@ public sealed class BridgeTests(ThreeNodes three, ITestOutputHelper output) : Sh
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     [SkippableFact]
-    public async Task B011_B087_B113_Guests_are_on_the_uplinks_network_and_the_uplink_is_given_back_as_it_was()
+    public async Task B011_B043_B087_B113_Guests_are_on_the_uplinks_network_and_the_uplink_is_given_back_as_it_was()
     {
         await ReadyAsync();
         if (await Link.FindAsync(A.Namespace, "eth1") is null)
@@ -41,7 +42,17 @@ public sealed class BridgeTests(ThreeNodes three, ITestOutputHelper output) : Sh
             Assert.Equal(("Ready", null), (pc.Nic.State, pc.Nic.Address));
             await Command.OutputAsync("ip", "-n", pc.Namespace, "addr", "add", "10.77.0.77/24", "dev", "eth0");
             await pc.PingAsync("10.77.0.254");
-            await pc.PingAsync(B.Address);
+
+            // Nor is its address changed on the way, whatever was asked for.
+            using (PacketSocket far = PacketSocket.Open(B.Namespace, "eth0", 0x0800))
+            {
+                Task<IReadOnlyList<byte[]>> asked = far.CollectAsync(TimeSpan.FromSeconds(2), f => f.Length > 34 && f[23] == 1 && f[34] == 8);
+                await pc.PingAsync(B.Address);
+                Assert.Equal(["10.77.0.77"], (await asked).Select(f => new IPAddress(f.AsSpan(26, 4)).ToString()).Distinct());
+            }
+
+            KctlResult outbound = await A.KctlAsync("create", "network", "away", "--type", "bridge", "--gateway-ip", "10.77.0.254", "--uplink", "eth1", "--enable-outbound-nat");
+            Assert.True(outbound.ExitCode == 2 && outbound.Stderr.Contains("outbound NAT", StringComparison.Ordinal), outbound.ToString());
 
             // The uplink as a port, taken away by hand, comes back (behaviour 112).
             await Command.OutputAsync("ip", "-n", A.Namespace, "link", "set", "eth1", "nomaster");

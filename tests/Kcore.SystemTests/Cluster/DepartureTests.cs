@@ -18,7 +18,7 @@ public sealed class DepartingNodes : ICollectionFixture<ThreeNodes>
 public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) : SharedLanTest(three, output)
 {
     [SkippableFact]
-    public async Task B109_A_host_whose_link_is_cut_is_withdrawn_within_ten_seconds_and_back_within_two()
+    public async Task B015_B109_A_host_whose_link_is_cut_is_withdrawn_within_ten_seconds_and_back_within_two()
     {
         await ReadyAsync();
         await using TestNetwork network = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "silent", Three.NextSubnet());

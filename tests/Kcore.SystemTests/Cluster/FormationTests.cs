@@ -54,7 +54,7 @@ public sealed class FormationTests(ITestOutputHelper output)
     });
 
     [SkippableFact]
-    public Task B050_B051_B053_B088_A_node_with_VXLAN_disabled_refuses_overlays_and_takes_no_part() => OwnLan.OnAsync(2, output, async lan =>
+    public Task B050_B051_B053_B055_B088_A_node_with_VXLAN_disabled_refuses_overlays_and_takes_no_part() => OwnLan.OnAsync(2, output, async lan =>
     {
         LanNode able = lan.Nodes[0];
         LanNode disabled = lan.Nodes[1];
@@ -75,6 +75,12 @@ public sealed class FormationTests(ITestOutputHelper output)
             return row.Nodes == 1 ? null : $"it is on {row.Nodes}";
         });
         Assert.DoesNotContain(await Link.AllAsync(disabled.Namespace), l => l.Name.StartsWith("vxlan", StringComparison.Ordinal));
+
+        // Nobody is placed there, neither at once nor by a move.
+        await RefusedAsync(disabled, disabled, "attach", "nic", "vm", "--network", network.Name);
+        Guest guest = await network.AttachAsync(able, "vm");
+        await RefusedAsync(able, disabled, "move", "nic", guest.Name, "--network", network.Name, "--to", disabled.Name);
+        await guest.PingAsync(network.Gateway);
         NodeSummary flagged = (await able.KctlAsync("get", "nodes", "-o", "json")).OrThrow()
             .Read(ApiJson.Default.ImmutableArrayNodeSummary).Single(n => n.Name == disabled.Name);
         Assert.True(flagged.VxlanDisabled);

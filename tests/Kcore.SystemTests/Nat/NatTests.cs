@@ -15,7 +15,7 @@ public sealed class NatTests(ThreeNodes three, ITestOutputHelper output) : Share
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     [SkippableFact]
-    public async Task B010_B034_B036_B040_A_guest_gets_its_address_by_DHCP_and_reaches_the_outside_under_the_nodes_address()
+    public async Task B010_B034_B035_B036_B040_A_guest_gets_its_address_by_DHCP_and_reaches_the_outside_under_the_nodes_address()
     {
         await ReadyAsync();
         await using NatNetwork lan = await NatNetwork.CreateAsync(Lan, A, "lan", Three.NextSubnet());
@@ -37,6 +37,11 @@ public sealed class NatTests(ThreeNodes three, ITestOutputHelper output) : Share
                 (lease.Address.ToString(), lease.Server.ToString(), lease.AddressOf(3).ToString(), lease.AddressOf(1).ToString(), lease.NumberOf(26), lease.NumberOf(51), lease.TextOf(12)));
             Assert.Equal(["1.1.1.1", "8.8.8.8"], lease.AddressesOf(6).Select(a => a.ToString()));
         }
+
+        // Written down where it is gone with a reboot, under the name of the network.
+        string leases = await File.ReadAllTextAsync(Path.Combine(A.Directory, "dhcp", "lan.leases"));
+        Assert.All([web, db], g => Assert.Contains($" {g.Nic.Mac} {g.Address} {g.Name} ", leases, StringComparison.Ordinal));
+        Assert.Contains("\ndhcp-authoritative\n", await File.ReadAllTextAsync(Assert.Single(Directory.GetFiles(Path.Combine(A.Directory, "dhcp"), "lan.*conf"))), StringComparison.Ordinal);
 
         await web.PingAsync(lan.Gateway);
         await web.PingAsync(db.Address);

@@ -47,6 +47,56 @@ public sealed class OverlayShapeTests(ThreeNodes three, ITestOutputHelper output
     }
 
     [SkippableFact]
+    public async Task B117_The_device_and_the_routes_say_what_everybody_asks_first_and_one_command_checks_it_all()
+    {
+        await ReadyAsync();
+        await using TestNetwork network = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "asked", Three.NextSubnet());
+        Guest near = await network.AttachAsync(A, "near");
+        Guest far = await network.AttachAsync(B, "far");
+        await network.ForwardingIsExactAsync(Soon);
+        foreach (LanNode node in (LanNode[])[A, B])
+        {
+            string device = await Command.OutputAsync("ip", "-n", node.Namespace, "-d", "link", "show", network.Vxlan);
+            Assert.Matches($@"<[^>]*\bUP\b[^>]*>.* master {network.Bridge} ", device);
+            Assert.Contains($" vxlan id {network.Vni} local {node.Address} ", device, StringComparison.Ordinal);
+            Assert.Contains(
+                $"{network.Subnet}.0/24 dev {network.Bridge} proto kernel scope link src {network.Gateway} ",
+                await Command.OutputAsync("ip", "-n", node.Namespace, "route", "show"), StringComparison.Ordinal);
+            Assert.Contains($" dev {network.Bridge} src {network.Gateway} ", await Command.OutputAsync("ip", "-n", node.Namespace, "route", "get", far.Address), StringComparison.Ordinal);
+        }
+
+        // From the host itself, too, whichever node the guest is on.
+        (await Netns.ExecAsync(A.Namespace, "ping", "-n", "-c", "1", "-W", "2", near.Address)).OrThrow();
+        await ChecksAsync("ok");
+
+        // What the blog's reader would find missing is back within a second, and until then no guest has a way to the outside.
+        await Command.OutputAsync("ip", "-n", A.Namespace, "route", "del", $"{network.Subnet}.0/24", "dev", network.Bridge);
+        await Until.SeenAsync(TimeSpan.FromSeconds(1), "the route is back", async () =>
+            (await Command.OutputAsync("ip", "-n", A.Namespace, "route", "show")).Contains($"{network.Subnet}.0/24 dev {network.Bridge} ", StringComparison.Ordinal) ? null : "it is not");
+
+        // A device of another kind in the way of a network is what the one command names.
+        string foreign = $"vxlan{TestNetwork.VniOf("taken")}";
+        await Command.OutputAsync("ip", "-n", A.Namespace, "link", "add", foreign, "type", "bridge");
+        try
+        {
+            (await B.KctlAsync("create", "network", "taken", "--type", "vxlan", "--gateway-ip", Three.NextSubnet() + ".1")).OrThrow();
+            await ChecksAsync("failed", "taken", foreign);
+        }
+        finally
+        {
+            await Command.OutputAsync("ip", "-n", A.Namespace, "link", "del", foreign);
+            await B.KctlAsync("delete", "network", "taken");
+        }
+
+        Task<TimeSpan> ChecksAsync(params string[] words) => Until.SeenAsync(TimeSpan.FromSeconds(10), $"the check of the networks says {string.Join(' ', words)}", async () =>
+        {
+            string said = (await A.KctlAsync("doctor")).Stdout;
+            string networks = string.Join('\n', said.Split('\n').SkipWhile(l => !l.StartsWith("networks ", StringComparison.Ordinal)).TakeWhile((l, i) => i == 0 || l.StartsWith(' ')));
+            return words.All(w => networks.Contains(w, StringComparison.Ordinal)) ? null : said;
+        });
+    }
+
+    [SkippableFact]
     public async Task B020_Guests_reach_each_other_with_all_flood_entries_removed_and_no_ARP_on_the_wire()
     {
         await ReadyAsync();

@@ -45,7 +45,7 @@ public sealed class RestartTests(ThreeNodes three, ITestOutputHelper output) : S
     }
 
     [SkippableFact]
-    public async Task B023_B109_A_daemon_stopped_for_a_minute_loses_no_packet()
+    public async Task B015_B023_B109_A_daemon_stopped_for_a_minute_loses_no_packet()
     {
         await ReadyAsync();
         await using TestNetwork network = await TestNetwork.CreateAsync(Lan, Lan.Nodes, "asleep", Three.NextSubnet());

@@ -14,6 +14,9 @@ public sealed class PackageRemovalTests(InstalledCluster cluster) : IClassFixtur
         SystemdHost host = cluster.Hosts[0];
         NicInfo[] nics = await cluster.GuestsAsync();
 
+        // Beside the overlay and the network default, one with a published port.
+        await host.RunAsync("kctl", "create", "network", "inside", "--type", "nat", "--gateway-ip", "10.82.0.1", "--target-node", host.Name, "--publish", "8080:web:80", "--wait", "--timeout", "20s");
+
         // Foreign objects of the kinds that purge takes away.
         await host.RunAsync("ip", "link", "add", "br-foreign", "type", "bridge");
         await host.RunAsync("nft", "add", "table", "inet", "foreign");
@@ -42,6 +45,10 @@ public sealed class PackageRemovalTests(InstalledCluster cluster) : IClassFixtur
         Assert.Equal($"{before}\n", await host.RunAsync("cat", "/proc/sys/net/ipv4/ip_forward"));
         Assert.Equal("table inet foreign\n", await host.RunAsync("nft", "list", "tables"));
         await host.RunAsync("ip", "link", "show", "dev", "br-foreign");
+        Assert.Equal("", (await host.TryAsync("systemctl", "list-units", "--all", "--plain", "--no-legend", "kcore-*")).Stdout);
+        Assert.Equal("", (await host.TryAsync("pgrep", "-l", "dnsmasq|wireguard-go")).Stdout);
+        Assert.DoesNotContain("kbr-", await host.RunAsync("ip", "-4", "route", "show", "table", "all"), StringComparison.Ordinal);
+        Assert.DoesNotContain("kcore", await host.RunAsync("ip", "rule"), StringComparison.Ordinal);
         foreach (string gone in (string[])["/etc/kcore", "/var/lib/kcore", "/run/kcore", "/usr/lib/kcore"])
         {
             Assert.False(Directory.Exists(host.PathOf(gone)), gone);
