@@ -120,7 +120,7 @@ internal static class Node
             Time = time,
             Logger = logger,
         });
-        var catalog = new CatalogHub(cluster, time);
+        var catalog = new CatalogHub(cluster, time, logger);
         await using var route = new LeaderRoute(ledger, cluster, catalog, connector, time);
         var quorum = new QuorumSight(ledger, catalog, route, time);
         var proposals = new ProposalClient(ledger, route, quorum, time);

@@ -233,7 +233,10 @@ public sealed class GossipCore : IMemberListener
         _exchange.Begin(datagram.From, datagram.Source);
         _frames.Read(datagram.Payload.Span, _exchange);
         _exchange.AddRequests();
-        _outbox.Send(datagram.From, datagram.Source, _exchange.Reply);
+        if (_exchange.Reply.Count > 0)
+        {
+            _outbox.Send(datagram.From, datagram.Source, _exchange.Reply);
+        }
     }
 
     /// <summary>A removed node may come back only by introducing itself with a later epoch.</summary>

@@ -6,6 +6,7 @@ using Kcore.Daemon.Cluster.Founding;
 using Kcore.Daemon.Cluster.Members;
 using Kcore.Daemon.Reconciliation;
 using Kcore.Gossip;
+using Microsoft.Extensions.Logging;
 
 namespace Kcore.Daemon.Catalog;
 
@@ -28,7 +29,7 @@ internal sealed record CatalogSnapshot(GossipView Gossip, CatalogView View)
 }
 
 /// <summary>Turns every new state of gossip into its meaning and publishes both together.</summary>
-internal sealed class CatalogHub(ClusterLoop cluster, TimeProvider time)
+internal sealed partial class CatalogHub(ClusterLoop cluster, TimeProvider time, ILogger logger)
 {
     // The whole meaning is made anew each time. With many facts in a rush that is most of what this node would do, so
     // after each time it rests for as many times as long, which nobody notices where there are few.
@@ -52,6 +53,12 @@ internal sealed class CatalogHub(ClusterLoop cluster, TimeProvider time)
             CatalogView view = gossip.Entries == last.Gossip.Entries ? last.View : Build(gossip.Entries);
             TimeSpan rest = time.GetElapsedTime(begun) * RestFactor;
             Current.Replace(new CatalogSnapshot(gossip, view));
+            if (gossip.Digest != last.Gossip.Digest)
+            {
+                // Not where it is learnt: that thread has the next node to tell.
+                Log.Learnt(logger, gossip.Since, gossip.Digest);
+            }
+
             if (rest >= RestMin)
             {
                 await Task.Delay(rest < RestMax ? rest : RestMax, time, stoppingToken);
@@ -66,5 +73,11 @@ internal sealed class CatalogHub(ClusterLoop cluster, TimeProvider time)
         CatalogView view = CatalogViewBuilder.Build(entries, _facts.Read);
         _facts.Trim(entries);
         return view;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1126, LogLevel.Debug, "Since {Since:O} the catalog's digest is {Digest:x16}")]
+        public static partial void Learnt(ILogger logger, DateTimeOffset since, ulong digest);
     }
 }

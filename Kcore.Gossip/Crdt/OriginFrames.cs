@@ -56,8 +56,8 @@ internal static class OriginFrames
         }
     }
 
-    /// <summary>Frames that pass on the given versions. Null when one of them exceeds the budget.</summary>
-    public static List<byte[]>? Versions(OriginState origin, SortedSet<ulong> versions, int budget)
+    /// <summary>Frames that pass on the given versions, which ascend. Null when one of them exceeds the budget.</summary>
+    public static List<byte[]>? Versions(OriginState origin, IReadOnlyCollection<ulong> versions, int budget)
     {
         List<byte[]> frames = [];
         List<CatalogEntry> run = [];

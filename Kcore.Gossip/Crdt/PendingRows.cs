@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace Kcore.Gossip;
 
 /// <summary>Rows that differ from what the shell has stored, gathered while one input is handled.</summary>
@@ -31,12 +33,35 @@ internal sealed class PendingRows(Turn turn, CatalogState catalog)
             return;
         }
 
+        // In plain loops: nearly always it is one head and one row, and every node does it for every fact.
+        ImmutableArray<OriginHead>.Builder heads = ImmutableArray.CreateBuilder<OriginHead>(_heads.Count);
+        foreach (NodeId id in _heads)
+        {
+            if (catalog.Find(id) is { } origin)
+            {
+                heads.Add(origin.Head);
+            }
+        }
+
+        ImmutableArray<CatalogEntry>.Builder kept = ImmutableArray.CreateBuilder<CatalogEntry>(1);
+        ImmutableArray<EntryKey>.Builder? gone = null;
+        foreach ((NodeId id, SortedDictionary<string, CatalogEntry?> rows) in _entries)
+        {
+            foreach ((string key, CatalogEntry? entry) in rows)
+            {
+                if (entry is not null)
+                {
+                    kept.Add(entry);
+                }
+                else
+                {
+                    (gone ??= ImmutableArray.CreateBuilder<EntryKey>()).Add(new EntryKey(id, key));
+                }
+            }
+        }
+
         turn.Emit(new GossipEffect.Persist(
-            durable,
-            [.. _heads.Select(catalog.Find).OfType<OriginState>().Select(o => o.Head)],
-            [.. _entries.Values.SelectMany(e => e.Values).OfType<CatalogEntry>()],
-            [.. _entries.SelectMany(o => o.Value.Where(e => e.Value is null).Select(e => new EntryKey(o.Key, e.Key)))],
-            [.. _removedOrigins]));
+            durable, heads.DrainToImmutable(), kept.DrainToImmutable(), gone?.DrainToImmutable() ?? [], _removedOrigins.Count == 0 ? [] : [.. _removedOrigins]));
         _entries.Clear();
         _heads.Clear();
         _removedOrigins.Clear();

@@ -21,6 +21,11 @@ internal sealed class Replica(Turn turn, CatalogState catalog, Disseminator rumo
         get
         {
             TimeSpan next = TimeSpan.MaxValue;
+            if (_stale.Count == 0)
+            {
+                return next;
+            }
+
             foreach (NodeId id in _stale)
             {
                 next = Turn.Sooner(next, HideAt(id));

@@ -35,8 +35,8 @@ internal sealed class Disseminator(Turn turn, Outbox outbox, MemberTable members
     private TimeSpan _repeatDue;
 
     public TimeSpan NextEvent => Turn.Sooner(
-        _rumors.Fresh.Count > 0 ? _pushDue : TimeSpan.MaxValue,
-        _rumors.Told.Count > 0 ? _repeatDue : TimeSpan.MaxValue);
+        _rumors.HasFresh ? _pushDue : TimeSpan.MaxValue,
+        _rumors.HasTold ? _repeatDue : TimeSpan.MaxValue);
 
     private bool IsSmall => members.ActiveCount <= SmallCluster;
 
@@ -58,12 +58,12 @@ internal sealed class Disseminator(Turn turn, Outbox outbox, MemberTable members
 
     public void Run()
     {
-        if (_rumors.Fresh.Count > 0 && turn.Now >= _pushDue)
+        if (_rumors.HasFresh && turn.Now >= _pushDue)
         {
             Push();
         }
 
-        if (_rumors.Told.Count > 0 && turn.Now >= _repeatDue)
+        if (_rumors.HasTold && turn.Now >= _repeatDue)
         {
             Repeat();
         }
@@ -109,7 +109,7 @@ internal sealed class Disseminator(Turn turn, Outbox outbox, MemberTable members
             _rumors.Pushed(rumor, Repeats(rumor));
         }
 
-        _pushDue = _rumors.Fresh.Count > 0 ? turn.Now + PushDelay : TimeSpan.MaxValue;
+        _pushDue = _rumors.HasFresh ? turn.Now + PushDelay : TimeSpan.MaxValue;
         _repeatDue = turn.Now + turn.Options.RepairTick;
     }
 
@@ -173,6 +173,13 @@ internal sealed class Disseminator(Turn turn, Outbox outbox, MemberTable members
     private IReadOnlyList<byte[]> Datagrams(List<Rumor> batch)
     {
         bool pressed = IsPressed;
+        if (batch is [{ Key: { IsMember: false, Key: { } only, Id: var its } }] && Telling(its, only, pressed) is { } one
+            && OriginFrames.Versions(one.Origin, [one.Entry.Version], WireLimits.PayloadBytes) is [var frame])
+        {
+            // What nearly every push is: one fact that has come alone. It needs no sorting.
+            return [frame];
+        }
+
         List<byte[]> frames = [];
         SortedDictionary<NodeId, SortedSet<ulong>> versions = [];
         SortedSet<NodeId> announced = [];
@@ -186,8 +193,7 @@ internal sealed class Disseminator(Turn turn, Outbox outbox, MemberTable members
                     frames.Add(Frames.Member(member, rumor.Accusation));
                 }
             }
-            else if (catalog.Find(id) is { } origin && origin.Held(key) is { } entry
-                && entry.Version > origin.GcFloor && !(pressed && entry.Raw.Length > AnnouncedBytes))
+            else if (Telling(id, key, pressed) is { Entry: var entry })
             {
                 if (!versions.TryGetValue(id, out SortedSet<ulong>? set))
                 {
@@ -216,10 +222,22 @@ internal sealed class Disseminator(Turn turn, Outbox outbox, MemberTable members
             }
         }
 
+        if (announced.Count == 0)
+        {
+            return Packets.Pack(frames, WireLimits.PayloadBytes);
+        }
+
         List<HeadDigest> heads = [.. announced.Select(catalog.Find).OfType<OriginState>().Where(o => o.Version > 0).Select(o => catalog.HeadOf(o))];
         frames.AddRange(heads.Chunk(Summaries.HeadsPerDatagram).Select(c => Frames.Heads(BucketSet.None, c)));
         return Packets.Pack(frames, WireLimits.PayloadBytes);
     }
+
+    /// <summary>The fact itself if it may be told; null when its origin is only announced.</summary>
+    private (OriginState Origin, CatalogEntry Entry)? Telling(NodeId id, string key, bool pressed) =>
+        catalog.Find(id) is { } origin && origin.Held(key) is { } entry
+            && entry.Version > origin.GcFloor && !(pressed && entry.Raw.Length > AnnouncedBytes)
+            ? (origin, entry)
+            : null;
 
     private void Tell(NodeId target, IReadOnlyList<byte[]> datagrams)
     {

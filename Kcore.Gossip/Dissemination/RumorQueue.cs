@@ -53,6 +53,10 @@ internal sealed class RumorQueue
 
     public int Count => _byKey.Count;
 
+    public bool HasFresh => _fresh.Count > 0;
+
+    public bool HasTold => _told.Count > 0;
+
     /// <summary>Rumors nobody was told yet, in the order in which they are served.</summary>
     public IReadOnlyCollection<Rumor> Fresh => _fresh.Values;
 

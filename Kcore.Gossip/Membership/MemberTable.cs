@@ -17,6 +17,7 @@ internal sealed class MemberTable
     private readonly ulong[] _buckets = new ulong[BucketSet.Most];
     private readonly MemberSlot _self;
     private MemberSlot[]? _sorted;
+    private NodeId[]? _ring;
     private MembershipView? _view;
 
     public MemberTable(Member self)
@@ -52,6 +53,9 @@ internal sealed class MemberTable
     /// from hashing, so draws from it replay.
     /// </summary>
     public ReadOnlySpan<NodeId> Others => CollectionsMarshal.AsSpan(_others);
+
+    /// <summary>The same in the ring of all ids, beginning with the next after this node.</summary>
+    public ReadOnlySpan<NodeId> Ring => _ring ??= [.. _others.OrderBy(id => id < Self.Id).ThenBy(id => id)];
 
     public MembershipView View => _view ??= new MembershipView(Revision, Self.Id, [.. All]);
 
@@ -130,6 +134,7 @@ internal sealed class MemberTable
         _names.TryAdd(slot.Record.Name, slot.Record.Id);
         if (slot.Place < 0)
         {
+            _ring = null;
             slot.Place = _others.Count;
             _others.Add(slot.Record.Id);
         }
@@ -150,6 +155,7 @@ internal sealed class MemberTable
             return;
         }
 
+        _ring = null;
         NodeId last = _others[^1];
         _others[slot.Place] = last;
         _slots.GetValueOrDefault(last, slot).Place = slot.Place;

@@ -9,16 +9,14 @@ internal static class PeerChoice
     /// </summary>
     public static List<NodeId> Around(MemberTable members, int count, NodeId? except)
     {
-        NodeId self = members.Self.Id;
-        // Those above this node come first, so that the list begins with the next in the ring.
-        List<NodeId> ring = [.. members.Others.ToArray().OrderBy(id => id < self).ThenBy(id => id)];
+        ReadOnlySpan<NodeId> ring = members.Ring;
         List<NodeId> picked = [];
         for (int i = 0; i < count; i++)
         {
-            int start = ring.Count * i / count;
-            for (int tries = 0; tries < ring.Count; tries++)
+            int start = ring.Length * i / count;
+            for (int tries = 0; tries < ring.Length; tries++)
             {
-                NodeId id = ring[(start + tries) % ring.Count];
+                NodeId id = ring[(start + tries) % ring.Length];
                 if (id != except && !picked.Contains(id))
                 {
                     picked.Add(id);

@@ -15,6 +15,11 @@ internal sealed class Suspicions(
         get
         {
             TimeSpan next = TimeSpan.MaxValue;
+            if (_open.Count == 0)
+            {
+                return next;
+            }
+
             foreach (Suspicion suspicion in _open.Values)
             {
                 next = Turn.Sooner(next, suspicion.NextEvent);

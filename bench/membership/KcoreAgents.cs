@@ -93,7 +93,7 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
     /// </summary>
     public async Task<UpdateTimes> UpdateAsync(int number)
     {
-        _speaker ??= await WithoutVoteAsync();
+        _speaker ??= (await WithoutVoteAsync())[^1];
         return await ChangeAsync(_speaker.Value, async token =>
         {
             using HttpResponseMessage answer = await Client(_speaker.Value).PostAsJsonAsync(
@@ -118,6 +118,32 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
         using HttpResponseMessage deleted = await Client(0).DeleteAsync(new Uri($"{Routes.Networks}/{name}", UriKind.Relative));
         deleted.EnsureSuccessStatusCode();
         return times;
+    }
+
+    /// <summary>The digests that the daemon itself noted, by the clock that all of them share.</summary>
+    /// <param name="from">Place in its log.</param>
+    public static IEnumerable<(DateTime At, string Digest)> Learnt(LanNode node, long from)
+    {
+        const string Since = "Since ", Words = " the catalog's digest is ";
+        using FileStream log = new(node.LogPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        log.Position = from;
+        using var lines = new StreamReader(log);
+        while (lines.ReadLine() is { } line)
+        {
+            if (line.LastIndexOf(Words, StringComparison.Ordinal) is > 0 and var place)
+            {
+                int time = line.IndexOf(Since, StringComparison.Ordinal) + Since.Length;
+                yield return (DateTimeOffset.Parse(line.AsSpan(time, place - time), CultureInfo.InvariantCulture).UtcDateTime, line[(place + Words.Length)..]);
+            }
+        }
+    }
+
+    /// <summary>Those that do not vote, in order; where all do, the last.</summary>
+    public async Task<int[]> WithoutVoteAsync()
+    {
+        ClusterReport report = (await Client(0).GetFromJsonAsync(Routes.Cluster, ApiJson.Default.ClusterReport))!;
+        int[] without = [.. Enumerable.Range(0, Count).Where(i => report.Voters.All(v => v.Name != lan.Nodes[i].Name))];
+        return without.Length > 0 ? without : [Count - 1];
     }
 
     /// <summary>Waits until all running agents hold one catalog and keep it for half a second.</summary>
@@ -233,28 +259,8 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
     }
 
     /// <summary>When the daemon itself noted that its catalog has this digest, by the clock that all of them share.</summary>
-    private static DateTime? LearntAt(LanNode node, long from, string digest)
-    {
-        using FileStream log = new(node.LogPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        log.Position = from;
-        using var lines = new StreamReader(log);
-        while (lines.ReadLine() is { } line)
-        {
-            if (line.EndsWith($"digest is {digest}", StringComparison.Ordinal))
-            {
-                return DateTimeOffset.Parse(line.AsSpan(0, line.IndexOf(' ', StringComparison.Ordinal)), CultureInfo.InvariantCulture).UtcDateTime;
-            }
-        }
-
-        return null;
-    }
-
-    /// <summary>The last of those that do not vote; where all do, the last.</summary>
-    private async Task<int> WithoutVoteAsync()
-    {
-        ClusterReport report = (await Client(0).GetFromJsonAsync(Routes.Cluster, ApiJson.Default.ClusterReport))!;
-        return Enumerable.Range(0, Count).Cast<int?>().LastOrDefault(i => report.Voters.All(v => v.Name != lan.Nodes[i!.Value].Name)) ?? Count - 1;
-    }
+    private static DateTime? LearntAt(LanNode node, long from, string digest) =>
+        Learnt(node, from).Where(l => l.Digest == digest).Select(l => (DateTime?)l.At).FirstOrDefault();
 
     private async Task<long> DigestLeavesAsync(int agent, string digest, CancellationToken token)
     {

@@ -14,6 +14,7 @@ internal sealed record Options
         ./dev bench membership --absence 11m [--nodes 4]
         ./dev bench membership --split 10m [--nodes 8] [--only kcore|serf]
         ./dev bench membership --updates 200 [--nodes 16,32] [--runs 1] [--only kcore|serf]
+        ./dev bench membership --cost 120 [--nodes 8,16]
         """;
 
     public static readonly ImmutableArray<string> Sides = ["kcore", "serf"];
@@ -49,6 +50,9 @@ internal sealed record Options
     /// <summary>Nothing but so many updates after the join; null: the whole course.</summary>
     public int? Updates { get; init; }
 
+    /// <summary>Measures what each of so many updates costs the nodes, and nothing else.</summary>
+    public int? Cost { get; init; }
+
     /// <exception cref="FormatException">The message says what is wrong.</exception>
     public static Options Parse(IReadOnlyList<string> arguments)
     {
@@ -70,6 +74,7 @@ internal sealed record Options
                 "--one-stays-dead" => options with { OneStaysDead = true },
                 "--absence" => options with { Absence = Duration(Value()) },
                 "--updates" => options with { Updates = Number(Value(), 1, 100_000) },
+                "--cost" => options with { Cost = Number(Value(), 1, 100_000) },
                 "--split" => options with { Split = Duration(Value()) },
                 _ => throw new FormatException($"unknown word '{name}'"),
             };

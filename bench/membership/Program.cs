@@ -25,6 +25,12 @@ if (options.Absence is { } absent)
     return await AbsenceRun.RunAsync(options, absent) ? 0 : 1;
 }
 
+if (options.Cost is { } updates)
+{
+    await CostRun.RunAsync(options, updates);
+    return 0;
+}
+
 if (options.Wants("serf") && (await Command.RunAsync("sh", ["-c", "command -v serf"])).ExitCode != 0)
 {
     Console.Error.WriteLine("installing the Debian package serf");

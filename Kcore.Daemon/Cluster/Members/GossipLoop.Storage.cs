@@ -48,7 +48,7 @@ internal sealed partial class GossipLoop
 
     private bool IsHolding => Math.Max(_durable, _statement) > _ended;
 
-    private TimeSpan NextWrite => _writer.IsBusy ? TimeSpan.MaxValue : _writeAt;
+    private TimeSpan NextWrite => _writer is { IsBusy: true, Wakes: true } ? TimeSpan.MaxValue : _writeAt;
 
     private void Keep(GossipEffect.Persist changes)
     {
@@ -83,11 +83,36 @@ internal sealed partial class GossipLoop
 
     private void BeginWriting()
     {
-        bool wanted = _writeAt <= Now || _callers.Exists(c => c.Until > _ended);
-        if (!_writer.IsBusy && wanted)
+        bool isDue = _writeAt <= Now;
+        if (!isDue && !IsAwaited)
+        {
+            return;
+        }
+
+        if (_writer.IsBusy)
+        {
+            _writer.Expect(isUrgent: IsAwaited);
+        }
+        else
         {
             BeginJob();
         }
+    }
+
+    /// <summary>Something is held back, or somebody waits, until what was given is on the disk.</summary>
+    private bool IsAwaited => IsHolding || HasCallerBeyond(_ended);
+
+    private bool HasCallerBeyond(long ended)
+    {
+        foreach ((_, long until) in _callers)
+        {
+            if (until > ended)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private void BeginJob()
@@ -96,7 +121,7 @@ internal sealed partial class GossipLoop
         _begun = _given;
         _ownBegun = OwnEntries();
         (_gathering, _bootEpoch, _contacts, _writeAt) = (new CatalogBatch(), null, null, TimeSpan.MaxValue);
-        _writer.Begin(_underWay);
+        _writer.Begin(_underWay, IsAwaited);
     }
 
     private void TakeOutcome(CancellationToken token)
@@ -145,6 +170,11 @@ internal sealed partial class GossipLoop
 
     private void Complete(StorageException? failure)
     {
+        if (_callers.Count == 0)
+        {
+            return;
+        }
+
         _completed.AddRange(_callers.Where(c => c.Until <= _ended).Select(c => (c.Waiting, failure)));
         _callers.RemoveAll(c => c.Until <= _ended);
     }
@@ -153,6 +183,11 @@ internal sealed partial class GossipLoop
     private void CompleteCallers()
     {
         Complete(null);
+        if (_completed.Count == 0)
+        {
+            return;
+        }
+
         foreach ((TaskCompletionSource waiting, StorageException? failure) in _completed)
         {
             if (failure is null)
@@ -256,6 +291,7 @@ internal sealed partial class GossipLoop
             TakeOutcome(token);
             if (_writer.IsBusy)
             {
+                _writer.Expect(isUrgent: true);
                 _wake.Sleep(RetryPause);
             }
         }

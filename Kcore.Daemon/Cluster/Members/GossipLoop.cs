@@ -54,6 +54,9 @@ internal sealed partial class GossipLoop : IDisposable
     private TimeSpan _restUntil;
     private bool _isBehind;
 
+    // Inputs in the inbox, or just about to be: most turns have none, and need not ask it.
+    private int _waiting;
+
     public GossipLoop(GossipLoopParts parts)
     {
         _core = parts.Core;
@@ -91,7 +94,13 @@ internal sealed partial class GossipLoop : IDisposable
     /// <summary>Hands in an input without waiting; false when the inbox is full.</summary>
     public bool TryPost(GossipInput input)
     {
+        Interlocked.Increment(ref _waiting);
         bool taken = _inbox.Writer.TryWrite(new Work(input, null));
+        if (!taken)
+        {
+            Interlocked.Decrement(ref _waiting);
+        }
+
         _wake.Set();
         return taken;
     }
@@ -152,7 +161,7 @@ internal sealed partial class GossipLoop : IDisposable
             using CancellationTokenRegistration woken = stoppingToken.UnsafeRegister(wake => ((Wake)wake!).Set(), _wake);
             while (!stoppingToken.IsCancellationRequested)
             {
-                if (!Turn(stoppingToken) && !_inbox.Reader.TryPeek(out _))
+                if (!Turn(stoppingToken))
                 {
                     _wake.Sleep(Sooner(Sooner(_core.NextDeadline, NextWrite), NextPublication) - Now, _socket.Readable);
                 }
@@ -224,10 +233,13 @@ internal sealed partial class GossipLoop : IDisposable
     {
         for (int i = 0; i < MostPerTurn; i++)
         {
-            if (!_inbox.Reader.TryRead(out Work? work))
+            // Whoever is just putting one in wakes the loop once it is there.
+            if (Volatile.Read(ref _waiting) == 0 || !_inbox.Reader.TryRead(out Work? work))
             {
                 return false;
             }
+
+            Interlocked.Decrement(ref _waiting);
 
             if (work.Answer is { } answer && work.Input is GossipInput.StreamRequest request)
             {
@@ -345,7 +357,17 @@ internal sealed partial class GossipLoop : IDisposable
 
     private async ValueTask EnqueueAsync(Work work, CancellationToken token)
     {
-        await _inbox.Writer.WriteAsync(work, token);
+        Interlocked.Increment(ref _waiting);
+        try
+        {
+            await _inbox.Writer.WriteAsync(work, token);
+        }
+        catch
+        {
+            Interlocked.Decrement(ref _waiting);
+            throw;
+        }
+
         _wake.Set();
     }
 
@@ -379,13 +401,9 @@ internal sealed partial class GossipLoop : IDisposable
         }
 
         _entriesChanged = false;
-        if (_core.CatalogDigest != last.Digest)
-        {
-            Log.Learnt(_logger, _core.CatalogDigest);
-        }
-
         _view.Replace(new GossipView(_core.Members, entries, _core.CatalogDigest, _core.HealthScore)
         {
+            Since = _core.CatalogDigest != last.Digest ? _time.GetUtcNow() : last.Since,
             Log = _core.Catalog.Find(NodeId.Raft) is { Complete: true, IsHidden: false } log ? new LogMark(log.Epoch, log.Version) : default,
         });
     }
@@ -402,8 +420,5 @@ internal sealed partial class GossipLoop : IDisposable
     {
         [LoggerMessage(1122, LogLevel.Debug, "Stream to {Endpoint} failed: {Cause}")]
         public static partial void StreamFailed(ILogger logger, System.Net.IPEndPoint endpoint, string cause);
-
-        [LoggerMessage(1126, LogLevel.Debug, "The catalog's digest is {Digest:x16}")]
-        public static partial void Learnt(ILogger logger, ulong digest);
     }
 }

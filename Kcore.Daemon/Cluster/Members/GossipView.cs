@@ -8,4 +8,7 @@ internal sealed record GossipView(MembershipView Members, ImmutableArray<Catalog
 {
     /// <summary>What the log committed up to here is among the entries, all of it.</summary>
     public LogMark Log { get; init; }
+
+    /// <summary>When this node came to the digest, by the clock of the host.</summary>
+    public DateTimeOffset Since { get; init; }
 }

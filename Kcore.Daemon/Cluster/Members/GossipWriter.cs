@@ -10,8 +10,9 @@ internal sealed record GossipJob(uint? BootEpoch, CatalogBatch Catalog, IReadOnl
 
 /// <summary>
 /// The thread that waits for the disk, so that the gossip loop does not: one job at a time, its end is reported by
-/// <see cref="TryTakeOutcome"/>. It comes before others as the loop does, for until an own fact is on the disk nobody is told
-/// of it. A job the disk refused leaves the store as it was, or with what came before the refusal.
+/// <see cref="TryTakeOutcome"/>. While somebody waits for that it comes before others as the loop does, for until an own fact
+/// is on the disk nobody is told of it; with facts of others, of which there may be thousands in a job, it is a thread like
+/// any other. A job the disk refused leaves the store as it was, or with what came before the refusal.
 /// </summary>
 internal sealed class GossipWriter : IDisposable
 {
@@ -20,24 +21,28 @@ internal sealed class GossipWriter : IDisposable
     private readonly Action _wake;
     private readonly Wake _given = new();
     private readonly Task _running;
+    private readonly Lock _waiting = new();
     private GossipJob? _job;
     private Outcome? _outcome;
+    private ThreadUrgency? _urgency;
+    private bool _isUrgent;
     private ExceptionDispatchInfo? _bug;
     private volatile bool _isOver;
 
-    /// <param name="wake">Called, on the writer's thread, when a job has ended.</param>
+    /// <param name="wake">Called, on the writer's thread, when a job has ended that is waited for or that the disk refused.</param>
     public GossipWriter(CatalogStore store, NodeIdentity identity, Action wake, ILogger logger)
     {
         _store = store;
         _identity = identity;
         _wake = wake;
-        _running = UrgentThread.RunAsync("gossip-store", Run, logger);
+        _running = UrgentThread.RunAsync("gossip-store", logger, Run);
     }
 
     /// <summary>A job is under way, or its outcome was not taken yet.</summary>
     public bool IsBusy { get; private set; }
 
-    public void Begin(GossipJob job)
+    /// <param name="isAwaited">Somebody waits for its end.</param>
+    public void Begin(GossipJob job, bool isAwaited)
     {
         if (IsBusy)
         {
@@ -45,8 +50,25 @@ internal sealed class GossipWriter : IDisposable
         }
 
         IsBusy = true;
+        Await(isAwaited, isAwaited);
         Volatile.Write(ref _job, job);
         _given.Set();
+    }
+
+    /// <summary>The end of the job under way will wake the loop.</summary>
+    public bool Wakes { get; private set; }
+
+    /// <summary>The loop wants to be woken at the end of the job under way.</summary>
+    /// <param name="isUrgent">It shall come before others until then.</param>
+    public void Expect(bool isUrgent)
+    {
+        Await(true, isUrgent || _isUrgent);
+
+        // It may have ended a moment ago, and woken nobody.
+        if (Volatile.Read(ref _outcome) is not null)
+        {
+            _wake();
+        }
     }
 
     /// <summary>How the job ended; <paramref name="failure"/> is null when all of it is on disk.</summary>
@@ -68,10 +90,26 @@ internal sealed class GossipWriter : IDisposable
         _given.Dispose();
     }
 
-    private void Run()
+    private void Await(bool wakes, bool isUrgent)
+    {
+        lock (_waiting)
+        {
+            Wakes = wakes;
+            _isUrgent = isUrgent;
+            _urgency?.Set(isUrgent);
+        }
+    }
+
+    private void Run(ThreadUrgency urgency)
     {
         try
         {
+            lock (_waiting)
+            {
+                _urgency = urgency;
+                urgency.Set(_isUrgent);
+            }
+
             Serve();
         }
         catch (Exception e)
@@ -89,8 +127,20 @@ internal sealed class GossipWriter : IDisposable
             bool wasOver = _isOver;
             if (Interlocked.Exchange(ref _job, null) is { } job)
             {
-                Volatile.Write(ref _outcome, new Outcome(Do(job)));
-                _wake();
+                var outcome = new Outcome(Do(job));
+                Volatile.Write(ref _outcome, outcome);
+
+                // Who begins to wait from here on finds the outcome.
+                bool wakes;
+                lock (_waiting)
+                {
+                    wakes = Wakes;
+                }
+
+                if (wakes || outcome.Failure is not null)
+                {
+                    _wake();
+                }
             }
             else if (wasOver)
             {

@@ -62,7 +62,7 @@ internal sealed class LoneNode : IAsyncDisposable
             Time = time,
             Logger = logger,
         });
-        Catalog = new CatalogHub(Cluster, time);
+        Catalog = new CatalogHub(Cluster, time, logger);
         _route = new LeaderRoute(Ledger, Cluster, Catalog, connector, time);
         var sight = new QuorumSight(Ledger, Catalog, _route, time);
         Proposals = new ProposalClient(Ledger, _route, sight, time);

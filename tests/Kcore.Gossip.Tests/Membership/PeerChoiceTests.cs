@@ -53,4 +53,22 @@ public sealed class PeerChoiceTests
         Assert.Empty(PeerChoice.Around(Table(1, 2), 2, Node(2).Id));
         Assert.Equal([Node(2).Id], PeerChoice.Around(Table(1, 2), 2, except: null));
     }
+
+    [Fact]
+    public void Who_has_come_is_told_and_who_has_gone_is_not()
+    {
+        MemberTable table = Table(1, 3);
+        Assert.Equal(Sorted(2, 3), PeerChoice.Around(table, 9, except: null).Order());
+
+        table.Set(Node(4));
+        Assert.Equal(Sorted(2, 3, 4), PeerChoice.Around(table, 9, except: null).Order());
+
+        table.Set(Node(2) with { Status = MemberStatus.Dead });
+        Assert.Equal(Sorted(3, 4), PeerChoice.Around(table, 9, except: null).Order());
+
+        table.Remove(Node(4).Id);
+        Assert.Equal(Sorted(3), PeerChoice.Around(table, 9, except: null).Order());
+    }
+
+    private static IEnumerable<NodeId> Sorted(params int[] nodes) => nodes.Select(n => Node(n).Id).Order();
 }
