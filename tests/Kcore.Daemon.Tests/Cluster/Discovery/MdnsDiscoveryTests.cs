@@ -7,7 +7,6 @@ using System.Runtime.InteropServices;
 using Kcore.Daemon.Cluster.Addressing;
 using Kcore.Daemon.Cluster.Discovery;
 using Kcore.Netlink;
-using Kcore.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
 
@@ -16,6 +15,9 @@ namespace Kcore.Daemon.Tests.Cluster.Discovery;
 /// <summary>Real sockets in network namespaces made for the test, whose only card is one end of a veth pair.</summary>
 public sealed class MdnsDiscoveryTests
 {
+    /// <summary>When who says what is for the tests of the engine, which have a clock of their own; here the processors are others' too.</summary>
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
+
     private static readonly Announcement NodeA = DnsCodecTests.Node;
     private static readonly Announcement NodeB = NodeA with { NodeUid = 0xCD, ClusterId = null, GossipPort = 8946, RaftPort = 8947 };
 
@@ -56,35 +58,35 @@ public sealed class MdnsDiscoveryTests
     }
 
     [SkippableFact]
-    public async Task Two_hosts_find_each_other_within_two_seconds_without_a_default_route()
+    public async Task Two_hosts_find_each_other_without_a_default_route()
     {
         using Namespaces hosts = Namespaces.MakeOrSkip();
         await using var a = new Running(hosts.NetworkOf(hosts.A), NodeA);
         await using var b = new Running(hosts.NetworkOf(hosts.B), NodeB);
 
-        DiscoveredPeer seenByA = await a.NextAsync(peer => peer.Node == NodeB, TimeSpan.FromSeconds(2));
-        DiscoveredPeer seenByB = await b.NextAsync(peer => peer.Node == NodeA, TimeSpan.FromSeconds(2));
+        DiscoveredPeer seenByA = await a.NextAsync(peer => peer.Node == NodeB, Soon);
+        DiscoveredPeer seenByB = await b.NextAsync(peer => peer.Node == NodeA, Soon);
         Assert.Equal([IPAddress.Parse("10.77.0.2")], seenByA.Addresses.ToArray());
         Assert.Equal([IPAddress.Parse("10.77.0.1")], seenByB.Addresses.ToArray());
         Assert.Equal("eth0", seenByA.Interface);
 
         Announcement founded = NodeB with { ClusterId = 5, ClusterEpoch = 1 };
         b.Discovery.Announce(founded);
-        await a.NextAsync(peer => peer.Node == founded, TimeSpan.FromSeconds(2));
+        await a.NextAsync(peer => peer.Node == founded, Soon);
         await b.StopAsync();
-        await a.NextAsync(peer => peer.IsGoodbye && peer.Node == founded, TimeSpan.FromSeconds(2));
+        await a.NextAsync(peer => peer.IsGoodbye && peer.Node == founded, Soon);
     }
 
     [SkippableFact]
-    public async Task A_late_host_is_found_within_two_seconds()
+    public async Task A_late_host_is_found_soon()
     {
         using Namespaces hosts = Namespaces.MakeOrSkip();
         await using var a = new Running(hosts.NetworkOf(hosts.A), NodeA);
         await Task.Delay(TimeSpan.FromSeconds(3));
         await using var b = new Running(hosts.NetworkOf(hosts.B), NodeB);
 
-        await a.NextAsync(peer => peer.Node == NodeB, TimeSpan.FromSeconds(2));
-        await b.NextAsync(peer => peer.Node == NodeA, TimeSpan.FromSeconds(2));
+        await a.NextAsync(peer => peer.Node == NodeB, Soon);
+        await b.NextAsync(peer => peer.Node == NodeA, Soon);
     }
 
     [SkippableFact]
@@ -94,8 +96,8 @@ public sealed class MdnsDiscoveryTests
         await using var a = new Running(hosts.NetworkOf(hosts.A), NodeA);
         await using var b = new Running(hosts.NetworkOf(hosts.A), NodeB);
 
-        await a.NextAsync(peer => peer.Node == NodeB, TimeSpan.FromSeconds(2));
-        await b.NextAsync(peer => peer.Node == NodeA, TimeSpan.FromSeconds(2));
+        await a.NextAsync(peer => peer.Node == NodeB, Soon);
+        await b.NextAsync(peer => peer.Node == NodeA, Soon);
     }
 
     [SkippableFact]
@@ -104,13 +106,13 @@ public sealed class MdnsDiscoveryTests
         using Namespaces hosts = Namespaces.MakeOrSkip();
         await using var a = new Running(hosts.NetworkOf(hosts.A), NodeA);
         await using var b = new Running(hosts.NetworkOf(hosts.B), NodeB);
-        await a.NextAsync(peer => peer.Node == NodeB, TimeSpan.FromSeconds(2));
+        await a.NextAsync(peer => peer.Node == NodeB, Soon);
 
         Namespaces.Ip($"-n {hosts.B} addr flush dev eth0");
         Namespaces.Ip($"-n {hosts.B} addr add 10.88.0.9/24 dev eth0");
         await a.NextAsync(
             peer => peer.Node == NodeB && peer.Addresses.SequenceEqual([IPAddress.Parse("10.88.0.9")]),
-            MdnsDiscovery.ScanInterval + TimeSpan.FromSeconds(2));
+            MdnsDiscovery.ScanInterval + Soon);
     }
 
     [SkippableFact]
@@ -132,9 +134,9 @@ public sealed class MdnsDiscoveryTests
         });
         await using var a = new Running(hosts.NetworkOf(hosts.A), NodeA);
         await using var b = new Running(hosts.NetworkOf(hosts.B), NodeB);
-        await a.NextAsync(peer => peer.Node == NodeB, TimeSpan.FromSeconds(3));
+        await a.NextAsync(peer => peer.Node == NodeB, Soon);
 
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(3));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         var heard = new HashSet<UInt128>();
         byte[] buffer = new byte[9_000];
         while (heard.Count < 2)
@@ -164,17 +166,14 @@ public sealed class MdnsDiscoveryTests
     }
 
     [SkippableFact]
-    public async Task Only_the_card_is_used_and_it_is_up()
+    public void Only_the_card_is_used_and_it_is_up()
     {
         using Namespaces hosts = Namespaces.MakeOrSkip();
         Namespaces.Ip($"-n {hosts.A} link add kbr-red type bridge");
         Namespaces.Ip($"-n {hosts.A} addr add 10.99.0.1/24 dev kbr-red");
         Namespaces.Ip($"-n {hosts.A} link set kbr-red up");
 
-        // The kernel calls a link running a while after its other end is up (linkwatch).
-        NamespacedNetwork network = hosts.NetworkOf(hosts.A);
-        await Until.SeenAsync(TimeSpan.FromSeconds(10), "a card runs", () => Task.FromResult(network.Scan().Any() ? null : "none"));
-        MdnsInterface only = Assert.Single(network.Scan());
+        MdnsInterface only = Assert.Single(hosts.NetworkOf(hosts.A).Scan());
         Assert.Equal("eth0", only.Name);
         Assert.Equal([new MdnsSubnet(IPAddress.Parse("10.77.0.1"), 24)], only.Subnets.ToArray());
     }
@@ -243,6 +242,13 @@ public sealed class MdnsDiscoveryTests
                 Ip($"-n {made.B} addr add 10.77.0.2/24 dev eth0");
                 Ip($"-n {made.A} link set eth0 up");
                 Ip($"-n {made.B} link set eth0 up");
+
+                // The kernel calls a link running up to a second after its other end is up (linkwatch), and nobody uses it before.
+                foreach (string host in (string[])[made.A, made.B])
+                {
+                    Assert.True(SpinWait.SpinUntil(() => made.NetworkOf(host).Scan().Any(), TimeSpan.FromSeconds(10)), $"the card of {host} does not run");
+                }
+
                 return made;
             }
             catch
