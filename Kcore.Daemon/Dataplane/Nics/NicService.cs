@@ -26,7 +26,9 @@ internal sealed class NicService(
 {
     private const int MaxNicsPerNode = 4096;
 
-    private static readonly TimeSpan AddressPatience = TimeSpan.FromSeconds(10);
+    /// <summary>Without a quorum whoever asks has to know within ten seconds, and the way there and back takes some of that.</summary>
+    private static readonly TimeSpan AddressPatience = TimeSpan.FromSeconds(9);
+
     private static readonly TimeSpan DevicePatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ReleasePatience = TimeSpan.FromSeconds(3);
 
