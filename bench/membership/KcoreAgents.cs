@@ -227,7 +227,10 @@ internal sealed class KcoreAgents(NodeLan lan, bool mdns) : IAgents
     private async Task LeaveAsync(int agent)
     {
         using HttpResponseMessage answer = await Client(agent).PostAsJsonAsync(Routes.Leave, new LeaveRequest(), ApiJson.Default.LeaveRequest);
-        answer.EnsureSuccessStatusCode();
+        if (!answer.IsSuccessStatusCode)
+        {
+            throw new HttpRequestException($"leave was answered with {(int)answer.StatusCode}: {await answer.Content.ReadAsStringAsync()}");
+        }
     }
 
     private async Task StopReadingAsync(int agent)

@@ -33,6 +33,10 @@ internal sealed class NodeDepartures(
     TimeProvider time) : IDisposable
 {
     private static readonly TimeSpan ReleasePatience = TimeSpan.FromSeconds(8);
+
+    /// <summary>After a split or the death of a leader there may be another one, of whom this node has not heard yet.</summary>
+    private static readonly TimeSpan QuorumPatience = TimeSpan.FromSeconds(8);
+
     private static readonly TimeSpan VotePatience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LogPatience = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan KernelPatience = TimeSpan.FromSeconds(8);
@@ -166,7 +170,7 @@ internal sealed class NodeDepartures(
             }
 
             // Asked of the leader: a node that was killed after it gave up its vote may still take itself for a voter.
-            if (!(await reports.ReportAsync(token)).Quorum)
+            if (!await TryAsync(QuorumSeenAsync, QuorumPatience, token))
             {
                 throw quorum.NoQuorum($"the cluster cannot let node {self.Name} go now", "");
             }
@@ -270,6 +274,14 @@ internal sealed class NodeDepartures(
         if (identity.Departure != Departure.None)
         {
             throw new RefusedException(ErrorCode.FailedPrecondition, $"node {self.Name} is out of its cluster", next: "kctl node reset");
+        }
+    }
+
+    private async Task QuorumSeenAsync(CancellationToken token)
+    {
+        while (!(await reports.ReportAsync(token)).Quorum)
+        {
+            await Task.Delay(Pace, time, token);
         }
     }
 

@@ -138,6 +138,17 @@ public sealed class DepartureTests(ThreeNodes three, ITestOutputHelper output) :
         await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
         Assert.False((await A.KctlAsync("describe", "node", C.Name, "-o", "json")).OrThrow().Read(ApiJson.Default.NodeDetail).Summary.Drained);
 
+        // Reunited before it has given up, it need not ask again.
+        await Lan.PartitionAsync(C);
+        await Until.SeenAsync(TimeSpan.FromSeconds(15), "it knows again that it is cut off", async () => (await C.StatusAsync()).Consensus.Quorum ? "it sees a quorum" : null);
+        Task<KctlResult> patient = C.KctlAsync("node", "leave");
+        await Task.Delay(TimeSpan.FromSeconds(3));
+        await Lan.HealAsync();
+        Assert.Contains("left Node", (await patient).OrThrow().Stdout, StringComparison.Ordinal);
+        (await C.KctlAsync("node", "reset")).OrThrow();
+        await NodeLan.OneClusterAsync(Lan.Nodes, TimeSpan.FromSeconds(60));
+        await LeaderAsync();
+
         // Killed later each time; whatever came of it, repeating ends it.
         for (int milliseconds = 300; ; milliseconds += 700)
         {
